@@ -1,0 +1,72 @@
+"""The boundary check for images: float tensors of shape (N, C, H, W) inside a stated pixel range."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from counteract._errors import UserError
+
+ROUND_OFF = 1e-4
+"""How far a pixel may lie outside the range: float32 round-off with room, far less than one grey level (1/255)."""
+
+
+def check_images(
+    x: Tensor, *, clip_values: tuple[float, float] | None = (0.0, 1.0), dtype: torch.dtype = torch.float32, name: str = "x"
+) -> Tensor:
+    """Returns `x` as `dtype`, once it is known to hold images.
+
+    Args:
+        x: Images of shape (N, C, H, W), of any real dtype; N may be 0.
+        clip_values: The range that every pixel must lie in; None accepts every finite value.
+        dtype: What the images are converted to.
+        name: How the argument is called in the error.
+
+    Raises:
+        UserError: (a ValueError) `x` has another number of dimensions, is complex, or holds NaN, infinite or
+            out-of-range pixels.
+    """
+    if x.ndim != 4:
+        raise UserError(f"{name} must be images of shape (N, C, H, W), found {x.ndim} dimensions: {tuple(x.shape)}")
+    if x.is_complex():
+        raise UserError(f"{name} must hold real pixels, found {x.dtype}")
+    x = x.to(dtype)
+    if x.numel() == 0:
+        return x
+    lowest, highest = (float(v) for v in x.detach().aminmax())
+    low, high = clip_values if clip_values is not None else (-float("inf"), float("inf"))
+    inside = low - ROUND_OFF <= lowest and highest <= high + ROUND_OFF  # False for NaN
+    finite = abs(lowest) < float("inf") and abs(highest) < float("inf")
+    if not (inside and finite):
+        raise UserError(_describe(x.detach(), low, high, name))
+    return x
+
+
+def _describe(x: Tensor, low: float, high: float, name: str) -> str:
+    """Says which image is the first bad one, and why."""
+    flat = x.flatten(1)
+    for what, bad in (
+        ("NaN", flat.isnan()),
+        ("infinite pixels", flat.isinf()),
+        ("pixels outside clip_values", (flat < low - ROUND_OFF) | (flat > high + ROUND_OFF)),
+    ):
+        if bad.any():
+            first = int(bad.any(1).nonzero()[0])
+            image = x[first]
+            return (
+                f"{name} has {what} (image {first} of {len(x)}, from {image.min():.4g} to {image.max():.4g}); "
+                f"pixels must lie in [{low:g}, {high:g}]: scale the images, and normalise inside the network"
+            )
+    raise AssertionError("unreachable: nothing is wrong with these images")
+
+
+def check_clip_values(clip_values: tuple[float, float] | None) -> None:
+    """Raises UserError unless `clip_values` is None or a pair of finite floats, the lower first."""
+    if clip_values is None:
+        return
+    try:
+        low, high = (float(v) for v in clip_values)
+    except (TypeError, ValueError):
+        low, high = 1.0, 0.0
+    if not (-float("inf") < low < high < float("inf")):
+        raise UserError(f"clip_values must be None or a pair (low, high) with low < high, found {clip_values!r}")

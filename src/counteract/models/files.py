@@ -1,0 +1,105 @@
+"""Weight files: safetensors whose metadata say how to build the network and how it was trained; nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from counteract._errors import UserError
+from counteract.models.resnet import ARCHITECTURES, ResNet
+
+
+class Card(BaseModel):
+    """What a weight file says about itself.
+
+    Attributes:
+        architecture: A key of `ARCHITECTURES`.
+        width: Channels after the stem.
+        class_names: One name per class, in the order of the logits.
+        mean: The normalisation inside the network, one value per channel.
+        std: Likewise.
+        dataset: What it was trained on.
+        method: How it was trained: `standard`, `mixup` or `iat`.
+        recipe: The training recipe, whole.
+        accuracy: Measured accuracies in percent by what was measured, e.g. `{"clean": 93.1, "n": 500}`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    architecture: str
+    width: int
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dataset: str
+    method: str
+    recipe: dict[str, str | int | float | bool] = {}
+    accuracy: dict[str, float] = {}
+
+    def build(self) -> ResNet:
+        """Makes the network, with untrained weights.
+
+        Raises:
+            UserError: (a ValueError) the architecture is unknown.
+        """
+        if self.architecture not in ARCHITECTURES:
+            raise UserError(f"architecture {self.architecture!r} is not known; known: {', '.join(ARCHITECTURES)}")
+        return ARCHITECTURES[self.architecture](
+            num_classes=len(self.class_names), width=self.width, mean=self.mean, std=self.std
+        )
+
+
+def save_network(network: ResNet, card: Card, path: Path) -> None:
+    """Writes weights and card to `path`, atomically: a reader sees the old file or the new one, never a part."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata={"counteract": card.model_dump_json()})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_card(path: Path) -> Card:
+    """Reads a weight file's card without its weights.
+
+    Raises:
+        UserError: (a ValueError) the file is missing, damaged, or was not written by `save_network`.
+    """
+    return _open(path)[0]
+
+
+def load_network(path: Path) -> ResNet:
+    """Reads a network, in eval mode on the CPU.
+
+    Raises:
+        UserError: (a ValueError) the file is missing, damaged, not ours, or does not fit its card.
+    """
+    card, tensors = _open(path, weights=True)
+    network = card.build()
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"weights {path} do not fit the {card.architecture} that their card names: {error}") from error
+    return network.eval()
+
+
+def _open(path: Path, *, weights: bool = False) -> tuple[Card, dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"weights {path} cannot be read: {error}") from error
+    if "counteract" not in metadata:
+        raise UserError(f"weights {path} carry no card of this package; load them through a factory instead")
+    try:
+        return Card.model_validate(json.loads(metadata["counteract"])), tensors
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise UserError(f"weights {path} carry a damaged card: {error}") from error

@@ -1,0 +1,39 @@
+"""`load_model`: from a name to a network in eval mode that takes [0, 1]."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from torch import nn
+
+from counteract._errors import UserError
+from counteract.models.files import load_network
+
+_WEIGHTS = files("counteract.models") / "weights"
+
+
+def shipped_models() -> list[str]:
+    """The names of the networks that come with the package."""
+    return sorted(item.name.removesuffix(".safetensors") for item in _WEIGHTS.iterdir() if item.name.endswith(".safetensors"))
+
+
+def load_model(name: str) -> nn.Module:
+    """Loads a network in eval mode, on the CPU; it maps images in [0, 1] to logits.
+
+    Args:
+        name: A shipped network's name, or the path of a .safetensors file that `counteract train` wrote.
+
+    Raises:
+        UserError: (a ValueError) the name is unknown, or the file cannot be used.
+    """
+    if name.endswith(".safetensors"):
+        return load_network(Path(name))
+    known = shipped_models()
+    if name not in known:
+        near = difflib.get_close_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, or a .safetensors file"
+        raise UserError(f"model {name!r} is not known; {hint}")
+    with as_file(_WEIGHTS / f"{name}.safetensors") as path:
+        return load_network(path)
