@@ -1,0 +1,1 @@
+"""Registers every command of `counteract`."""
