@@ -6,17 +6,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from counteract.models import load_model as load_model
+    from counteract.classifier import DefendedClassifier
+    from counteract.defended import DefendedModule
+    from counteract.models import load_model
+    from counteract.preprocessors import (
+        Counteraction,
+        GaussianNoise,
+        MixupInference,
+        RandomCropPad,
+        RandomCropResize,
+        RandomResizePad,
+        RandomRotation,
+    )
 
-_HOMES = {
-    "load_model": "counteract.models",
-}
+__all__ = [
+    "Counteraction",
+    "DefendedClassifier",
+    "DefendedModule",
+    "GaussianNoise",
+    "MixupInference",
+    "RandomCropPad",
+    "RandomCropResize",
+    "RandomResizePad",
+    "RandomRotation",
+    "load_model",
+]
 
-__all__ = ["load_model"]  # noqa: PLE0604
+_HOMES = {"DefendedClassifier": "classifier", "DefendedModule": "defended", "load_model": "models"}
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name on first use, so that importing the package costs nothing."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Imports a public name on first use, so that importing the package costs next to nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'preprocessors')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

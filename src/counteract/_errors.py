@@ -1,5 +1,25 @@
 """The one exception that means "the caller can mend this": the command line prints it as a single line."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """A mistake in what the caller passed in; the message names the argument, what was found and what to do."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> UserError:
+    """The error for a name that is none of `known`: it lists the near ones, or all of them.
+
+    Args:
+        kind: What was named: `"dataset"`, say.
+        name: What was found.
+        known: The names there are.
+        otherwise: What would have done in place of a known name.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join([*known, *filter(None, [otherwise])])}"
+    return UserError(f"{kind} {name!r} is not known; {hint}")

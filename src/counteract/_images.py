@@ -12,7 +12,11 @@ ROUND_OFF = 1e-4
 
 
 def check_images(
-    x: Tensor, *, clip_values: tuple[float, float] | None = (0.0, 1.0), dtype: torch.dtype = torch.float32, name: str = "x"
+    x: Tensor,
+    *,
+    clip_values: tuple[float, float] | None = (0.0, 1.0),
+    dtype: torch.dtype = torch.float32,
+    name: str = "x",
 ) -> Tensor:
     """Returns `x` as `dtype`, once it is known to hold images.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import zipfile
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import torch.nn.functional as F
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from counteract._errors import UserError
+from counteract._errors import UserError, unknown_name
 
 Split = Literal["train", "test"]
 
@@ -66,9 +65,7 @@ def load_dataset(name: str, split: Split = "test", *, data_dir: Path | None = No
     if name.endswith(".npz"):
         return _load_npz(Path(name))
     if name not in _LOADERS:
-        near = difflib.get_close_matches(name, _LOADERS)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_LOADERS)}, or a path ending in .npz"
-        raise UserError(f"dataset {name!r} is not known; {hint}")
+        raise unknown_name("dataset", name, _LOADERS, "a path ending in .npz")
     if split not in ("train", "test"):
         raise UserError(f"split must be 'train' or 'test', found {split!r}")
     return _LOADERS[name](split, data_dir or user_cache_path("art-counteract") / "data")
@@ -112,7 +109,9 @@ def _load_npz(path: Path) -> Dataset:
         with np.load(path, allow_pickle=False) as archive:
             missing = {"images", "labels", "class_names"} - set(archive.files)
             if missing:
-                raise UserError(f"dataset {path} lacks {', '.join(sorted(missing))}; it holds {', '.join(archive.files)}")
+                raise UserError(
+                    f"dataset {path} lacks {', '.join(sorted(missing))}; it holds {', '.join(archive.files)}"
+                )
             images, labels, names = archive["images"], archive["labels"], archive["class_names"]
     except (OSError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"dataset {path} is not a readable .npz file: {error}") from error
@@ -125,7 +124,9 @@ def _load_npz(path: Path) -> Dataset:
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"dataset {path}: labels must be {len(images)} integers, found {labels.dtype}, {labels.shape}")
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(names)):
-        raise UserError(f"dataset {path}: labels run from {labels.min()} to {labels.max()} for {len(names)} class_names")
+        raise UserError(
+            f"dataset {path}: labels run from {labels.min()} to {labels.max()} for {len(names)} class_names"
+        )
     return _from_uint8(path.stem, images, labels, tuple(str(name) for name in names))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from torch import nn
 
-from counteract._errors import UserError
+from counteract._errors import unknown_name
 from counteract.models.files import load_network
 
 _WEIGHTS = files("counteract.models") / "weights"
@@ -16,7 +15,9 @@ _WEIGHTS = files("counteract.models") / "weights"
 
 def shipped_models() -> list[str]:
     """The names of the networks that come with the package."""
-    return sorted(item.name.removesuffix(".safetensors") for item in _WEIGHTS.iterdir() if item.name.endswith(".safetensors"))
+    return sorted(
+        item.name.removesuffix(".safetensors") for item in _WEIGHTS.iterdir() if item.name.endswith(".safetensors")
+    )
 
 
 def load_model(name: str) -> nn.Module:
@@ -32,8 +33,6 @@ def load_model(name: str) -> nn.Module:
         return load_network(Path(name))
     known = shipped_models()
     if name not in known:
-        near = difflib.get_close_matches(name, known)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, or a .safetensors file"
-        raise UserError(f"model {name!r} is not known; {hint}")
+        raise unknown_name("model", name, known, "a path ending in .safetensors")
     with as_file(_WEIGHTS / f"{name}.safetensors") as path:
         return load_network(path)

@@ -36,7 +36,9 @@ class ResNet(nn.Module):
         super().__init__()
         self.normalize = Normalize(mean, std)
         self.stem = nn.Sequential(
-            nn.Conv2d(3, width, stem_kernel, padding=stem_kernel // 2, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            nn.Conv2d(3, width, stem_kernel, padding=stem_kernel // 2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
         )
         channels = width
         stages = []

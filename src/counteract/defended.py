@@ -1,0 +1,151 @@
+"""`DefendedModule`: a network, its defences, and the average over executions, as a plain `nn.Module`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from counteract import _random
+from counteract._errors import UserError
+from counteract._images import check_clip_values, check_images
+from counteract._network import check_model, dtype_of
+from counteract.preprocessors import RandomPreprocessor
+from counteract.preprocessors.base import check_count
+
+Average = Literal["probabilities", "logits"]
+
+_VALUES_PER_PASS = 512 * 3 * 32 * 32
+"""Without `executions_per_pass`, a pass holds about 512 CIFAR images: enough to fill a processor, little memory."""
+
+_ONCE, _REPEATED = 0, 1
+"""The two streams of draws: of `preprocessing_defences` and of `transforms`."""
+
+
+class DefendedModule(nn.Module):
+    """A defended network: images in, log-probabilities averaged over randomised executions out.
+
+    The defences in `preprocessing_defences` run once per input, then `transforms` are redrawn for each execution, and the
+    executions' softmax outputs (or logits) are averaged. What comes back is the logarithm of the mean probability, so
+    argmax, cross-entropy and margin losses all hold; with one execution and no defences it is the network up to
+    log-softmax. Gradients flow through all of it, which is what attacks that know of the defence differentiate.
+
+    Args:
+        model: Maps images in `clip_values` to logits of shape (N, classes), normalisation inside.
+        preprocessing_defences: Run in this order, one draw per input.
+        transforms: Run in this order after those, one draw per input and execution.
+        executions: How many times each input is transformed and classified; one is enough without `transforms`.
+        average: What is averaged: `"probabilities"` (Pang et al. 2020) or `"logits"` (the code of Guo et al. 2018).
+        executions_per_pass: How many executions go through the network together. It bounds the memory, with gradients
+            too, and does not change the answer. None: as many as make a pass of about 512 images of 3 x 32 x 32.
+        clip_values: The range that inputs must lie in; None accepts every finite value.
+
+    Raises:
+        UserError: (a ValueError) an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        preprocessing_defences: Sequence[RandomPreprocessor[Any]] = (),
+        transforms: Sequence[RandomPreprocessor[Any]] = (),
+        executions: int = 1,
+        average: Average = "probabilities",
+        executions_per_pass: int | None = None,
+        clip_values: tuple[float, float] | None = (0.0, 1.0),
+    ) -> None:
+        super().__init__()
+        check_model(model)
+        check_count("executions", executions)
+        if executions_per_pass is not None:
+            check_count("executions_per_pass", executions_per_pass)
+        if average not in ("probabilities", "logits"):
+            raise UserError(f"average must be 'probabilities' or 'logits', found {average!r}")
+        check_clip_values(clip_values)
+        self.model = model
+        self.preprocessing_defences = _check_defences("preprocessing_defences", preprocessing_defences)
+        self.transforms = _check_defences("transforms", transforms)
+        self.executions = executions
+        self.average = average
+        self.executions_per_pass = executions_per_pass
+        self.clip_values = clip_values
+        self.training = model.training
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Classifies a batch.
+
+        Args:
+            x: Images of shape (N, C, H, W), pixels in `clip_values`.
+            keys: One int64 key per image, shape (N,), that fixes all of its draws; None draws afresh, after
+                `torch.manual_seed`.
+
+        Returns:
+            Log-probabilities, float, shape (N, classes).
+
+        Raises:
+            UserError: (a ValueError) `x` does not hold such images.
+        """
+        x = check_images(x, clip_values=self.clip_values, dtype=dtype_of(self.model))
+        if keys is None:
+            keys = _random.fresh_keys(len(x), x.device)
+        if len(x):
+            x = self.preprocess(x, keys)
+        if not (self.transforms and len(x)):
+            return F.log_softmax(self.model(x), dim=1)
+        return self._average(x, keys)
+
+    def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
+        """What the `preprocessing_defences` make of images that have passed the boundary check."""
+        stream = _random.fold(keys, _ONCE)
+        for position, defence in enumerate(self.preprocessing_defences):
+            x = defence.sample(x, _random.fold(stream, position))
+        return x
+
+    def _average(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The log of the mean over all executions, a few of them at a time."""
+        prepared = [transform.prepare(x) for transform in self.transforms]
+        per_pass = self._executions_per_pass(x)
+        starts = range(0, self.executions, per_pass)
+        # With several passes, the backward pass recomputes each one rather than keep all of them in memory.
+        recompute = torch.is_grad_enabled() and len(starts) > 1 and not self.model.training
+        total: Tensor | float = 0.0
+        for start in starts:
+            numbers = torch.arange(start, min(start + per_pass, self.executions), device=x.device)
+            if recompute:
+                total = total + checkpoint(self._pass, x, keys, numbers, prepared, use_reentrant=False)
+            else:
+                total = total + self._pass(x, keys, numbers, prepared)
+        mean = torch.as_tensor(total) / self.executions
+        if self.average == "logits":
+            return F.log_softmax(mean, dim=1)
+        return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+
+    def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:
+        """The sum over the executions of these numbers: shape (N, classes)."""
+        count = len(numbers)
+        stream = _random.fold(_random.fold(keys, _REPEATED).unsqueeze(1), numbers).flatten()
+        rows = x.repeat_interleave(count, dim=0)
+        for position, (transform, once) in enumerate(zip(self.transforms, prepared, strict=True)):
+            shared = None if once is None else once.repeat_interleave(count, dim=0)
+            rows = transform.sample(rows, _random.fold(stream, position), shared)
+        logits: Tensor = self.model(rows)
+        outputs = logits if self.average == "logits" else logits.softmax(dim=1)
+        return outputs.view(len(x), count, -1).sum(1)
+
+    def _executions_per_pass(self, x: Tensor) -> int:
+        return self.executions_per_pass or max(1, min(self.executions, _VALUES_PER_PASS // x.numel()))
+
+
+def _check_defences(name: str, defences: Sequence[RandomPreprocessor[Any]]) -> tuple[RandomPreprocessor[Any], ...]:
+    defences = (defences,) if isinstance(defences, RandomPreprocessor) else tuple(defences)
+    for defence in defences:
+        if not isinstance(defence, RandomPreprocessor):
+            raise UserError(
+                f"{name} must be preprocessors of this package (counteract.preprocessors), found {type(defence).__name__}"
+            )
+    return defences

@@ -1,0 +1,110 @@
+"""Square windows of random size and place: what cropping, resizing and padding have in common.
+
+Each of these maps an image's rows and columns separately and linearly, so one small matrix an axis describes it: the
+batch is done at once, and the gradient is exact.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from typing_extensions import Unpack
+
+from counteract import _random
+from counteract._errors import UserError
+from counteract.preprocessors.base import Options, RandomPreprocessor
+
+
+class Window(NamedTuple):
+    """A square of the source and where it goes, one entry per image; all int64, shape (N,).
+
+    Attributes:
+        side: Its side in pixels.
+        top: The first row that is read.
+        left: The first column that is read.
+        pad_top: The first row that is written.
+        pad_left: The first column that is written.
+    """
+
+    side: Tensor
+    top: Tensor
+    left: Tensor
+    pad_top: Tensor
+    pad_left: Tensor
+
+
+class RandomWindow(RandomPreprocessor[Window]):
+    """Draws a side uniformly from `size`, both ends included, and offsets uniformly from those that fit.
+
+    Args:
+        size: The least and the greatest side in pixels.
+        **options: Those of `RandomPreprocessor`.
+
+    Raises:
+        UserError: (a ValueError) an argument is out of its range; on use also if the greatest side exceeds the images'.
+    """
+
+    params: ClassVar[list[str]] = [*RandomPreprocessor.params, "size"]
+
+    def __init__(
+        self,
+        size: tuple[int, int] = (22, 30),
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(**options)
+        self.size = size
+        self._check_params()
+
+    def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Window:
+        """Draws a window for each image."""
+        del prepared
+        height, width = x.shape[2:]
+        low, high = self.size
+        if high > min(height, width):
+            raise UserError(f"size reaches {high}, but x has images of {height} x {width}; no side may exceed those")
+        u = _random.uniform(keys, 5)
+        side = low + _random.below(u[:, 0], high - low + 1)
+        rows, columns = height - side + 1, width - side + 1
+        return Window(
+            side,
+            _random.below(u[:, 1], rows),
+            _random.below(u[:, 2], columns),
+            _random.below(u[:, 3], rows),
+            _random.below(u[:, 4], columns),
+        )
+
+    def apply(self, x: Tensor, parameters: Window) -> Tensor:
+        """Reads each image's window and writes it, by one matrix product an axis."""
+        side, top, left, pad_top, pad_left = parameters
+        rows = self.axis_matrix(side, top, pad_top, x.shape[2]).to(x.dtype)
+        columns = self.axis_matrix(side, left, pad_left, x.shape[3]).to(x.dtype)
+        return rows.unsqueeze(1) @ x @ columns.mT.unsqueeze(1)
+
+    @staticmethod
+    @abstractmethod
+    def axis_matrix(side: Tensor, start: Tensor, pad: Tensor, length: int) -> Tensor:
+        """One axis's linear map for each image: float32, shape (N, length, length), output by input."""
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        try:
+            low, high = self.size
+            valid = all(isinstance(v, int) and not isinstance(v, bool) for v in (low, high)) and 1 <= low <= high
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise UserError(f"size must be a pair of integers (low, high), 1 <= low <= high, found {self.size!r}")
+
+
+def one_hot(index: Tensor, length: int) -> Tensor:
+    """A row of zeros with a one at `index` for each entry; all zeros where `index` is not in {0, ..., length - 1}."""
+    return (index.unsqueeze(-1) == torch.arange(length, device=index.device)).float()
+
+
+def within(pad: Tensor, side: Tensor, length: int) -> Tensor:
+    """Each output position relative to the written window: int64, shape (N, length), -1 outside of it."""
+    position = torch.arange(length, device=pad.device) - pad.unsqueeze(1)
+    return position.where((position >= 0) & (position < side.unsqueeze(1)), -1)

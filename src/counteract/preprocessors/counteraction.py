@@ -1,0 +1,164 @@
+"""Counteraction, the paper's method: add up one-step perturbations for N random labels, clamp, add to the input."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from counteract import _random
+from counteract._errors import UserError
+from counteract._network import borrowed, check_model, device_of
+from counteract.preprocessors.base import Options, RandomPreprocessor, check_count, check_real
+
+Labels = Literal["non-predicted", "all"]
+Combine = Literal["sum-of-signs", "sign-of-sum"]
+
+
+def _sum_of_signs(losses: list[Tensor], x: Tensor) -> Tensor:
+    """The sum of the signs of each loss's gradient: one backward pass a loss, over one shared forward pass."""
+    total = torch.zeros_like(x, requires_grad=False)
+    for index, loss in enumerate(losses, start=1):
+        (gradient,) = torch.autograd.grad(loss, x, retain_graph=index < len(losses))
+        total += gradient.sign_()
+    return total
+
+
+def _sign_of_sum(losses: list[Tensor], x: Tensor) -> Tensor:
+    """The sign of the summed losses' gradient, times their number: a single backward pass."""
+    (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), x)
+    return gradient.sign_() * len(losses)
+
+
+class Counteraction(RandomPreprocessor[Tensor]):
+    """Counteracts an adversarial perturbation with small first-order perturbations (the paper, Algorithm 1).
+
+    For each input x, N labels l_i are drawn without replacement, and with f the network in eval mode
+
+        eta_i = -/+ eps_step * sign(grad_x CE(f(x), l_i))    (targeted / untargeted)
+        x'    = clamp(x + clamp(sum_i eta_i, -eps, eps), *clip_values).
+
+    The gradient that passes back through this defence is the identity: almost everywhere the derivative of the sign is
+    zero. That also makes it a BPDA attack on the defence, for whoever differentiates through it.
+
+    The cost is one forward and N backward passes to the input (one with `combine="sign-of-sum"`). A copy made by
+    `copy.deepcopy` or `pickle` has its own network; ART's `clone_for_refitting` shares the preprocessor, network
+    included, so a refitted clone is still defended with the old network's gradients.
+
+    Args:
+        model: The bare network: images in `clip_values` to logits, normalisation inside. It is left as it was found.
+        eps: The paper's mu: the largest change of a pixel.
+        eps_step: The paper's alpha: the size of each label's perturbation.
+        num_labels: The paper's N.
+        targeted: Whether each perturbation moves towards its label or away from it.
+        labels: What the labels are drawn from: all but the one predicted for x, or all.
+        combine: `"sum-of-signs"` as in the paper, or `"sign-of-sum"` (ours): N * eps_step * sign of the summed gradient.
+            The two agree for N = 1, and wherever the N signs agree.
+        **options: Those of `RandomPreprocessor`.
+
+    Raises:
+        UserError: (a ValueError) an argument is out of its range; on use also if `num_labels` exceeds the labels that
+            the network has, or x does not hold images.
+    """
+
+    params: ClassVar[list[str]] = [
+        *RandomPreprocessor.params, "model", "eps", "eps_step", "num_labels", "targeted", "labels", "combine",
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        eps: float = 8 / 255,
+        eps_step: float = 4 / 255,
+        num_labels: int = 9,
+        targeted: bool = True,
+        labels: Labels = "non-predicted",
+        combine: Combine = "sum-of-signs",
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(**options)
+        self._classes: int | None = None
+        self.model = model
+        self.eps = eps
+        self.eps_step = eps_step
+        self.num_labels = num_labels
+        self.targeted = targeted
+        self.labels = labels
+        self.combine = combine
+        self._check_params()
+
+    def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Tensor:
+        """Draws a random order of all labels for each image: int64, shape (N, classes)."""
+        del prepared
+        return _random.uniform(keys, self._count_labels(x)).argsort(dim=1)
+
+    def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """Counteracts with given labels.
+
+        Args:
+            x: Images of shape (B, C, H, W).
+            parameters: Labels in order of preference, int64, shape (B, M), M >= num_labels. Of exactly num_labels all
+                are used. Of more, the first num_labels are, after the predicted one is left out if `labels` says so.
+        """
+        moved = x.detach() + self.perturbation(x, parameters)
+        if self.clip_values is not None:
+            moved = moved.clamp(*self.clip_values)
+        return moved + (x - x.detach())  # exactly `moved`, with the identity for a gradient
+
+    def perturbation(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The clamped sum of the labels' perturbations, before it is added to `x` and clamped to the pixel range."""
+        combine = _sum_of_signs if self.combine == "sum-of-signs" else _sign_of_sum
+        with borrowed(self.model), torch.inference_mode(False), torch.enable_grad():
+            received = x.detach().clone().to(device_of(self.model)).requires_grad_()
+            logits = self._logits(received)
+            chosen = self._choose(labels.to(logits.device), logits.detach().argmax(1))
+            losses = [F.cross_entropy(logits, column, reduction="sum") for column in chosen.unbind(1)]
+            ascent = combine(losses, received)
+        step = -self.eps_step if self.targeted else self.eps_step
+        return (ascent.to(x.device) * step).clamp(-self.eps, self.eps)
+
+    def _choose(self, order: Tensor, predicted: Tensor) -> Tensor:
+        """The first `num_labels` of each row, without the predicted label where it is to be left out."""
+        if order.shape[1] < self.num_labels:
+            raise UserError(f"labels must give at least num_labels = {self.num_labels} a row, found {order.shape[1]}")
+        if self.labels == "non-predicted" and order.shape[1] > self.num_labels:
+            last = (order == predicted.unsqueeze(1)).long()
+            order = order.gather(1, last.argsort(dim=1, stable=True))
+        return order[:, : self.num_labels]
+
+    def _count_labels(self, x: Tensor) -> int:
+        """How many labels the network has, from one forward pass of one image, the first time."""
+        if self._classes is None:
+            with borrowed(self.model), torch.no_grad():
+                self._classes = self._logits(x[:1]).shape[1]
+        available = self._classes - (self.labels == "non-predicted")
+        if self.num_labels > available:
+            raise UserError(
+                f"num_labels is {self.num_labels}, but with labels={self.labels!r} there are only {available} to draw from"
+            )
+        return self._classes
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.model(x.to(device_of(self.model)))
+        if logits.ndim != 2 or len(logits) != len(x):
+            raise UserError(f"model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
+        return logits
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        self._classes = None
+        check_model(self.model)
+        check_real("eps", self.eps)
+        check_real("eps_step", self.eps_step)
+        check_count("num_labels", self.num_labels)
+        if self.labels not in ("non-predicted", "all"):
+            raise UserError(f"labels must be 'non-predicted' or 'all', found {self.labels!r}")
+        if self.combine not in ("sum-of-signs", "sign-of-sum"):
+            raise UserError(f"combine must be 'sum-of-signs' or 'sign-of-sum', found {self.combine!r}")
+
+    def _stays_in_range(self, in_range: bool) -> bool:
+        return in_range or self.clip_values is not None

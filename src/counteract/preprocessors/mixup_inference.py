@@ -1,0 +1,104 @@
+"""Mixup inference with images of other labels (MI-OL): Pang et al. 2020."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from counteract import _random
+from counteract._errors import UserError
+from counteract._images import check_images
+from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
+
+
+class MixupInference(RandomPreprocessor[Tensor]):
+    """Mixes the input with a random pool image of a label other than the predicted one.
+
+    With y the bare network's prediction for the received input, a class is drawn uniformly from the pool's classes
+    other than y, then one of its images s uniformly, and x' = weight * x + (1 - weight) * s. Differentiable in x,
+    exactly.
+
+    Source: Pang, Xu and Zhu, "Mixup inference: better exploiting mixup to defend adversarial attacks", ICLR 2020. Their
+    released code takes the pool from the test split, which leaks test images into predictions; take the training split.
+
+    The pool is held by reference: `copy.deepcopy` and `pickle` copy it, ART's `clone_for_refitting` shares it and the
+    network.
+
+    Args:
+        model: The bare network whose prediction is mixed away from. It is left as it was found.
+        images: The pool: (M, C, H, W), pixels in `clip_values`; tensor or array.
+        labels: The pool's labels: M integers.
+        weight: The weight on the input, lambda in the paper; 1 - weight falls on the pool image.
+        **options: Those of `RandomPreprocessor`.
+
+    Raises:
+        UserError: (a ValueError) the pool is empty, has one class, does not hold images or labels, or has images of
+            another shape than x; or another argument is out of its range.
+    """
+
+    params: ClassVar[list[str]] = [*RandomPreprocessor.params, "model", "images", "labels", "weight"]
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor | npt.NDArray[Any],
+        labels: Tensor | npt.NDArray[Any],
+        *,
+        weight: float = 0.5,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(**options)
+        self.model = model
+        self.images = images
+        self.labels = labels
+        self.weight = weight
+        self._check_params()
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """The bare network's predictions for the received images: int64, shape (N,)."""
+        device = device_of(self.model)
+        with borrowed(self.model), torch.no_grad():
+            predicted = [self.model(x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
+        return torch.cat(predicted).to(x.device)
+
+    def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Tensor:
+        """Draws a pool image for each image of `x`: indices into the pool, int64, shape (N,)."""
+        predicted = self.prepare(x) if prepared is None else prepared
+        u = _random.uniform(keys, 2).cpu()
+        predicted = predicted.cpu()
+        rank = torch.searchsorted(self._classes, predicted).clamp(max=len(self._classes) - 1)
+        in_pool = self._classes[rank] == predicted
+        position = _random.below(u[:, 0], len(self._classes) - in_pool.long())
+        position = position + (in_pool & (position >= rank))  # skips the predicted class
+        return self._order[self._starts[position] + _random.below(u[:, 1], self._counts[position])].to(x.device)
+
+    def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """Mixes each image with the pool image of its index."""
+        others = self._pool[parameters.to(self._pool.device)].to(x.device, x.dtype)
+        if others.shape != x.shape:
+            raise UserError(f"images must have the shape of x, {tuple(x.shape[1:])}; found {tuple(others.shape[1:])}")
+        return self.weight * x + (1 - self.weight) * others
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_model(self.model)
+        check_real("weight", self.weight, high=1.0)
+        labels = torch.as_tensor(self.labels).cpu()
+        if labels.ndim != 1 or len(labels) != len(self.images) or labels.is_floating_point():
+            found = f"{labels.dtype}, {tuple(labels.shape)}"
+            raise UserError(f"labels must be {len(self.images)} integers, one for each of images; found {found}")
+        if len(labels) == 0:
+            raise UserError("images must hold at least two classes to mix with, found an empty pool")
+        self._pool = check_images(
+            torch.as_tensor(self.images), clip_values=self.clip_values, dtype=dtype_of(self.model), name="images"
+        )
+        self._classes, self._counts = torch.unique(labels, return_counts=True)
+        if len(self._classes) == 1:
+            raise UserError(f"labels must hold at least two classes to mix with, found only {int(self._classes[0])}")
+        self._order = labels.argsort(stable=True)
+        self._starts = self._counts.cumsum(0) - self._counts
