@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -28,6 +28,7 @@ class Card(BaseModel):
         method: How it was trained: `standard`, `mixup` or `iat`.
         recipe: The training recipe, whole.
         accuracy: Measured accuracies in percent by what was measured, e.g. `{"clean": 93.1, "n": 500}`.
+        conditions: Where and how it was trained: time, machine, versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,8 +40,9 @@ class Card(BaseModel):
     std: tuple[float, ...]
     dataset: str
     method: str
-    recipe: dict[str, str | int | float | bool] = {}
+    recipe: dict[str, JsonValue] = {}
     accuracy: dict[str, float] = {}
+    conditions: dict[str, str | int | float] = {}
 
     def build(self) -> ResNet:
         """Makes the network, with untrained weights.

@@ -1,0 +1,77 @@
+"""`counteract train`: trains a network by a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from counteract._errors import UserError
+from counteract.cli.app import app
+from counteract.datasets import Dataset, load_dataset
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for model.safetensors, card.json, metrics.csv and checkpoints.")],
+    dataset: Annotated[
+        str, typer.Option(help="digits, cifar10, cifar100, or an .npz file (then --test, too).")
+    ] = "digits",
+    test: Annotated[str | None, typer.Option(help="The test split's .npz file, if --dataset is one.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision finds or puts CIFAR.")] = None,
+    arch: Annotated[str, typer.Option(help="resnet8, resnet18, resnet50 or resnet50-pang.")] = "resnet18",
+    width: Annotated[
+        int | None, typer.Option(min=1, help="Channels after the stem; by default the architecture's.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="standard, mixup or iat.")] = "mixup",
+    recipe: Annotated[str, typer.Option(help="paper, fast, another shipped recipe, or a TOML file.")] = "fast",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many training and test images.")] = None,
+    seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Processes on this machine; torchrun overrides it.")] = 1,
+    precision: Annotated[
+        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed; by default the recipe's.")
+    ] = None,
+) -> None:
+    """Train a network with Mixup, interpolated adversarial training (iat), or neither.
+
+    Example: counteract train --dataset cifar10 --arch resnet50 --method iat --recipe fast --out runs/iat
+    """
+    from counteract.training import METHODS, Run, load_recipe
+    from counteract.training import train as run_training
+
+    if method not in METHODS:
+        raise UserError(f"--method {method!r} is not known; known: {', '.join(METHODS)}")
+    run = Run(
+        architecture=arch,
+        width=width,
+        method=method,
+        recipe=load_recipe(recipe, method, epochs=epochs, precision=precision),
+        recipe_name=Path(recipe).stem,
+        seed=seed,
+        out=out,
+        devices=devices,
+        resume=resume,
+    )
+    train_set, test_set = _load(dataset, test, data_dir)
+    card = run_training(run, train_set.take(limit), test_set.take(limit))
+    found = card.accuracy
+    typer.echo(
+        f"{out / 'model.safetensors'}: test accuracy "
+        f"clean {found['clean']:.1f}% [{found['clean_low']:.1f}, {found['clean_high']:.1f}], "
+        f"PGD-20 at {found['eps']:g}/255 {found['pgd20']:.1f}% [{found['pgd20_low']:.1f}, {found['pgd20_high']:.1f}], "
+        f"n={found['n']:.0f}"
+    )
+
+
+def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:
+    """The training and the test images."""
+    if dataset.endswith(".npz") != (test is not None):
+        raise UserError("--test names the test split's .npz file exactly when --dataset is an .npz file")
+    train_set = load_dataset(dataset, "train", data_dir=data_dir)
+    test_set = load_dataset(test or dataset, "test", data_dir=data_dir)
+    if train_set.class_names != test_set.class_names:
+        raise UserError(f"--test {test} has other class_names than --dataset {dataset}")
+    return train_set, test_set

@@ -1,0 +1,6 @@
+"""Training: standard, Mixup and interpolated adversarial training, one loop on Lightning Fabric."""
+
+from counteract.training.loop import Run, train
+from counteract.training.recipe import METHODS, Method, Recipe, load_recipe, recipe_names
+
+__all__ = ["METHODS", "Method", "Recipe", "Run", "load_recipe", "recipe_names", "train"]

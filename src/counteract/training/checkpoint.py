@@ -1,0 +1,79 @@
+"""Checkpoints: written whole or not at all, the one before kept, and refused where they do not fit the run.
+
+There is no generator state in them: every draw is a function of (seed, epoch, example), see `data`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counteract._errors import UserError
+
+CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file such that a reader sees the old one or the new one, never a part.
+
+    Raises:
+        UserError: (a ValueError) it cannot be written, on a full disk for one; the old file is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"--out: {path} could not be written ({error.strerror}); what was there before is untouched"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Writes a checkpoint into `folder`; the last one becomes the previous one once the new one is safe.
+
+    Raises:
+        UserError: (a ValueError) it cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    fresh = folder / "checkpoint.next.pt"
+    write_atomically(fresh, buffer.getvalue())
+    current = folder / CURRENT
+    if current.exists():
+        current.replace(folder / PREVIOUS)
+    fresh.replace(current)
+
+
+def load_checkpoint(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Reads the newest checkpoint of `folder`, for a run that must be the same in everything `identity` names.
+
+    Raises:
+        UserError: (a ValueError) there is none, it is damaged, or it belongs to another run.
+    """
+    found = [folder / name for name in (CURRENT, PREVIOUS) if (folder / name).is_file()]
+    if not found:
+        raise UserError(f"--resume: there is no checkpoint in {folder}; leave --resume out to begin there")
+    path = found[0]
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        theirs = state["identity"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        rest = (
+            f"delete it to resume from {found[1]}, one epoch earlier" if found[1:] else "begin again without --resume"
+        )
+        raise UserError(f"--resume: {path} is damaged ({str(error).splitlines()[0]}); {rest}") from error
+    for name, ours in identity.items():
+        if theirs.get(name) != ours:
+            raise UserError(f"--resume: {path} was made with {name} {theirs.get(name)!r}, this run has {ours!r}")
+    return state

@@ -1,0 +1,117 @@
+"""Training batches: images that stay on the device, in an order and with crops and flips that are functions of keys.
+
+Everything drawn for an example depends on (seed, epoch, example) alone, so a run that was interrupted, or that several
+processes share, sees the same batches as one that was not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from counteract._errors import UserError
+from counteract._random import below, bits, fold, key, uniform
+from counteract.datasets import Dataset
+
+_ORDER, _CROP, _SPLIT = 1, 2, 3
+"""Streams of a key, one for each thing that is drawn here."""
+
+
+class Batch(NamedTuple):
+    """Augmented images, their labels, and one key per example for whatever else is drawn for it."""
+
+    images: Tensor
+    labels: Tensor
+    keys: Tensor
+
+
+def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, Dataset]:
+    """Sets aside a tenth of the images, `most` at most, drawn by `seed`: returns (training set, validation set).
+
+    Raises:
+        UserError: (a ValueError) there are fewer than ten images.
+    """
+    size = min(most, len(dataset) // 10)
+    if size == 0:
+        raise UserError(
+            f"--limit leaves {len(dataset)} images of {dataset.name}; training and validation need at least 10"
+        )
+    keys = fold(fold(key(seed), _SPLIT), torch.arange(len(dataset)))
+    order = bits(keys, 1).squeeze(1).argsort()
+
+    def part(rows: Tensor) -> Dataset:
+        return Dataset(dataset.name, dataset.images[rows], dataset.labels[rows], dataset.class_names)
+
+    return part(order[size:].sort().values), part(order[:size].sort().values)
+
+
+def augment(pixels: Tensor, keys: Tensor, *, padding: int, flip: bool) -> Tensor:
+    """Crops images that are padded with black at random places, and mirrors half of them.
+
+    Args:
+        pixels: Images of shape (N, H, W, C).
+        keys: One per image.
+        padding: How many black pixels are added on each side.
+        flip: Whether half of the images are mirrored.
+
+    Returns:
+        Images of shape (N, C, H, W), in channels-last layout.
+    """
+    count, height, width, _ = pixels.shape
+    draws = uniform(keys, 3)
+    rows = below(draws[:, 0], 2 * padding + 1)[:, None] + torch.arange(height, device=keys.device)
+    columns = below(draws[:, 1], 2 * padding + 1)[:, None] + torch.arange(width, device=keys.device)
+    if flip:
+        columns = torch.where(draws[:, 2:] < 0.5, columns.flip(1), columns)
+    padded = F.pad(pixels, (0, 0, padding, padding, padding, padding))
+    images = torch.arange(count, device=keys.device)
+    return padded[images[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+class Batches:
+    """The training set on a device.
+
+    Args:
+        dataset: The training images.
+        batch_size: Images in a batch, over all processes; what is left over at an epoch's end is dropped.
+        seed: What order and augmentation are drawn from.
+        padding: See `augment`.
+        flip: See `augment`.
+        device: Where the images live.
+
+    Raises:
+        UserError: (a ValueError) there are fewer images than a batch holds.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, batch_size: int, seed: int, padding: int, flip: bool, device: torch.device
+    ) -> None:
+        if len(dataset) < batch_size:
+            raise UserError(
+                f"batch_size of the recipe is {batch_size}, but {len(dataset)} training images are left; raise --limit"
+            )
+        self.batch_size, self.padding, self.flip = batch_size, padding, flip
+        self._pixels = dataset.images.permute(0, 2, 3, 1).contiguous().to(device)
+        self._labels = dataset.labels.to(device)
+        self._key = key(seed, device)
+
+    def __len__(self) -> int:
+        return len(self._labels) // self.batch_size
+
+    def order(self, epoch: int) -> Tensor:
+        """The examples in the order of an epoch."""
+        return bits(fold(self._keys(epoch), _ORDER), 1).squeeze(1).argsort()
+
+    def batch(self, order: Tensor, epoch: int, number: int) -> Batch:
+        """Batch `number` of an epoch, whole, whatever the number of processes."""
+        rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+        keys = self._keys(epoch)[rows]
+        images = augment(self._pixels[rows], fold(keys, _CROP), padding=self.padding, flip=self.flip)
+        return Batch(images, self._labels[rows], keys)
+
+    def _keys(self, epoch: int) -> Tensor:
+        """One key per example."""
+        return fold(fold(self._key, epoch), torch.arange(len(self._labels), device=self._labels.device))

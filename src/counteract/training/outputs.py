@@ -1,0 +1,69 @@
+"""The two ends of a training: the untrained network, and the files that a trained one is written to."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import platform
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from counteract._errors import UserError
+from counteract.datasets import Dataset
+from counteract.models.files import Card, save_network
+from counteract.models.resnet import ARCHITECTURES, ResNet
+from counteract.training.checkpoint import write_atomically
+from counteract.training.progress import Row
+
+
+def build_network(architecture: str, width: int | None, train_set: Dataset, seed: int) -> ResNet:
+    """Makes a network whose weights are drawn by `seed`, and which normalises by the mean and deviation of the images.
+
+    Raises:
+        UserError: (a ValueError) the architecture is unknown.
+    """
+    if architecture not in ARCHITECTURES:
+        raise UserError(f"--arch {architecture!r} is not known; known: {', '.join(ARCHITECTURES)}")
+    make = ARCHITECTURES[architecture]
+    std, mean = torch.std_mean(train_set.images, (0, 2, 3))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make(
+            num_classes=train_set.num_classes,
+            width=inspect.signature(make).parameters["width"].default if width is None else width,
+            mean=[round(value, 4) for value in mean.tolist()],
+            std=[round(value, 4) for value in std.tolist()],
+        )
+
+
+def width_of(network: ResNet) -> int:
+    """Channels after the stem."""
+    stem: nn.Conv2d = network.stem.get_submodule("0")  # type: ignore[assignment]
+    return stem.out_channels
+
+
+def conditions(fabric: Fabric, history: list[Row]) -> dict[str, str | int | float]:
+    """Where and how long a run trained: sums over its epochs, interrupted or not."""
+    if fabric.device.type == "cuda":
+        device = torch.cuda.get_device_name(fabric.device)
+    else:
+        device = f"{platform.machine()} CPU, {os.cpu_count()} cores"
+    return {
+        "seconds": round(sum(row["seconds"] for row in history)),
+        "device": device,
+        "processes": fabric.world_size,
+        "torch": str(torch.__version__),
+    }
+
+
+def save_outputs(folder: Path, network: ResNet, card: Card) -> None:
+    """Writes model.safetensors and card.json.
+
+    Raises:
+        UserError: (a ValueError) they cannot be written.
+    """
+    save_network(network, card, folder / "model.safetensors")
+    write_atomically(folder / "card.json", (card.model_dump_json(indent=2) + "\n").encode())

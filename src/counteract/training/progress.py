@@ -1,0 +1,101 @@
+"""What a person watching a training sees: a bar, a line per epoch, metrics.csv and a TensorBoard log."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from counteract.training.checkpoint import write_atomically
+
+Row = dict[str, float]
+"""One epoch's metrics, by name; every epoch has the same names."""
+
+
+class Monitor:
+    """Shows and logs a run; on all processes but the first it is silent.
+
+    Args:
+        folder: Where metrics.csv and the TensorBoard log go.
+        console: Where lines are printed.
+        epochs: How many the run has.
+        steps: How many an epoch has.
+        batch_size: Images in a step.
+        history: The epochs that are over already.
+        active: Whether this is the first process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        console: Console,
+        *,
+        epochs: int,
+        steps: int,
+        batch_size: int,
+        history: list[Row],
+        active: bool,
+    ) -> None:
+        self.history, self._folder, self._console = history, folder, console
+        self._epochs, self._steps, self._batch_size, self._active = epochs, steps, batch_size, active
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) * steps) if active else None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} images/s "),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not active,
+        )
+        done = len(history) * steps
+        self._task = self._bar.add_task("training", total=epochs * steps, completed=done, loss=float("nan"), rate=0.0)
+
+    def __enter__(self) -> Monitor:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._writer is not None:
+            self._writer.close()
+
+    def step(self, number: int, loss: float, learning_rate: float, seconds: float) -> None:
+        """Shows one training step."""
+        self._bar.update(self._task, completed=number + 1, loss=loss, rate=self._batch_size / seconds)
+        if self._writer is not None:
+            self._writer.add_scalar("train/loss", loss, number)
+            self._writer.add_scalar("train/learning_rate", learning_rate, number)
+
+    def epoch(self, row: Row) -> None:
+        """Prints and logs a finished epoch."""
+        self.history.append(row)
+        if self._writer is None:
+            return
+        for name in ("clean", "pgd"):
+            self._writer.add_scalar(f"validation/{name}", row[name], int(row["epoch"]) * self._steps)
+        self._writer.flush()
+        self._write_csv()
+        self.say(
+            f"epoch {row['epoch']:>3.0f}/{self._epochs}  loss {row['loss']:.4f}  lr {row['lr']:.4f}  "
+            f"validation: clean {row['clean']:.1f}%, PGD {row['pgd']:.1f}%  {row['images_per_s']:,.0f} images/s"
+        )
+
+    def say(self, line: str) -> None:
+        """Prints a line, on the first process."""
+        if self._active:
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _write_csv(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.history)
+        write_atomically(self._folder / "metrics.csv", text.getvalue().encode())

@@ -1,0 +1,137 @@
+"""Recipes: how a network is trained, as data. `paper`, `fast` and those of the shipped weights are TOML files here."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from counteract._errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Method = Literal["standard", "mixup", "iat"]
+METHODS: tuple[Method, ...] = ("standard", "mixup", "iat")
+
+_RECIPES = files("counteract.training") / "recipes"
+
+
+class Recipe(BaseModel):
+    """How a network is trained. In the TOML file a table [standard], [mixup] or [iat] changes values for that method.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images in a step, over all processes.
+        lr: The highest learning rate.
+        momentum: SGD's.
+        nesterov: Whether the momentum is Nesterov's.
+        weight_decay: On every parameter.
+        schedule: `steps`: lr, divided by 10 at each epoch of `drops`; `one-cycle`: linearly up to lr, linearly to zero.
+        drops: For `steps`.
+        warmup: For `one-cycle`: the part of the training that goes up.
+        crop_padding: Random crops of images padded by so many pixels; 0 for none.
+        flip: Whether half of the images are mirrored.
+        attack_eps: How far IAT's examples lie from their images, in grey levels (1/255).
+        attack_step: One step of that PGD, in grey levels.
+        attack_steps: How many.
+        attack_labels: What it leads away from: the `true` labels, or the `predicted` ones, as in the official code.
+        eps: The radius, in grey levels, of the PGD that validation and test accuracies are measured under.
+        validation: How many training images are set aside at most (never more than a tenth).
+        precision: Lightning Fabric's: `32-true`, `bf16-mixed`, ...
+        channels_last: Whether the network runs in channels-last layout.
+        compile: Whether `torch.compile` is used on CUDA; on CPUs it did not pay.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    lr: float = Field(gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(default=0.0, ge=0)
+    schedule: Literal["steps", "one-cycle"]
+    drops: tuple[int, ...] = ()
+    warmup: float = Field(default=0.25, gt=0, lt=1)
+    crop_padding: int = Field(default=4, ge=0)
+    flip: bool = True
+    attack_eps: float = Field(default=8.0, gt=0, le=255)
+    attack_step: float = Field(default=2.0, gt=0, le=255)
+    attack_steps: int = Field(default=10, ge=1)
+    attack_labels: Literal["true", "predicted"] = "true"
+    eps: float = Field(default=8.0, gt=0, le=255)
+    validation: int = Field(default=1000, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = False
+    compile: bool = False
+
+    @model_validator(mode="after")
+    def _check_drops(self) -> Recipe:
+        if self.drops and self.schedule != "steps":
+            raise ValueError("drops belong to schedule = 'steps'")
+        return self
+
+    def learning_rate(self, done: float) -> float:
+        """The learning rate once `done` epochs (with their fraction) are over."""
+        if self.schedule == "steps":
+            return float(self.lr * 0.1 ** sum(done >= drop for drop in self.drops))
+        part = done / self.epochs
+        return self.lr * min(part / self.warmup, (1 - part) / (1 - self.warmup))
+
+
+def recipe_names() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(item.name.removesuffix(".toml") for item in _RECIPES.iterdir() if item.name.endswith(".toml"))
+
+
+def load_recipe(name: str, method: Method, **changes: Any) -> Recipe:
+    """Reads a recipe.
+
+    Args:
+        name: One of `recipe_names()`, or the path of a TOML file.
+        method: Whose table is merged in.
+        changes: Fields to change; those that are None are left alone.
+
+    Raises:
+        UserError: (a ValueError) there is no such recipe, or it is not a valid one.
+    """
+    values = _read(name)
+    tables = {key: values.pop(key, {}) for key in METHODS}
+    if not isinstance(tables[method], dict):
+        raise UserError(f"recipe {name}: {method} must be a table, [{method}]")
+    values |= tables[method] | {key: value for key, value in changes.items() if value is not None}
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise UserError(f"recipe {name}: {field}: {first['msg']} (found {first['input']!r})") from error
+
+
+def _read(name: str) -> dict[str, Any]:
+    if name.endswith(".toml"):
+        source: Any = Path(name)
+        if not source.is_file():
+            raise UserError(f"recipe {name!r} is not a file")
+    else:
+        source = _RECIPES / f"{name}.toml"
+        known = recipe_names()
+        if name not in known:
+            near = difflib.get_close_matches(name, known)
+            hint = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else f"known: {', '.join(known)}, or a path ending in .toml"
+            )
+            raise UserError(f"recipe {name!r} is not known; {hint}")
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"recipe {name} is not valid TOML: {error}") from error
