@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -74,4 +75,5 @@ def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Datase
     test_set = load_dataset(test or dataset, "test", data_dir=data_dir)
     if train_set.class_names != test_set.class_names:
         raise UserError(f"--test {test} has other class_names than --dataset {dataset}")
-    return train_set, test_set
+    name = train_set.name.removesuffix("_train")  # of a file cifar10_train.npz
+    return dataclasses.replace(train_set, name=name), dataclasses.replace(test_set, name=name)
