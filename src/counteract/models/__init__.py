@@ -1,7 +1,7 @@
 """Networks: CIFAR ResNets, the shipped weights, and what loads them. All take [0, 1] and normalise inside."""
 
 from counteract.models.files import Card, load_network, read_card, save_network
-from counteract.models.loading import load_model, shipped_models
+from counteract.models.loading import load_model, shipped_card, shipped_models
 from counteract.models.normalize import Normalize
 from counteract.models.resnet import ARCHITECTURES, ResNet, resnet8, resnet18, resnet50, resnet50_pang
 
@@ -18,5 +18,6 @@ __all__ = [
     "resnet50",
     "resnet50_pang",
     "save_network",
+    "shipped_card",
     "shipped_models",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from counteract._errors import unknown_name
-from counteract.models.files import load_network
+from counteract.models.files import Card, load_network, read_card
 
 _WEIGHTS = files("counteract.models") / "weights"
 
@@ -18,6 +18,12 @@ def shipped_models() -> list[str]:
     return sorted(
         item.name.removesuffix(".safetensors") for item in _WEIGHTS.iterdir() if item.name.endswith(".safetensors")
     )
+
+
+def shipped_card(name: str) -> Card:
+    """What a shipped network's file says about itself."""
+    with as_file(_WEIGHTS / f"{name}.safetensors") as path:
+        return read_card(path)
 
 
 def load_model(name: str) -> nn.Module:
