@@ -1,7 +1,7 @@
 """Randomness as a pure function of keys: SplitMix64, vectorised over one 64-bit key per example.
 
-A key is a row of an int64 tensor. Whatever is drawn for an example depends on its key alone, so draws do not change with
-the batch size, the device, the number of processes or an interruption. `fold` makes child keys (an example's, an
+A key is a row of an int64 tensor. Whatever is drawn for an example depends on its key alone, so draws do not change
+with the batch size, the device, the number of processes or an interruption. `fold` makes child keys (an example's, an
 execution's, a transform's), `uniform` and `normal` read a key's stream.
 
 Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.

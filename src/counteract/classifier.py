@@ -19,13 +19,14 @@ from counteract.preprocessors import RandomPreprocessor
 class DefendedClassifier(PyTorchClassifier):
     """An ART classifier whose every output and gradient is that of the averaged, defended network.
 
-    `preprocessing_defences` are ART's own: they run once per input. `transforms` are redrawn for each of the `executions`,
-    whose outputs are averaged (see `DefendedModule`): `predict`, `loss_gradient`, `class_gradient`, `compute_loss` and so
-    every attack of ART see log-probabilities of the average. Without `transforms` this is `PyTorchClassifier`, exactly.
+    `preprocessing_defences` are ART's own: they run once per input. `transforms` are redrawn for each of the
+    `executions`, whose outputs are averaged (see `DefendedModule`): `predict`, `loss_gradient`, `class_gradient`,
+    `compute_loss` and so every attack of ART see log-probabilities of the average. Without `transforms` this is
+    `PyTorchClassifier`, exactly.
 
-    `fit` trains the bare network through those transforms alone that have `apply_fit=True`, one draw each. `model` is the
-    bare network. `clone_for_refitting` copies the network and shares the defences: a defence that holds the old network
-    still uses it, so give a refitted clone defences of its own.
+    `fit` trains the bare network through those transforms alone that have `apply_fit=True`, one draw each. `model` is
+    the bare network. `clone_for_refitting` copies the network and shares the defences: a defence that holds the old
+    network still uses it, so give a refitted clone defences of its own.
 
     Args:
         model: The bare network: images in `clip_values` to logits, normalisation inside.

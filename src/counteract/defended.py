@@ -29,9 +29,9 @@ _ONCE, _REPEATED = 0, 1
 class DefendedModule(nn.Module):
     """A defended network: images in, log-probabilities averaged over randomised executions out.
 
-    The defences in `preprocessing_defences` run once per input, then `transforms` are redrawn for each execution, and the
-    executions' softmax outputs (or logits) are averaged. What comes back is the logarithm of the mean probability, so
-    argmax, cross-entropy and margin losses all hold; with one execution and no defences it is the network up to
+    The defences in `preprocessing_defences` run once per input, then `transforms` are redrawn for each execution, and
+    the executions' softmax outputs (or logits) are averaged. What comes back is the logarithm of the mean probability,
+    so argmax, cross-entropy and margin losses all hold; with one execution and no defences it is the network up to
     log-softmax. Gradients flow through all of it, which is what attacks that know of the defence differentiate.
 
     Args:
@@ -145,7 +145,5 @@ def _check_defences(name: str, defences: Sequence[RandomPreprocessor[Any]]) -> t
     defences = (defences,) if isinstance(defences, RandomPreprocessor) else tuple(defences)
     for defence in defences:
         if not isinstance(defence, RandomPreprocessor):
-            raise UserError(
-                f"{name} must be preprocessors of this package (counteract.preprocessors), found {type(defence).__name__}"
-            )
+            raise UserError(f"{name} must be preprocessors of this package, found {type(defence).__name__}")
     return defences

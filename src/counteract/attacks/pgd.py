@@ -19,9 +19,9 @@ _START, _TARGET = 0, 1
 class PGD(torchattacks.PGD):
     """Projected gradient descent in the max norm (Madry et al. 2018), from given starting points.
 
-    The steps are those of `torchattacks.PGD`; what differs is where randomness comes from. torchattacks draws a start from
-    the global generator, batch by batch, so that results change with the batch size; here the caller passes it in. And one
-    run of 200 steps gives the results of 10 and of 50 steps on its way.
+    The steps are those of `torchattacks.PGD`; what differs is where randomness comes from. torchattacks draws a start
+    from the global generator, batch by batch, so that results change with the batch size; here the caller passes it in.
+    And one run of 200 steps gives the results of 10 and of 50 steps on its way.
 
     Args:
         model: Maps images in [0, 1] to logits or log-probabilities. It is attacked in eval mode.

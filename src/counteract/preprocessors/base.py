@@ -36,9 +36,9 @@ class Options(TypedDict, total=False):
 class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
     """A defence that transforms each input with one random draw.
 
-    The draw is separate from the arithmetic: `draw` turns one key per example into parameters, `apply` is a pure function
-    of images and parameters. What depends on the input but not on the draw (a prediction, say) is made by `prepare`, so
-    that several draws for the same input can share it.
+    The draw is separate from the arithmetic: `draw` turns one key per example into parameters, `apply` is a pure
+    function of images and parameters. What depends on the input but not on the draw (a prediction, say) is made by
+    `prepare`, so that several draws for the same input can share it.
 
     Args:
         clip_values: The range of valid pixels, checked on the way in; None accepts every finite value.

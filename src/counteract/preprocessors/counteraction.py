@@ -55,8 +55,8 @@ class Counteraction(RandomPreprocessor[Tensor]):
         num_labels: The paper's N.
         targeted: Whether each perturbation moves towards its label or away from it.
         labels: What the labels are drawn from: all but the one predicted for x, or all.
-        combine: `"sum-of-signs"` as in the paper, or `"sign-of-sum"` (ours): N * eps_step * sign of the summed gradient.
-            The two agree for N = 1, and wherever the N signs agree.
+        combine: `"sum-of-signs"` as in the paper, or `"sign-of-sum"` (ours): N * eps_step times the sign of the summed
+            gradient. The two agree for N = 1, and wherever the N signs agree.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -138,7 +138,7 @@ class Counteraction(RandomPreprocessor[Tensor]):
         available = self._classes - (self.labels == "non-predicted")
         if self.num_labels > available:
             raise UserError(
-                f"num_labels is {self.num_labels}, but with labels={self.labels!r} there are only {available} to draw from"
+                f"num_labels is {self.num_labels}, but labels={self.labels!r} leaves only {available} to draw from"
             )
         return self._classes
 

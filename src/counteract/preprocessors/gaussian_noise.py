@@ -14,8 +14,8 @@ from counteract.preprocessors.base import Options, RandomPreprocessor, check_rea
 class GaussianNoise(RandomPreprocessor[Tensor]):
     """Adds independent Gaussian noise to every pixel.
 
-    Source: the baseline of Pang et al., "Mixup inference", ICLR 2020 (standard deviation 0.05 for pixels in [-1, 1], not
-    clipped), after Tabacof and Valle 2016.
+    Source: the baseline of Pang et al., "Mixup inference", ICLR 2020 (standard deviation 0.05 for pixels in [-1, 1],
+    not clipped), after Tabacof and Valle 2016.
 
     Args:
         std: The standard deviation, in units of the pixels.

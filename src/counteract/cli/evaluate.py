@@ -1,0 +1,96 @@
+"""`counteract evaluate`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from counteract._errors import UserError
+from counteract.cli.app import app
+
+if TYPE_CHECKING:
+    import torch
+
+
+@app.command()
+def evaluate(
+    spec: Annotated[Path | None, typer.Argument(help="A spec's TOML file; without one, the dataset's own.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="digits, cifar10, or an .npz with images, labels, class_names.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A network's name or .safetensors file; repeats.")] = None,
+    defence: Annotated[
+        list[str] | None, typer.Option(help="none, counteraction, crop-resize, ..., joined with +; repeats.")
+    ] = None,
+    attack: Annotated[list[str] | None, typer.Option(help="none, pgd10, pgd50-targeted, ...; repeats.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many test images, from the first.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch; does not change the results.")] = 100,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for results.json.")] = None,
+) -> None:
+    """Measures defences against attacks made on the bare network. Without arguments: digits, offline, in a minute."""
+    from rich.console import Console
+
+    from counteract import evaluation as ev
+    from counteract.cli.progress import ProgressBar
+
+    data = _read(spec, dataset)
+    overrides = {
+        "models": model, "defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool,
+    }  # fmt: skip
+    data |= {key: value for key, value in overrides.items() if value is not None}
+    if "models" not in data:
+        raise UserError(f"dataset {dataset} has no network of its own: name one with --model")
+    made = ev.make_spec(data, str(spec or "options"))
+    where = _device(device)
+    if out is not None:
+        make_folder(out)
+    with ProgressBar() as watcher:
+        measured = ev.evaluate(made, device=where, batch_size=batch_size, watcher=watcher, data_dir=data_dir)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120  # in a file or a pipe nothing limits the width
+    for table in ev.accuracy_tables(measured, made):
+        console.print(table)
+    console.print(ev.FOOTNOTE, highlight=False)
+    if out is not None:
+        path = ev.write_results(measured, made, ev.describe_environment(where), out)
+        console.print(f"results: {path}", highlight=False)
+
+
+def _read(spec: Path | None, dataset: str | None) -> dict[str, Any]:
+    """The spec before the command line's overrides: a file's, or a dataset's own."""
+    from counteract.evaluation import preset_for, read_spec
+
+    if spec is None:
+        return preset_for(dataset or "digits")
+    return read_spec(spec) | ({"dataset": dataset} if dataset else {})
+
+
+def _device(name: str) -> torch.device:
+    """The device that a name means, once it is known to work."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder for results, or says why it cannot be one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from error
