@@ -10,7 +10,7 @@ from counteract.training.adversary import pgd, random_start
 
 
 class Linear(nn.Module):
-    """Two classes; the logits are (0, 4 x1 - 2 x2) of a two-pixel image, so PGD against class 0 goes up in x1, down in x2."""
+    """Logits (0, 4 x1 - 2 x2) of a two-pixel image: PGD against class 0 goes up in x1 and down in x2."""
 
     def __init__(self) -> None:
         super().__init__()

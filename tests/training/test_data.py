@@ -70,7 +70,7 @@ def test_the_validation_split_is_a_part_that_is_not_trained_on() -> None:
     dataset = make_dataset(45)
     training, validation = split_validation(dataset, 1000, seed=0)
     assert (len(training), len(validation)) == (41, 4)
-    assert torch.cat([training.images, validation.images]).flatten(1).unique(dim=0).shape[0] == 45
+    assert len({float(image[0, 0, 0]) for image in torch.cat([training.images, validation.images])}) == 45
     assert len(split_validation(dataset, 2, seed=0)[1]) == 2
     assert not split_validation(dataset, 4, seed=1)[1].images.equal(validation.images)
 

@@ -15,11 +15,11 @@ def models() -> None:
 
     from counteract.models import shipped_card, shipped_models
 
-    table = Table(Column("name", no_wrap=True), "network", "dataset", "training", "test accuracy, %", box=box.SIMPLE)
+    table = Table(Column("name", no_wrap=True), "network", "training", "test accuracy, %", box=box.SIMPLE)
     for name in shipped_models():
         card = shipped_card(name)
         network = f"{card.architecture}\nwidth {card.width}"
-        table.add_row(name, network, card.dataset, card.method, _accuracy(card), end_section=True)
+        table.add_row(name, network, f"{card.method}\non {card.dataset}", _accuracy(card), end_section=True)
     console = Console()
     console.print(table)
     console.print("Also: a path ending in .safetensors that `counteract train` wrote.", highlight=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -57,14 +59,13 @@ def train(
         resume=resume,
     )
     train_set, test_set = _load(dataset, test, data_dir)
-    card = run_training(run, train_set.take(limit), test_set.take(limit))
-    found = card.accuracy
-    typer.echo(
-        f"{out / 'model.safetensors'}: test accuracy "
-        f"clean {found['clean']:.1f}% [{found['clean_low']:.1f}, {found['clean_high']:.1f}], "
-        f"PGD-20 at {found['eps']:g}/255 {found['pgd20']:.1f}% [{found['pgd20_low']:.1f}, {found['pgd20_high']:.1f}], "
-        f"n={found['n']:.0f}"
-    )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    try:
+        run_training(run, train_set.take(limit), test_set.take(limit))
+    except UserError:
+        if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process says it for all
+            raise typer.Exit(2) from None
+        raise
 
 
 def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:

@@ -1,4 +1,4 @@
-"""Weight files: safetensors whose metadata say how to build the network and how it was trained; nothing is unpickled."""
+"""Weight files: safetensors whose metadata say how to build the network and how it was trained; no pickles."""
 
 from __future__ import annotations
 

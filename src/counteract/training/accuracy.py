@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from counteract._random import fold, key
 from counteract.datasets import Dataset
+from counteract.evaluation.scores import wilson
 from counteract.training.adversary import pgd, predict, random_start
 
 _BATCH = 250
-
-
-def wilson(correct: int, count: int) -> tuple[float, float]:
-    """The Wilson 95% interval of a proportion, in percent."""
-    z = 1.959964
-    centre = (correct + z * z / 2) / (count + z * z)
-    half = z / (count + z * z) * math.sqrt(correct * (count - correct) / count + z * z / 4)
-    return 100 * (centre - half), 100 * (centre + half)
 
 
 def count_correct(fabric: Fabric, network: nn.Module, dataset: Dataset, *, eps: float = 0.0, steps: int = 0) -> int:
@@ -54,5 +45,9 @@ def test_accuracy(fabric: Fabric, network: nn.Module, test_set: Dataset, eps: fl
     result: dict[str, float] = {"n": count, "eps": eps}
     for name, correct in (("clean", clean), ("pgd20", robust)):
         low, high = wilson(correct, count)
-        result |= {name: 100 * correct / count, f"{name}_low": round(low, 2), f"{name}_high": round(high, 2)}
+        result |= {
+            name: 100 * correct / count,
+            f"{name}_low": round(100 * low, 2),
+            f"{name}_high": round(100 * high, 2),
+        }
     return result

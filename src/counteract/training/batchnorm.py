@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed.nn.functional as distributed
 from torch import Tensor, nn
+
+from counteract.training.collective import mean_over_processes
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -18,9 +19,9 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         values = x.float()
-        mean = _average(values.mean((0, 2, 3)))
+        mean = mean_over_processes(values.mean((0, 2, 3)))
         centred = values - mean.view(1, -1, 1, 1)
-        variance = _average(centred.square().mean((0, 2, 3)))
+        variance = mean_over_processes(centred.square().mean((0, 2, 3)))
         self._track(mean.detach(), variance.detach(), x.numel() // x.shape[1] * torch.distributed.get_world_size())
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
@@ -34,12 +35,6 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(variance * count / (count - 1), momentum)
         self.num_batches_tracked += 1
-
-
-def _average(local: Tensor) -> Tensor:
-    """The mean over the processes, through which gradients flow."""
-    total: Tensor = distributed.all_reduce(local.clone())  # type: ignore[no-untyped-call]
-    return total / torch.distributed.get_world_size()
 
 
 def globalise(network: nn.Module) -> None:

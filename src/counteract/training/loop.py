@@ -24,6 +24,7 @@ from counteract.training.accuracy import count_correct, test_accuracy
 from counteract.training.adversary import pgd, predict, random_start
 from counteract.training.batchnorm import globalise
 from counteract.training.checkpoint import CURRENT, PREVIOUS, load_checkpoint, save_checkpoint
+from counteract.training.collective import gather_rows
 from counteract.training.data import Batch, Batches, split_validation
 from counteract.training.outputs import build_network, conditions, save_outputs, width_of
 from counteract.training.progress import Monitor, Row
@@ -76,11 +77,8 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     _check_folder(run)
     fabric = _make_fabric(run)
     fabric.launch()
-    try:
-        trainer = _Trainer(fabric, run, network, train_set, console or Console(stderr=True))
-        trainer.fit()
-    except OSError as error:  # TensorBoard's, on a full disk
-        raise UserError(f"--out {run.out} could not be written ({error.strerror}); resume with --resume") from error
+    trainer = _Trainer(fabric, run, network, train_set, console or Console(stderr=True))
+    trainer.fit()
     return _finish(trainer, test_set)
 
 
@@ -101,8 +99,18 @@ def _finish(trainer: _Trainer, test_set: Dataset) -> Card:
     )
     if fabric.is_global_zero:
         save_outputs(run.out, network, card)
+    trainer.monitor.say(f"{run.out / 'model.safetensors'}: {_sentence(card)}")
     fabric.barrier()
     return card
+
+
+def _sentence(card: Card) -> str:
+    found = card.accuracy
+    return (
+        f"test accuracy of {found['n']:,.0f}: clean {found['clean']:.1f}% [{found['clean_low']:.1f}, "
+        f"{found['clean_high']:.1f}], PGD-20 at {found['eps']:g}/255 {found['pgd20']:.1f}% "
+        f"[{found['pgd20_low']:.1f}, {found['pgd20_high']:.1f}]"
+    )
 
 
 def _check_folder(run: Run) -> None:
@@ -248,10 +256,9 @@ class _Trainer:
         if self.run.method == "mixup":
             return objectives.mixup(self.model, x, y, mix)
         adversarial = self._attack(x[self.share], y[self.share], keys[self.share])
-        gathered = self.fabric.all_gather(adversarial)
-        assert isinstance(gathered, Tensor)
+        gathered = gather_rows(adversarial)
         mix_adversarial = objectives.draw_mix(fold(keys, _MIX_ADVERSARIAL)).share(self.share)
-        return objectives.iat(self.model, x, gathered.view_as(x), y, mix, mix_adversarial)
+        return objectives.iat(self.model, x, gathered, y, mix, mix_adversarial)
 
     def _attack(self, x: Tensor, y: Tensor, keys: Tensor) -> Tensor:
         """IAT's adversarial examples."""
@@ -281,6 +288,8 @@ class _Trainer:
             )
 
     def _save(self) -> None:
+        """Writes what outlives the process; every process hears of it when that fails."""
+        failure = None
         if self.fabric.is_global_zero:
             state = {
                 "identity": self.identity,
@@ -288,8 +297,14 @@ class _Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "history": self.history,
             }
-            save_checkpoint(self.run.out, state)
-        self.fabric.barrier()
+            try:
+                save_checkpoint(self.run.out, state)
+                self.monitor.save()
+            except UserError as error:
+                failure = str(error)
+        failure = self.fabric.broadcast(failure)
+        if failure is not None:
+            raise UserError(failure)
 
     def _restore(self) -> list[Row]:
         """Loads weights and optimiser; returns the epochs that are over."""

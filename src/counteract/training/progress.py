@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from counteract._errors import UserError
 from counteract.training.checkpoint import write_atomically
 
 Row = dict[str, float]
@@ -81,8 +82,6 @@ class Monitor:
             return
         for name in ("clean", "pgd"):
             self._writer.add_scalar(f"validation/{name}", row[name], int(row["epoch"]) * self._steps)
-        self._writer.flush()
-        self._write_csv()
         self.say(
             f"epoch {row['epoch']:>3.0f}/{self._epochs}  loss {row['loss']:.4f}  lr {row['lr']:.4f}  "
             f"validation: clean {row['clean']:.1f}%, PGD {row['pgd']:.1f}%  {row['images_per_s']:,.0f} images/s"
@@ -93,9 +92,19 @@ class Monitor:
         if self._active:
             self._console.print(line, highlight=False, soft_wrap=True)
 
-    def _write_csv(self) -> None:
+    def save(self) -> None:
+        """Writes metrics.csv and the TensorBoard log to disk.
+
+        Raises:
+            UserError: (a ValueError) they cannot be written.
+        """
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.history)
         write_atomically(self._folder / "metrics.csv", text.getvalue().encode())
+        if self._writer is not None:
+            try:
+                self._writer.flush()
+            except OSError as error:
+                raise UserError(f"--out: the TensorBoard log could not be written ({error.strerror})") from error

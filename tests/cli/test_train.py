@@ -1,0 +1,112 @@
+"""`counteract train` and `counteract models`: what a person types, and the one line for a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from counteract.cli import main
+from counteract.models import read_card, shipped_card, shipped_models
+
+TINY = 'epochs = 1\nbatch_size = 16\nlr = 0.01\nschedule = "one-cycle"\nvalidation = 8\n'
+
+
+def call(*arguments: str) -> int:
+    """Runs the command line; returns its exit code."""
+    with pytest.raises(SystemExit) as left:
+        main(list(arguments))
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> list[str]:
+    """The arguments of a training that takes a second."""
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TINY, encoding="utf-8")
+    return ["train", "--arch", "resnet8", "--width", "4", "--recipe", str(recipe), "--limit", "60"]
+
+
+def test_training_digits(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert call(*tiny, "--method", "iat", "--seed", "7", "--epochs", "2", "--out", str(out)) == 0
+    seen = capsys.readouterr().err
+    assert "epoch   2/2" in seen
+    assert "test accuracy of 60: clean" in seen
+    card = read_card(out / "model.safetensors")
+    assert (card.method, card.width, card.recipe["seed"], card.recipe["epochs"]) == ("iat", 4, 7, 2)
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == [
+        "card.json",
+        "checkpoint.previous.pt",
+        "checkpoint.pt",
+        "metrics.csv",
+        "model.safetensors",
+    ]
+
+
+def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for split in ("train", "test"):
+        np.savez(tmp_path / f"mine_{split}.npz", images=images, labels=np.arange(40) % 2, class_names=["a", "b"])
+    data = ["--dataset", str(tmp_path / "mine_train.npz"), "--test", str(tmp_path / "mine_test.npz")]
+    assert call(*tiny, *data, "--out", str(tmp_path / "out")) == 0
+    card = read_card(tmp_path / "out" / "model.safetensors")
+    assert (card.dataset, card.class_names) == ("mine", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "mixing"], "--method 'mixing' is not known; known: standard, mixup, iat"),
+        (["--recipe", "papr"], "recipe 'papr' is not known; did you mean paper?"),
+        (["--arch", "resnet9"], "--arch 'resnet9' is not known"),
+        (["--dataset", "digit"], "dataset 'digit' is not known"),
+        (["--dataset", "mine.npz"], "--test names the test split's .npz file"),
+        (["--test", "mine.npz"], "--test names the test split's .npz file"),
+        (["--limit", "9"], "at least 10"),
+        (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left"),
+        (["--precision", "half"], "precision"),
+        (["--devices", "3"], "batch_size of the recipe, 16, does not divide among 3 processes"),
+        (["--resume"], "there is no checkpoint in"),
+        (["--epochs", "0"], "--epochs"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert call(*tiny, "--out", str(tmp_path / "out"), *arguments) == 2
+    seen = capsys.readouterr().err
+    assert message in seen
+    assert seen.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert call(*tiny, "--out", str(tmp_path / "file" / "out")) == 2
+    assert "cannot be made" in capsys.readouterr().err
+
+
+def test_models_lists_every_shipped_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("models") == 0
+    seen = capsys.readouterr().out
+    assert shipped_models()
+    for name in shipped_models():
+        card = shipped_card(name)
+        assert name in seen
+        assert card.architecture in seen
+        assert f"{card.accuracy['clean']:.1f}" in seen
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_networks_are_small_and_say_how_they_were_trained(name: str) -> None:
+    import counteract.models
+
+    path = Path(counteract.models.__file__).parent / "weights" / f"{name}.safetensors"
+    assert path.stat().st_size < 3_000_000
+    card = shipped_card(name)
+    assert card.method in name
+    assert card.recipe["name"] in ("digits", "fast")
