@@ -75,14 +75,14 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     """
     network = build_network(run.architecture, run.width, train_set, run.seed)
     _check_folder(run)
-    fabric = _make_fabric(run)
+    fabric = make_fabric(run)
     fabric.launch()
-    trainer = _Trainer(fabric, run, network, train_set, console or Console(stderr=True))
+    trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True))
     trainer.fit()
     return _finish(trainer, test_set)
 
 
-def _finish(trainer: _Trainer, test_set: Dataset) -> Card:
+def _finish(trainer: Trainer, test_set: Dataset) -> Card:
     """Measures the network on the test set, and writes it with its card."""
     fabric, run, network = trainer.fabric, trainer.run, trainer.network
     card = Card(
@@ -123,7 +123,7 @@ def _check_folder(run: Run) -> None:
         raise UserError(f"--out {run.out} cannot be made ({error.strerror})") from error
 
 
-def _make_fabric(run: Run) -> Fabric:
+def make_fabric(run: Run) -> Fabric:
     """Sets up the processes: those of torchrun where it started us, else `devices` of our own."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -138,7 +138,7 @@ def _make_fabric(run: Run) -> Fabric:
     return Fabric(strategy=strategy, devices=devices, num_nodes=nodes, precision=run.recipe.precision)
 
 
-class _Trainer:
+class Trainer:
     """One process's part of a run."""
 
     def __init__(self, fabric: Fabric, run: Run, network: ResNet, train_set: Dataset, console: Console) -> None:
@@ -210,7 +210,7 @@ class _Trainer:
         self.network.train()
         began = time.monotonic()
         order = self.batches.order(epoch)
-        losses = [self._step(order, epoch, number) for number in range(len(self.batches))]
+        losses = [self.step(order, epoch, number) for number in range(len(self.batches))]
         seconds = time.monotonic() - began
         clean, robust = self._validate()
         self.monitor.epoch(
@@ -226,7 +226,7 @@ class _Trainer:
         )
         self._watch_robustness()
 
-    def _step(self, order: Tensor, epoch: int, number: int) -> float:
+    def step(self, order: Tensor, epoch: int, number: int) -> float:
         """One step of the optimiser; returns the loss of the whole batch."""
         began = time.monotonic()
         learning_rate = self.recipe.learning_rate(epoch + number / len(self.batches))
