@@ -1,7 +1,7 @@
 """Images per second of the `fast` IAT step, as a ratio to the same step written plainly, both timed in this run.
 
 Plainly: float32, default layout, no compilation, and two forwards, one for the clean and one for the adversarial half.
-Both attack with the recipe's PGD and update the same kind of network. Steps alternate, so that a busy machine slows both;
+Both attack with the recipe's PGD and update the same kind of network. Steps alternate: a busy machine slows both;
 the ratio is of each pair, and its median and quartiles are printed.
 
     python eval/benchmarks/train_step.py [--pairs 15] [--width 16]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from counteract._errors import UserError
+from counteract._files import write_atomically
 from counteract.models.resnet import ARCHITECTURES, ResNet
 
 
@@ -58,14 +58,13 @@ class Card(BaseModel):
 
 
 def save_network(network: ResNet, card: Card, path: Path) -> None:
-    """Writes weights and card to `path`, atomically: a reader sees the old file or the new one, never a part."""
+    """Writes weights and card to `path`, atomically: a reader sees the old file or the new one, never a part.
+
+    Raises:
+        UserError: (a ValueError) it cannot be written.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata={"counteract": card.model_dump_json()})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, save(tensors, metadata={"counteract": card.model_dump_json()}))
 
 
 def read_card(path: Path) -> Card:

@@ -6,36 +6,15 @@ There is no generator state in them: every draw is a function of (seed, epoch, e
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from counteract._errors import UserError
+from counteract._files import write_atomically
 
 CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file such that a reader sees the old one or the new one, never a part.
-
-    Raises:
-        UserError: (a ValueError) it cannot be written, on a full disk for one; the old file is still there.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"--out: {path} could not be written ({error.strerror}); what was there before is untouched"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

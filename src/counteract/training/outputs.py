@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from counteract._errors import UserError
+from counteract._files import write_atomically
 from counteract.datasets import Dataset
 from counteract.models.files import Card, save_network
 from counteract.models.resnet import ARCHITECTURES, ResNet
-from counteract.training.checkpoint import write_atomically
 from counteract.training.progress import Row
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from counteract._errors import UserError
-from counteract.training.checkpoint import write_atomically
+from counteract._files import write_atomically
 
 Row = dict[str, float]
 """One epoch's metrics, by name; every epoch has the same names."""
