@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from counteract.classifier import DefendedClassifier
     from counteract.defended import DefendedModule
-    from counteract.models import load_model
+    from counteract.models import from_art, load_model
     from counteract.preprocessors import (
         Counteraction,
         GaussianNoise,
@@ -29,10 +29,16 @@ __all__ = [
     "RandomCropResize",
     "RandomResizePad",
     "RandomRotation",
+    "from_art",
     "load_model",
 ]
 
-_HOMES = {"DefendedClassifier": "classifier", "DefendedModule": "defended", "load_model": "models"}
+_HOMES = {
+    "DefendedClassifier": "classifier",
+    "DefendedModule": "defended",
+    "from_art": "models",
+    "load_model": "models",
+}
 
 
 def __getattr__(name: str) -> Any:

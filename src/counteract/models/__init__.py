@@ -1,5 +1,7 @@
 """Networks: CIFAR ResNets, the shipped weights, and what loads them. All take [0, 1] and normalise inside."""
 
+from counteract.models.checks import LogProbabilities, check_network
+from counteract.models.factory import from_art
 from counteract.models.files import Card, load_network, read_card, save_network
 from counteract.models.loading import load_model, shipped_card, shipped_models
 from counteract.models.normalize import Normalize
@@ -8,8 +10,11 @@ from counteract.models.resnet import ARCHITECTURES, ResNet, resnet8, resnet18, r
 __all__ = [
     "ARCHITECTURES",
     "Card",
+    "LogProbabilities",
     "Normalize",
     "ResNet",
+    "check_network",
+    "from_art",
     "load_model",
     "load_network",
     "read_card",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from torch import nn
 
-from counteract._errors import unknown_name
+from counteract._errors import UserError, unknown_name
+from counteract.models.checkpoints import load_weights
+from counteract.models.checks import check_network, probe
+from counteract.models.factory import make_network
 from counteract.models.files import Card, load_network, read_card
+from counteract.models.normalize import Normalize
 
 _WEIGHTS = files("counteract.models") / "weights"
 
@@ -26,19 +32,73 @@ def shipped_card(name: str) -> Card:
         return read_card(path)
 
 
-def load_model(name: str) -> nn.Module:
+def load_model(
+    name: str,
+    *,
+    weights: Path | str | None = None,
+    model_dir: Path | str = "models",
+    trust: bool = False,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    input_shape: tuple[int, int, int] = (3, 32, 32),
+    num_classes: int | None = None,
+) -> nn.Module:
     """Loads a network in eval mode, on the CPU; it maps images in [0, 1] to logits.
 
     Args:
-        name: A shipped network's name, or the path of a .safetensors file that `counteract train` wrote.
+        name: One of
+
+            - a shipped network's name,
+            - the path of a .safetensors file that `counteract train` wrote,
+            - `robustbench:DATASET/THREAT_MODEL/NAME`, a network of RobustBench's zoo,
+            - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
+        weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own.
+        model_dir: Where RobustBench's checkpoints are, or are downloaded to.
+        trust: Whether checkpoints may hold anything at all, and so run code when they are read.
+        mean: For a factory's network that expects normalised images: what is subtracted from [0, 1], per channel.
+        std: Likewise, what the difference is divided by.
+        input_shape: The shape of one image that a factory's network takes; it is tried with two.
+        num_classes: How many logits a factory's network must return, if that is known.
 
     Raises:
-        UserError: (a ValueError) the name is unknown, or the file cannot be used.
+        UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such
+            images to as many logits.
     """
+    if name.startswith("robustbench:"):
+        _refuse("a network of RobustBench", weights=weights, mean=mean, std=std)
+        from counteract.models.robustbench import load_robustbench
+
+        return load_robustbench(name, model_dir=Path(model_dir), trust=trust)
     if name.endswith(".safetensors"):
+        _refuse("a .safetensors file with a card", weights=weights, mean=mean, std=std)
         return load_network(Path(name))
+    if ":" in name:
+        network = make_network(name)
+        if weights is not None:
+            load_weights(network, Path(weights), trust=trust)
+        network = _normalised(network, mean, std).eval()
+        check_network(network, name, probe(input_shape), num_classes)
+        return network
     known = shipped_models()
     if name not in known:
-        raise unknown_name("model", name, known, "a path ending in .safetensors")
+        raise unknown_name(
+            "model", name, known, "a path ending in .safetensors, robustbench:..., package.module:factory"
+        )
+    _refuse("a shipped network", weights=weights, mean=mean, std=std)
     with as_file(_WEIGHTS / f"{name}.safetensors") as path:
         return load_network(path)
+
+
+def _refuse(what: str, **options: object) -> None:
+    """Raises UserError for options that only a factory's network takes."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"{' and '.join(given)} go with package.module:factory; {what} has its own")
+
+
+def _normalised(network: nn.Module, mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
+    if (mean is None) != (std is None):
+        raise UserError("mean and std go together")
+    if mean is None or std is None:
+        return network
+    return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), model=network))

@@ -1,0 +1,190 @@
+"""The module `autoattack` that RobustBench expects, on top of the `pyautoattack` that it installs.
+
+The two differ in their signatures, and a state file that `pyautoattack` 0.2.0 writes cannot be read back by it: its
+sets are written as text. Here a run that was interrupted can be gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+from unittest import mock
+
+import pyautoattack
+import pyautoattack.autoattack
+import pyautoattack.state
+import torch
+from torch import Tensor, nn
+
+from counteract._errors import UserError
+from counteract._network import device_of
+from counteract.defended import DefendedModule
+
+NOT_ELIGIBLE = (
+    "This defence is API-compatible with RobustBench, not eligible for its leaderboard, which rejects randomness and "
+    "optimisation at inference; the figure is no worst case: evaluate it with an attack that knows the defence."
+)
+"""What must be said wherever RobustBench measures a defence of this package."""
+
+
+class EvaluationState(pyautoattack.state.EvaluationState):
+    """How far a run of AutoAttack has come, in a file; its flags are numbers, because RobustBench takes their mean."""
+
+    flags: ClassVar[torch.dtype] = torch.float32
+
+    def to_disk(self, force: bool = False) -> None:
+        """Writes the state, atomically, if it has a file."""
+        del force  # it is small: it is always written
+        if self.path is None:
+            return
+        content = {
+            "attacks_to_run": sorted(self._attacks_to_run),
+            "run_attacks": sorted(self._run_attacks),
+            "robust_flags": None if self._robust_flags is None else self._robust_flags.int().tolist(),
+            "clean_accuracy": self._clean_accuracy,
+        }
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        temporary.replace(self.path)
+
+    @classmethod
+    def from_disk(cls, path: Path | str) -> EvaluationState:
+        """Reads a state.
+
+        Raises:
+            UserError: (a ValueError) there is none in this file.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            flags = content["robust_flags"]
+            return cls(
+                set(content["attacks_to_run"]),
+                path=Path(path),
+                _run_attacks=set(content["run_attacks"]),
+                _robust_flags=None if flags is None else torch.tensor(flags, dtype=cls.flags),
+                _clean_accuracy=content["clean_accuracy"],
+            )
+        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise UserError(f"aa_state_path {path} holds no state of this package's AutoAttack: {error!r}") from error
+
+
+class _RunState(EvaluationState):
+    """The same inside a run, which needs truth values."""
+
+    flags = torch.bool
+
+
+class AutoAttack(pyautoattack.AutoAttack):
+    """AutoAttack (Croce and Hein 2020) as RobustBench calls it.
+
+    Args:
+        model: Maps images in [0, 1] to logits.
+        norm: `"Linf"`, `"L2"` or `"L1"`.
+        eps: The bound on the perturbation.
+        seed: Of the attacks' random starts; None for the time.
+        verbose: Whether progress is printed.
+        attacks_to_run: The attacks of `version="custom"`.
+        version: `"standard"`, `"plus"`, `"rand"` or `"custom"`.
+        device: Where to compute; by default where the network is.
+        log_path: A file that what is printed is appended to.
+    """
+
+    attacks_to_run: list[str]
+
+    def __init__(
+        self,
+        model: nn.Module,
+        norm: str = "Linf",
+        eps: float = 0.3,
+        seed: int | None = None,
+        verbose: bool = True,
+        attacks_to_run: Sequence[str] = (),
+        version: str = "standard",
+        device: torch.device | str | None = None,
+        log_path: str | Path | None = None,
+    ) -> None:
+        super().__init__(
+            model,
+            attacks=list(attacks_to_run) or None,
+            device=device or device_of(model) or "cpu",
+            eps=eps,
+            norm=norm,
+            seed=seed,
+            version=version,
+        )
+        self.verbose = verbose
+        self.log_path = log_path
+
+    def run_standard_evaluation(
+        self,
+        x_orig: Tensor,
+        y_orig: Tensor,
+        bs: int = 250,
+        return_labels: bool = False,
+        state_path: str | Path | None = None,
+    ) -> Any:
+        """Attacks all images, each attack those that the ones before it left standing.
+
+        Args:
+            x_orig: Images in [0, 1], shape (N, C, H, W).
+            y_orig: Their labels, shape (N,).
+            bs: Images per batch.
+            return_labels: Whether to return the predictions, too.
+            state_path: A file for the state; a run that finds one there goes on with it.
+        """
+        path = None if state_path is None else Path(state_path)
+        with self._logged(), mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState):
+            if isinstance(self.model, DefendedModule):
+                self.logger.warning(NOT_ELIGIBLE)
+            adversarial, predicted = super().run_standard_evaluation(x_orig, y_orig, batch_size=bs, state_path=path)
+        return (adversarial, predicted) if return_labels else adversarial
+
+    def run_standard_evaluation_individual(
+        self, x_orig: Tensor, y_orig: Tensor, bs: int = 250, return_labels: bool = False
+    ) -> dict[str, Any]:
+        """Runs each attack on all images; returns its result by its name."""
+        every = self.attacks_to_run
+        try:
+            found = {}
+            for attack in every:
+                self.attacks_to_run = [attack]
+                found[attack] = self.run_standard_evaluation(x_orig, y_orig, bs, return_labels)
+            return found
+        finally:
+            self.attacks_to_run = every
+
+    @contextmanager
+    def _logged(self) -> Iterator[None]:
+        """Sends what the attacks report to stdout and to the log file, as the original AutoAttack prints it."""
+        handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)] if self.verbose else []
+        if self.log_path is not None:
+            handlers.append(logging.FileHandler(self.log_path, encoding="utf-8"))
+        level, propagate = self.logger.level, self.logger.propagate
+        for handler in handlers:
+            self.logger.addHandler(handler)
+        self.logger.setLevel(logging.DEBUG)
+        self.logger.propagate = False
+        try:
+            yield
+        finally:
+            self.logger.setLevel(level)
+            self.logger.propagate = propagate
+            for handler in handlers:
+                self.logger.removeHandler(handler)
+                handler.close()
+
+
+def as_modules() -> dict[str, ModuleType]:
+    """The modules `autoattack` and `autoattack.state`."""
+    package, state = ModuleType("autoattack", __doc__), ModuleType("autoattack.state", __doc__)
+    package.AutoAttack = AutoAttack  # type: ignore[attr-defined]
+    package.state = state  # type: ignore[attr-defined]
+    state.EvaluationState = EvaluationState  # type: ignore[attr-defined]
+    return {"autoattack": package, "autoattack.state": state}

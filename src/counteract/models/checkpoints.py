@@ -1,0 +1,155 @@
+"""Checkpoints of torch: read without running anything they hold, and matched to the names a network's state has."""
+
+from __future__ import annotations
+
+import _codecs
+import functools
+import pickle
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from counteract._errors import UserError
+from counteract.models.download import check_whole
+
+State = Mapping[str, Tensor]
+
+_WRAPPERS = ("last", "state_dict", "model_state_dict", "model", "net")
+"""Where training scripts put the weights in a checkpoint; of a last and a best epoch, RobustBench takes the last."""
+
+_CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
+"""Buffers that old checkpoints lack, and that a network's constructor sets right."""
+
+
+def read_checkpoint(path: Path, *, trust: bool = False) -> Any:
+    """Reads a checkpoint of torch on the CPU, or a .safetensors file.
+
+    Args:
+        path: The file.
+        trust: Whether the file may hold, and so run, anything at all; otherwise only tensors, plain Python data and
+            NumPy's numbers and arrays.
+
+    Raises:
+        UserError: (a ValueError) the file is missing, damaged, no checkpoint, or holds anything else.
+    """
+    if not path.is_file():
+        raise UserError(f"weights {path} is not a file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        check_whole(path)
+        with torch.serialization.safe_globals(_harmless()):
+            return torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        raise _refused(path, error) from error
+    except UserError as error:
+        raise UserError(f"weights {path} cannot be used: {error}; delete it and get it anew") from error
+    except (OSError, EOFError, RuntimeError, SafetensorError, ImportError, AttributeError) as error:
+        raise UserError(f"weights {path} cannot be read: {error}") from error
+
+
+def state_in(checkpoint: Any, path: Path) -> State:
+    """The weights in a checkpoint, wherever they are.
+
+    Raises:
+        UserError: (a ValueError) there are none.
+    """
+    for wrapper in _WRAPPERS:
+        if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(wrapper), Mapping):
+            checkpoint = checkpoint[wrapper]
+    if not isinstance(checkpoint, Mapping) or not any(isinstance(value, Tensor) for value in checkpoint.values()):
+        found = f"keys {', '.join(map(str, checkpoint))}" if isinstance(checkpoint, Mapping) else type(checkpoint)
+        raise UserError(f"weights {path} hold no state_dict; found {found}")
+    return checkpoint
+
+
+def fit_names(state: State, network: nn.Module) -> dict[str, Tensor]:
+    """Renames the weights of a checkpoint to what a network calls them.
+
+    Data parallelism and wrappers leave a `module.` or `model.` in front of all names, which may be the network's own
+    or not. Tried are the names as they are, without these prefixes, with `model.` in front, and as RobustBench's own
+    loader would mangle them; the first way by which most names match is taken.
+    """
+    expected = network.state_dict().keys()
+    ways = [{rename(name): name for name in state} for rename in _spellings()]
+    best = max(ways, key=lambda way: len(way.keys() & expected))
+    return {new: state[old] for new, old in best.items()}
+
+
+def check_complete(network: nn.Module, state: State, path: Path) -> None:
+    """Raises UserError if a checkpoint lacks any of a network's weights; constants may be missing."""
+    lacking = [name for name in network.state_dict() if name not in state and name.rpartition(".")[2] not in _CONSTANTS]
+    if lacking:
+        raise UserError(
+            f"weights {path} do not fit the {type(network).__name__}: {len(lacking)} of its tensors are missing, "
+            f"{lacking[0]} first"
+        )
+
+
+def load_weights(network: nn.Module, path: Path, *, trust: bool = False) -> None:
+    """Loads a checkpoint into a network, all of it into all of it.
+
+    Raises:
+        UserError: (a ValueError) it cannot be read, or does not fit.
+    """
+    state = fit_names(state_in(read_checkpoint(path, trust=trust), path), network)
+    check_complete(network, state, path)
+    try:
+        problems = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # another shape
+        raise UserError(f"weights {path} do not fit the {type(network).__name__}: {error}") from error
+    if problems.unexpected_keys:
+        raise UserError(
+            f"weights {path} do not fit the {type(network).__name__}: it has no {', '.join(problems.unexpected_keys)}"
+        )
+
+
+def _spellings() -> Iterator[Callable[[str], str]]:
+    """The ways in which a network's names may be spelt in a checkpoint, as functions from those back to these."""
+
+    def strip(prefixes: tuple[str, ...], put: str, name: str) -> str:
+        for prefix in prefixes:
+            name = name.removeprefix(prefix)
+        return put + name
+
+    for put in ("", "model."):
+        for prefixes in ((), ("module.",), ("model.",), ("module.", "model.")):
+            yield functools.partial(strip, prefixes, put)
+    yield _mangled
+
+
+def _mangled(name: str) -> str:
+    """What RobustBench's loader makes of a name: wherever the word occurs, as many letters go from the front."""
+    for word in ("module.", "model."):
+        if word in name:
+            name = name[len(word) :]
+    return name
+
+
+def _harmless() -> list[Any]:
+    """NumPy's numbers and arrays, under the names by which old and new versions pickled them."""
+    made: list[Any] = [np.dtype, np.ndarray, _codecs.encode]
+    made += [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    scalar, array = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
+    for home in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        made += [(scalar, f"{home}.scalar"), (array, f"{home}._reconstruct")]
+    return made
+
+
+def _refused(path: Path, error: pickle.UnpicklingError) -> UserError:
+    """The error for a checkpoint that is damaged, or that `weights_only` refuses."""
+    message = str(error)
+    if "nsupported" not in message:
+        return UserError(f"weights {path} cannot be read: {message.partition(chr(10))[0]}")
+    found = re.search(r"(?:GLOBAL|class) ([\w.]+)", message)
+    return UserError(
+        f"weights {path} are refused: they hold {found[1] if found else 'more than data'}, and reading that could run "
+        "code; if you trust where they come from, load them with trust=True (--trust)"
+    )

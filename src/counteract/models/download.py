@@ -1,0 +1,117 @@
+"""Downloads of weight files: to a temporary file, checked, then renamed; a reader never sees half of one."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+import zipfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.console import Console
+from rich.progress import wrap_file
+
+from counteract._errors import UserError
+
+TIMEOUT = 60.0
+"""Seconds without a byte after which a download counts as stalled."""
+
+_CHUNK = 1 << 20
+_PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
+"""How the two formats that `torch.save` has had begin."""
+
+
+def download(url: str, path: Path) -> None:
+    """Downloads a checkpoint to `path`, which appears whole or not at all.
+
+    Args:
+        url: Where from; a Google Drive page that asks for a confirmation is answered once.
+        path: Where to; missing folders are made.
+
+    Raises:
+        UserError: (a ValueError) it failed, stalled, stopped early, or what came is no checkpoint; the message says
+            which file to put where by hand.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, temporary, path.name)
+        if page := html_title(temporary):
+            _fetch(_confirmed(temporary, page), temporary, path.name)
+        check_whole(temporary)
+        temporary.replace(path)
+    except (OSError, HTTPException, ValueError) as error:  # urllib's errors and timeouts are OSErrors
+        raise UserError(
+            f"{path.name} could not be downloaded ({error or type(error).__name__}); "
+            f"download {url} yourself and save it as {path}"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_whole(path: Path) -> None:
+    """Raises UserError unless a file looks like a whole checkpoint: neither a web page, nor cut short, nor damaged."""
+    if page := html_title(path):
+        raise UserError(f"it is {page}, not a checkpoint")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == _ZIP:
+        _check_zip(path)
+    elif not start.startswith(_PICKLE):
+        raise UserError(f"it is not a checkpoint of torch: it begins with {start!r}")
+
+
+def html_title(path: Path) -> str | None:
+    """How to call the web page in a file, `a web page (its title)`; None if the file is no web page."""
+    with path.open("rb") as file:
+        start = file.read(4096).decode("utf-8", errors="replace").lstrip().casefold()
+    if not start.startswith(("<!doctype html", "<html", "<head", "<script")):
+        return None
+    title = start.partition("<title>")[2].partition("</title>")[0].strip()
+    return f"a web page ({title or 'no title'})"
+
+
+def _fetch(url: str, path: Path, name: str) -> None:
+    """Writes what a URL serves to a file; a connection that ends before the announced length is an OSError."""
+    request = urllib.request.Request(url, headers={"User-Agent": "Mozilla/5.0"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response, path.open("wb") as file:
+        announced = response.headers.get("Content-Length")
+        total = int(announced) if announced else None
+        written = _copy(response, file, total, f"downloading {name}")
+    if total is not None and written != total:
+        raise OSError(f"the connection ended after {written} of {total} bytes")
+
+
+def _copy(source: BinaryIO, target: BinaryIO, total: int | None, description: str) -> int:
+    """Copies a stream under a progress bar on stderr; returns the number of bytes."""
+    written = 0
+    console = Console(stderr=True)
+    with wrap_file(
+        source, total or 0, description=description, console=console, transient=True, disable=not console.is_terminal
+    ) as watched:
+        while chunk := watched.read(_CHUNK):
+            written += target.write(chunk)
+    return written
+
+
+def _confirmed(page: Path, title: str) -> str:
+    """The address behind Google Drive's page that asks whether a large file, unscanned for viruses, is wanted."""
+    from gdown.download import get_url_from_gdrive_confirmation
+    from gdown.exceptions import FileURLRetrievalError
+
+    try:
+        address: str = get_url_from_gdrive_confirmation(page.read_text(encoding="utf-8", errors="replace"))
+    except FileURLRetrievalError as error:
+        raise OSError(f"the server sent {title}, not a checkpoint") from error
+    return address
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        raise UserError("it is cut short or damaged") from error
+    if damaged is not None:
+        raise UserError(f"it is damaged: {damaged} has a wrong checksum")

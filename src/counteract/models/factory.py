@@ -1,0 +1,124 @@
+"""Anyone's network: `package.module:factory`, and ART's PyTorch classifiers."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from counteract._errors import UserError, unknown_name
+from counteract.models.checks import check_network, probe
+from counteract.models.normalize import Normalize
+
+if TYPE_CHECKING:
+    from art.estimators.classification import PyTorchClassifier
+
+
+def make_network(name: str) -> nn.Module:
+    """Calls a factory without arguments, or takes a network that a module holds.
+
+    Args:
+        name: `package.module:factory`; modules are looked for as Python does, and in the current folder.
+
+    Raises:
+        UserError: (a ValueError) there is no such module or factory, or the factory makes no network.
+    """
+    home, _, attribute = name.partition(":")
+    try:
+        with _current_folder():
+            module = importlib.import_module(home)
+    except ImportError as error:
+        raise UserError(f"model {name}: module {home!r} cannot be imported: {error}") from error
+    except (TypeError, ValueError) as error:  # of an empty or a relative name
+        raise UserError(f"model {name} must be 'package.module:factory': {error}") from error
+    if not hasattr(module, attribute):
+        raise unknown_name(f"model {name}: in module {home!r}, factory", attribute, _public(module))
+    factory = getattr(module, attribute)
+    if isinstance(factory, nn.Module):
+        return factory
+    if not callable(factory):
+        raise UserError(f"model {name} must name a function that makes a network, found {type(factory).__name__}")
+    try:
+        network = factory()
+    except TypeError as error:
+        raise UserError(f"model {name} could not be made by {attribute}(): {error}") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"model {name}: {attribute}() must return a torch.nn.Module, found {type(network).__name__}")
+    return network
+
+
+def from_art(classifier: PyTorchClassifier) -> nn.Module:
+    """The network inside an ART classifier, in eval mode: it takes pixels in [0, 1], whatever the classifier takes.
+
+    The classifier's `clip_values` and its `preprocessing` (mean and standard deviation) become layers in front of the
+    network, which is shared with the classifier and put into eval mode.
+
+    Args:
+        classifier: A `PyTorchClassifier`, without defences of its own.
+
+    Raises:
+        UserError: (a ValueError) it is another kind of classifier, has defences, or its network returns no logits.
+    """
+    from art.estimators.classification import PyTorchClassifier
+
+    if not isinstance(classifier, PyTorchClassifier):
+        raise UserError(f"classifier must be ART's PyTorchClassifier, found {type(classifier).__name__}")
+    if classifier.preprocessing_defences or classifier.postprocessing_defences or _has_transforms(classifier):
+        raise UserError(
+            "classifier has defences, which a bare network would lose: "
+            "pass one without, and give the defences to DefendedModule"
+        )
+    channels = classifier.input_shape[0]
+    layers: list[nn.Module] = []
+    low, high = (0.0, 1.0) if classifier.clip_values is None else (float(v) for v in _ends(classifier.clip_values))
+    if (low, high) != (0.0, 1.0):
+        scale = 1 / (high - low)  # low + (high - low) * x, as a normalisation
+        layers.append(Normalize([-low * scale] * channels, [scale] * channels))
+    if (preprocessing := classifier.preprocessing) is not None:
+        mean, std = (_per_channel(getattr(preprocessing, name, ()), channels) for name in ("mean", "std"))
+        layers.append(Normalize(mean, std))
+    network = nn.Sequential(*layers, classifier.model).eval()
+    check_network(network, "of the classifier", probe(classifier.input_shape), classifier.nb_classes)
+    return network
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """Lets modules be imported from the current folder, as `python -m` does and an installed command does not."""
+    here = str(Path.cwd())
+    before = sys.path.copy()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _public(module: Any) -> list[str]:
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+
+
+def _has_transforms(classifier: Any) -> bool:
+    """Whether this is a `DefendedClassifier` that defends."""
+    return bool(getattr(classifier, "transforms", None))
+
+
+def _ends(clip_values: Any) -> Sequence[float]:
+    low, high = (torch.as_tensor(end).double().unique() for end in clip_values)
+    if len(low) != 1 or len(high) != 1:
+        raise UserError("clip_values of the classifier must be one pair for all pixels")
+    return low.item(), high.item()
+
+
+def _per_channel(values: Any, channels: int) -> list[float]:
+    """ART's mean or standard deviation, a number or an array, as one number per channel."""
+    found: Tensor = torch.as_tensor(values).double().flatten()
+    if len(found) not in (1, channels):
+        raise UserError(f"preprocessing of the classifier must be one number per channel, found {len(found)}")
+    return found.expand(channels).tolist()

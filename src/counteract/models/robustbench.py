@@ -1,0 +1,334 @@
+"""RobustBench's zoo: its names and published accuracies, its networks from their checkpoints, and ours among them."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from counteract._errors import UserError, unknown_name
+from counteract.models.checkpoints import State, check_complete, fit_names, read_checkpoint, state_in
+from counteract.models.checks import LogProbabilities, are_probabilities, outputs_of, probe
+from counteract.models.download import download
+from counteract.models.shims import import_robustbench
+
+__all__ = ["PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
+
+PREFIX = "robustbench:"
+"""How the names of its networks begin."""
+
+MODEL_DIR = Path("models")
+"""Where RobustBench keeps checkpoints, unless it is told otherwise."""
+
+_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
+_SIDES = {"cifar10": 32, "cifar100": 32, "imagenet": 224}
+_CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
+_FOLDERS = {"corruptions_3d": "corruptions"}
+"""Threat models that share another one's networks."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network of the zoo.
+
+    Attributes:
+        dataset: `cifar10`, `cifar100` or `imagenet`.
+        threat_model: `Linf`, `L2`, `corruptions` or `corruptions_3d`.
+        name: RobustBench's name for it.
+        architecture: As published; None if RobustBench's tables do not hold it, like the next two.
+        clean: The published clean accuracy in percent.
+        robust: The published accuracy under the threat model in percent.
+    """
+
+    dataset: str
+    threat_model: str
+    name: str
+    architecture: str | None = None
+    clean: float | None = None
+    robust: float | None = None
+
+    @property
+    def full_name(self) -> str:
+        """What `load_model` and `--model` take."""
+        return f"{PREFIX}{self.dataset}/{self.threat_model}/{self.name}"
+
+
+def zoo(dataset: str | None = None, threat_model: str | None = None) -> list[Entry]:
+    """The zoo's networks with what was published on them, those of a dataset or a threat model alone if one is named.
+
+    Raises:
+        UserError: (a ValueError) RobustBench is not installed, or has no such dataset or threat model.
+    """
+    every = _dictionaries()
+    _check_names(every, dataset, threat_model)
+    published = _published()
+    return [
+        Entry(where, threat, name, *published.get((where, threat, name), ()))
+        for where, threats in every.items()
+        for threat, names in threats.items()
+        for name in names
+        if dataset in (None, where) and _FOLDERS.get(str(threat_model), threat_model) in (None, threat)
+    ]
+
+
+def load_robustbench(name: str, *, model_dir: Path = MODEL_DIR, trust: bool = False) -> nn.Module:
+    """Loads a network of the zoo, in eval mode, on the CPU; it maps images in [0, 1] to logits.
+
+    A file in RobustBench's layout (`MODEL_DIR/cifar10/Linf/NAME.pt`, or `NAME.pt_m0.pt` and so on for ensembles) is
+    used; otherwise it is downloaded to there. The few networks that return probabilities are made to return their
+    logarithms.
+
+    Args:
+        name: `robustbench:DATASET/THREAT_MODEL/NAME`; the prefix may be left out.
+        model_dir: Where the checkpoints are, or go.
+        trust: See `read_checkpoint`.
+
+    Raises:
+        UserError: (a ValueError) the name is unknown, or its checkpoint cannot be got, read or loaded.
+    """
+    entry = _find(name)
+    definition = _definition(entry)
+    network = _build(entry, definition)
+    if _is_standard(entry):  # torchvision has loaded it
+        return network.eval()
+    folder = Path(model_dir) / entry.dataset / entry.threat_model
+    identifiers = definition["gdrive_id"]
+    paths = (
+        [folder / f"{entry.name}.pt_m{index}.pt" for index in range(len(identifiers))]
+        if isinstance(identifiers, list)
+        else [folder / f"{entry.name}.pt"]
+    )
+    for index, path in enumerate(paths):
+        if not path.is_file():
+            download(_address(entry, definition, network, index), path)
+        for part, key in _parts(network, index, len(paths)):
+            checkpoint = read_checkpoint(path, trust=trust)
+            _load(part, state_in(checkpoint[key] if key else checkpoint, path), path, entry)
+    return _with_logits(network.eval(), entry)
+
+
+def register(
+    network: nn.Module,
+    name: str,
+    *,
+    dataset: str = "cifar10",
+    threat_model: str = "Linf",
+    model_dir: Path = MODEL_DIR,
+) -> Path:
+    """Makes RobustBench's own `load_model` find a network, in this process, under this name; returns its checkpoint.
+
+    The weights are saved in RobustBench's layout. Another process calls this again, with the same network.
+
+    Args:
+        network: The network; later changes to it do not change what is registered.
+        name: Its name; one of the zoo's own is refused.
+        dataset: Whose images it takes.
+        threat_model: `Linf`, `L2` or `corruptions`.
+        model_dir: RobustBench's `model_dir`.
+
+    Raises:
+        UserError: (a ValueError) the dataset or threat model is unknown, the name is taken or unusable, or `model_dir`
+            cannot be written.
+    """
+    every = _dictionaries()
+    _check_names(every, dataset, threat_model)
+    models = every[dataset][_FOLDERS.get(threat_model, threat_model)]
+    if name in models and "counteract" not in models[name]:
+        raise UserError(f"name {name!r} is taken by a network of RobustBench's zoo")
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(f"name must be letters, digits, '_', '.' and '-', found {name!r}")
+    path = Path(model_dir) / dataset / _FOLDERS.get(threat_model, threat_model) / f"{name}.pt"
+    _save(network, path)
+    kept = copy.deepcopy(network).cpu()
+    models[name] = {"model": lambda: copy.deepcopy(kept), "gdrive_id": "registered", "counteract": True}
+    return path
+
+
+def _dictionaries() -> dict[str, dict[str, dict[str, Any]]]:
+    """RobustBench's definitions by dataset, threat model and name."""
+    import_robustbench()
+    from robustbench.model_zoo import model_dicts
+
+    return {
+        dataset.value: {threat.value: models for threat, models in threats.items()}
+        for dataset, threats in model_dicts.items()
+    }
+
+
+def _check_names(every: dict[str, dict[str, Any]], dataset: str | None, threat_model: str | None) -> None:
+    if dataset is not None and dataset not in every:
+        raise unknown_name("RobustBench dataset", dataset, every)
+    threats = dict.fromkeys(threat for name, found in every.items() if dataset in (None, name) for threat in found)
+    if threat_model is not None and _FOLDERS.get(threat_model, threat_model) not in threats:
+        raise unknown_name("RobustBench threat model", threat_model, threats)
+
+
+def _find(name: str) -> Entry:
+    """The entry of a full name."""
+    parts = name.removeprefix(PREFIX).split("/")
+    if len(parts) != 3:
+        raise UserError(f"model {name!r} must be {PREFIX}DATASET/THREAT_MODEL/NAME, as in cifar10/Linf/Wong2020Fast")
+    dataset, threat_model, short = parts
+    every = _dictionaries()
+    _check_names(every, dataset, threat_model)
+    threat_model = _FOLDERS.get(threat_model, threat_model)
+    if short not in every[dataset][threat_model]:
+        raise unknown_name(f"RobustBench network for {dataset}/{threat_model}", short, every[dataset][threat_model])
+    return Entry(dataset, threat_model, short)
+
+
+def _definition(entry: Entry) -> dict[str, Any]:
+    found: dict[str, Any] = _dictionaries()[entry.dataset][entry.threat_model][entry.name]
+    return found
+
+
+def _build(entry: Entry, definition: dict[str, Any]) -> nn.Module:
+    """The entry's network with the weights of its constructor, free of what would tie it to a GPU."""
+    import timm
+
+    timm_name = f"{entry.name}_{entry.dataset}_{entry.threat_model}".lower().replace("-", "_")
+    with _quietly(), mock.patch.object(Tensor, "cuda", lambda tensor, *_, **__: tensor):
+        try:
+            if timm.is_model(timm_name):
+                network = timm.create_model(timm_name, pretrained=False, num_classes=_CLASSES[entry.dataset])
+            else:
+                network = definition["model"]()
+        except OSError as error:  # torchvision downloads what it calls pretrained
+            raise UserError(f"{entry.full_name}: torchvision's weights could not be downloaded ({error})") from error
+    assert isinstance(network, nn.Module)
+    for module in network.modules():
+        _adopt_tensors(module)
+    return network
+
+
+def _adopt_tensors(module: nn.Module) -> None:
+    """Makes buffers of the tensors that a module holds as plain attributes, so that they follow it to a device."""
+    for name, value in list(vars(module).items()):
+        if isinstance(value, Tensor):
+            delattr(module, name)
+            module.register_buffer(name, value, persistent=False)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Building RobustBench's networks prints their parameter counts and warns of old names."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _is_standard(entry: Entry) -> bool:
+    """Whether RobustBench takes the weights from torchvision, when the network is built."""
+    return entry.dataset == "imagenet" and entry.name.startswith("Standard")
+
+
+def _address(entry: Entry, definition: dict[str, Any], network: nn.Module, index: int) -> str:
+    """Where the checkpoint with this number is: on Google Drive, or where timm knows it to be."""
+    identifiers = definition["gdrive_id"]
+    if identifiers is not None:
+        return _DRIVE.format(identifiers[index] if isinstance(identifiers, list) else identifiers)
+    address = getattr(getattr(network, "model", network), "default_cfg", {}).get("url")
+    if not address:
+        raise UserError(f"{entry.full_name}: RobustBench does not say where its checkpoint is")
+    return str(address)
+
+
+def _parts(network: Any, index: int, count: int) -> list[tuple[nn.Module, str | None]]:
+    """What the checkpoint with this number is loaded into, with its key in the checkpoint."""
+    if count == 1:
+        return [(network, None)]
+    if hasattr(network, "comp_model"):  # Bai2023Improving: two networks and what mixes them
+        composite = network.comp_model
+        if index < 2:
+            return [(composite.models[index], None)]
+        return [(composite.policy_net, "model"), (composite.bn, "bn")]
+    if hasattr(network, "std_model"):  # Bai2024MixedNUTS
+        return [((network.std_model, network.rob_model)[index], None)]
+    return [(network.models[index], None)]
+
+
+def _load(part: nn.Module, state: State, path: Path, entry: Entry) -> None:
+    """Loads a state, as tolerant of superfluous names as RobustBench is, and less so of missing ones."""
+    import robustbench.utils
+    from robustbench.model_zoo.enums import BenchmarkDataset
+
+    fitted = fit_names(_converted(part, state), part)
+    check_complete(part, fitted, path)
+    try:
+        robustbench.utils._safe_load_state_dict(part, entry.name, fitted, BenchmarkDataset(entry.dataset))
+    except RuntimeError as error:
+        raise UserError(f"weights {path} do not fit {entry.full_name}: {error}") from error
+
+
+def _converted(part: nn.Module, state: State) -> State:
+    """The state in the layout of timm's present Swin transformers, if the network is one."""
+    from timm.models import swin_transformer
+
+    swin = getattr(part, "model", part)
+    if not isinstance(swin, swin_transformer.SwinTransformer):
+        return state
+    bare = {re.sub(r"^(module\.)?(model\.)?", "", name): value for name, value in state.items()}
+    converted: State = swin_transformer.checkpoint_filter_fn(bare, swin)
+    return converted
+
+
+def _with_logits(network: nn.Module, entry: Entry) -> nn.Module:
+    """The network, or the logarithm of what it returns if those are probabilities."""
+    side = _SIDES[entry.dataset]
+    outputs = outputs_of(network, entry.full_name, probe((3, side, side)))
+    return LogProbabilities(network) if are_probabilities(outputs) else network
+
+
+def _save(network: nn.Module, path: Path) -> None:
+    """Writes a network's weights so that RobustBench's loader restores their names; whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({_wrapped(key): value.cpu() for key, value in network.state_dict().items()}, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"model_dir: {path} cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _wrapped(name: str) -> str:
+    """A weight's name such that RobustBench's loader, which cuts prefixes wherever it sees them, restores it."""
+    return f"module.{'model.' if 'model.' in name else ''}{name}"
+
+
+def _published() -> dict[tuple[str, str, str], tuple[str, float, float]]:
+    """Architecture, clean and robust accuracy by dataset, threat model and name, from RobustBench's own description."""
+    text = str(metadata("robustbench").get_payload())  # type: ignore[attr-defined]
+    found: dict[tuple[str, str, str], tuple[str, float, float]] = {}
+    dataset = threat_model = ""
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"### (CIFAR-10|CIFAR-100|ImageNet)\s*", line):
+            dataset = heading[1].lower().replace("-", "")
+        elif heading := re.match(r"#### .*?(Linf|L2|Corruptions)\b", line):
+            threat_model = heading[1].replace("Corruptions", "corruptions")
+        elif line.startswith("|") and len(cells := _cells(line)) == 7 and cells[0].isdigit():
+            _, name, _, clean, robust, architecture, _ = cells
+            found.setdefault((dataset, threat_model, name), (architecture, _percent(clean), _percent(robust)))
+    return found
+
+
+def _cells(line: str) -> list[str]:
+    """A table row's cells without their markup."""
+    return [re.sub(r"<[^>]*>|\*", "", cell).strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _percent(cell: str) -> float:
+    return float(cell.rstrip("%"))
