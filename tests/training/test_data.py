@@ -59,10 +59,10 @@ def test_an_epoch_visits_examples_once_and_drops_the_rest() -> None:
 
 def test_what_is_drawn_for_an_example_does_not_depend_on_its_place_in_the_batch() -> None:
     data = batches(make_dataset(8))
-    one, other = data.batch(torch.arange(8), 3, 0), data.batch(torch.arange(8).flip(0), 3, 1)
-    assert one.images.equal(other.images.flip(0))
-    assert one.labels.equal(other.labels.flip(0))
-    assert one.keys.equal(other.keys.flip(0))
+    one, other = data.batch(torch.arange(8), 3, 0), data.batch(torch.arange(8).roll(1), 3, 0)
+    assert one.images[:3].equal(other.images[1:])
+    assert one.labels[:3].equal(other.labels[1:])
+    assert one.keys[:3].equal(other.keys[1:])
     assert not one.images.equal(data.batch(torch.arange(8), 4, 0).images)
 
 
