@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._files import write_atomically
 from counteract._network import device_of
 from counteract.defended import DefendedModule
 
@@ -50,9 +50,7 @@ class EvaluationState(pyautoattack.state.EvaluationState):
             "robust_flags": None if self._robust_flags is None else self._robust_flags.int().tolist(),
             "clean_accuracy": self._clean_accuracy,
         }
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        temporary.replace(self.path)
+        write_atomically(self.path, json.dumps(content).encode())
 
     @classmethod
     def from_disk(cls, path: Path | str) -> EvaluationState:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract.models.checks import one_line
 from counteract.models.download import check_whole
 
 State = Mapping[str, Tensor]
@@ -52,7 +53,7 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> Any:
     except UserError as error:
         raise UserError(f"weights {path} cannot be used: {error}; delete it and get it anew") from error
     except (OSError, EOFError, RuntimeError, SafetensorError, ImportError, AttributeError) as error:
-        raise UserError(f"weights {path} cannot be read: {error}") from error
+        raise UserError(f"weights {path} cannot be read: {one_line(error)}") from error
 
 
 def state_in(checkpoint: Any, path: Path) -> State:
@@ -104,7 +105,7 @@ def load_weights(network: nn.Module, path: Path, *, trust: bool = False) -> None
     try:
         problems = network.load_state_dict(state, strict=False)
     except RuntimeError as error:  # another shape
-        raise UserError(f"weights {path} do not fit the {type(network).__name__}: {error}") from error
+        raise UserError(f"weights {path} do not fit the {type(network).__name__}: {one_line(error)}") from error
     if problems.unexpected_keys:
         raise UserError(
             f"weights {path} do not fit the {type(network).__name__}: it has no {', '.join(problems.unexpected_keys)}"

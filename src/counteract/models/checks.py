@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import torch
@@ -73,7 +74,7 @@ def outputs_of(network: object, name: str, images: Tensor) -> Tensor:
         with borrowed(network), torch.no_grad():
             outputs = network(images.to(device_of(network), dtype_of(network)))
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        raise UserError(f"model {name} does not take images of shape {shape}: {_one_line(error)}") from error
+        raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
     if not isinstance(outputs, Tensor):
         raise UserError(f"model {name} must return a tensor of logits, found {type(outputs).__name__}")
     if outputs.ndim != 2 or len(outputs) != len(images):
@@ -91,6 +92,6 @@ def are_probabilities(outputs: Tensor) -> bool:
     return bool((outputs >= 0).all() and ((sums - 1).abs() < _TOLERANCE).all())
 
 
-def _one_line(error: Exception) -> str:
-    """An error's message, or its type's name if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+def one_line(error: Exception) -> str:
+    """An error's message on one line, cut if it is long (torch lists every weight); its type's name if it has none."""
+    return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__

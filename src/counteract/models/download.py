@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import urllib.request
 import zipfile
 from http.client import HTTPException
@@ -65,11 +66,11 @@ def check_whole(path: Path) -> None:
 def html_title(path: Path) -> str | None:
     """How to call the web page in a file, `a web page (its title)`; None if the file is no web page."""
     with path.open("rb") as file:
-        start = file.read(4096).decode("utf-8", errors="replace").lstrip().casefold()
-    if not start.startswith(("<!doctype html", "<html", "<head", "<script")):
+        start = file.read(4096).decode("utf-8", errors="replace").lstrip()
+    if not start.casefold().startswith(("<!doctype html", "<html", "<head", "<script")):
         return None
-    title = start.partition("<title>")[2].partition("</title>")[0].strip()
-    return f"a web page ({title or 'no title'})"
+    title = re.search(r"<title>\s*(.*?)\s*</title>", start, re.IGNORECASE | re.DOTALL)
+    return f"a web page ({title[1] if title else 'without a title'})"
 
 
 def _fetch(url: str, path: Path, name: str) -> None:

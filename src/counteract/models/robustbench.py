@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -19,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError, unknown_name
+from counteract._files import write_atomically
 from counteract.models.checkpoints import State, check_complete, fit_names, read_checkpoint, state_in
-from counteract.models.checks import LogProbabilities, are_probabilities, outputs_of, probe
+from counteract.models.checks import LogProbabilities, are_probabilities, one_line, outputs_of, probe
 from counteract.models.download import download
 from counteract.models.shims import import_robustbench
 
@@ -150,7 +150,10 @@ def register(
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"name must be letters, digits, '_', '.' and '-', found {name!r}")
     path = Path(model_dir) / dataset / _FOLDERS.get(threat_model, threat_model) / f"{name}.pt"
-    _save(network, path)
+    content = io.BytesIO()
+    torch.save({_wrapped(key): value.cpu() for key, value in network.state_dict().items()}, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content.getvalue())
     kept = copy.deepcopy(network).cpu()
     models[name] = {"model": lambda: copy.deepcopy(kept), "gdrive_id": "registered", "counteract": True}
     return path
@@ -269,7 +272,7 @@ def _load(part: nn.Module, state: State, path: Path, entry: Entry) -> None:
     try:
         robustbench.utils._safe_load_state_dict(part, entry.name, fitted, BenchmarkDataset(entry.dataset))
     except RuntimeError as error:
-        raise UserError(f"weights {path} do not fit {entry.full_name}: {error}") from error
+        raise UserError(f"weights {path} do not fit {entry.full_name}: {one_line(error)}") from error
 
 
 def _converted(part: nn.Module, state: State) -> State:
@@ -289,19 +292,6 @@ def _with_logits(network: nn.Module, entry: Entry) -> nn.Module:
     side = _SIDES[entry.dataset]
     outputs = outputs_of(network, entry.full_name, probe((3, side, side)))
     return LogProbabilities(network) if are_probabilities(outputs) else network
-
-
-def _save(network: nn.Module, path: Path) -> None:
-    """Writes a network's weights so that RobustBench's loader restores their names; whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({_wrapped(key): value.cpu() for key, value in network.state_dict().items()}, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"model_dir: {path} cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _wrapped(name: str) -> str:

@@ -1,0 +1,174 @@
+"""Reading checkpoints safely, and giving their weights the names that a network uses."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import TinyNet
+from safetensors.torch import save_file
+from torch import nn
+
+from counteract._errors import UserError
+from counteract.models.checkpoints import check_complete, fit_names, load_weights, read_checkpoint, state_in
+
+
+class Wrapper(nn.Module):
+    """A network whose weights' names begin with `model.` and contain `module.`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.ModuleDict({"submodule": nn.Linear(3, 2)})
+        self.head = nn.Linear(2, 2)
+
+
+class BaseModel(nn.Module):
+    """A network whose weights' names contain `model.`, but not in front."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base_model = nn.Linear(3, 2)
+        self.submodule = nn.Linear(2, 2)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_numbers_and_arrays_of_numpy_are_read(tmp_path: Path, old_format: bool) -> None:
+    path = tmp_path / "net.pt"
+    content = {
+        "state_dict": {"weight": torch.ones(2)},
+        "best": np.float64(0.5),
+        "losses": np.arange(3.0, dtype=np.float32),
+        "epoch": np.int64(3),
+    }
+    torch.save(content, path, _use_new_zipfile_serialization=not old_format)
+    found = read_checkpoint(path)
+    assert found["best"] == 0.5
+    assert found["losses"].tolist() == [0, 1, 2]
+    assert torch.equal(state_in(found, path)["weight"], torch.ones(2))
+
+
+def test_numpy_pickled_by_its_old_names_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({"best": np.float64(0.5)}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    assert b"numpy._core.multiarray" in content or b"numpy.core.multiarray" in content
+    path.write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert read_checkpoint(path)["best"] == 0.5
+
+
+def test_anything_else_is_refused_unless_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({"weight": torch.ones(2), "args": argparse.Namespace(lr=0.1)}, path)
+    with pytest.raises(UserError, match=r"they hold argparse\.Namespace.*trust=True"):
+        read_checkpoint(path)
+    assert read_checkpoint(path, trust=True)["args"].lr == 0.1
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('it ran')",)
+
+
+def test_code_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({"weight": Bomb()}, path)
+    with pytest.raises(UserError, match="refused"):
+        read_checkpoint(path)
+
+
+def test_a_missing_file_a_page_and_a_truncated_file_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    with pytest.raises(UserError, match="is not a file"):
+        read_checkpoint(path)
+    path.write_text("<html><title>Sign in</title></html>")
+    with pytest.raises(UserError, match=r"web page \(Sign in\).*delete it"):
+        read_checkpoint(path)
+    torch.save({"weight": torch.ones(2000)}, path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(UserError, match="cut short"):
+        read_checkpoint(path)
+    torch.save({"weight": torch.ones(2000)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(UserError, match="cannot be read"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("wrap", [(), ("state_dict",), ("last", "state_dict"), ("model",), ("net",)])
+def test_the_weights_are_found_where_scripts_put_them(tmp_path: Path, wrap: tuple[str, ...]) -> None:
+    content: dict[str, Any] = {"weight": torch.ones(2)}
+    for key in reversed(wrap):
+        content = {key: content, "best": {"weight": torch.zeros(2)}}
+    assert torch.equal(state_in(content, tmp_path)["weight"], torch.ones(2))
+
+
+def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no state_dict; found keys epoch, optimizer"):
+        state_in({"epoch": 1, "optimizer": {}}, tmp_path)
+    with pytest.raises(UserError, match="found <class 'list'>"):
+        state_in([1], tmp_path)
+
+
+@pytest.mark.parametrize("make", [TinyNet, Wrapper, BaseModel])
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "module.model."])
+def test_prefixes_are_removed_and_own_names_are_kept(make: type[nn.Module], prefix: str) -> None:
+    network = make()
+    state = network.state_dict()
+    assert same(fit_names({prefix + name: value for name, value in state.items()}, network), dict(state))
+
+
+def test_a_prefix_is_put_in_front_where_the_network_has_one() -> None:
+    inner = nn.Linear(3, 2)
+    network = nn.Sequential()
+    network.add_module("model", inner)
+    assert same(fit_names(inner.state_dict(), network), dict(network.state_dict()))
+
+
+def test_names_that_the_mangling_was_meant_to_repair_are_repaired() -> None:
+    network = nn.Linear(3, 2)
+    state = {f"1.model.{name}"[2:]: value for name, value in network.state_dict().items()}
+    assert same(fit_names(state, network), dict(network.state_dict()))
+
+
+def test_missing_weights_are_named_and_missing_constants_are_not(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(3, 2))
+    network.register_buffer("mu", torch.zeros(3))
+    state = dict(network.state_dict())
+    del state["mu"]
+    check_complete(network, state, tmp_path)
+    del state["0.bias"]
+    with pytest.raises(UserError, match=r"1 of its tensors are missing, 0\.bias first"):
+        check_complete(network, state, tmp_path)
+
+
+def test_loading_takes_torch_and_safetensors_files(tmp_path: Path) -> None:
+    source = TinyNet()
+    for parameter in source.parameters():
+        parameter.data += 1
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in source.state_dict().items()}}, tmp_path / "a.pt"
+    )
+    save_file(source.state_dict(), tmp_path / "a.safetensors")
+    for name in ("a.pt", "a.safetensors"):
+        network = TinyNet()
+        load_weights(network, tmp_path / name)
+        assert same(dict(network.state_dict()), dict(source.state_dict()))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save(TinyNet(classes=7).state_dict(), path)
+    with pytest.raises(UserError, match=r"do not fit the TinyNet.*size mismatch"):
+        load_weights(TinyNet(), path)
+    torch.save(TinyNet().state_dict() | {"extra.weight": torch.ones(1)}, path)
+    with pytest.raises(UserError, match=r"it has no extra\.weight"):
+        load_weights(TinyNet(), path)
