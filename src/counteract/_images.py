@@ -69,7 +69,7 @@ def check_clip_values(clip_values: tuple[float, float] | None) -> None:
     if clip_values is None:
         return
     try:
-        low, high = (float(v) for v in clip_values)
+        low, high = (value + 0.0 for value in clip_values)
     except (TypeError, ValueError):
         low, high = 1.0, 0.0
     if not (-float("inf") < low < high < float("inf")):

@@ -47,7 +47,7 @@ def key(seed: int, device: torch.device | str | None = None) -> Tensor:
 def fold(keys: Tensor, data: Tensor | int) -> Tensor:
     """Child keys of `keys` for `data` (an index, a position, a stream), broadcast against each other."""
     data = torch.as_tensor(data, dtype=torch.int64, device=keys.device)
-    return _mix(keys + _mix(data + _GOLDEN))
+    return _mix(_mix(keys) + _mix(data + _GOLDEN))  # not symmetric: example 1 of seed 2 is not example 2 of seed 1
 
 
 def fresh_keys(count: int, device: torch.device | str | None = None) -> Tensor:

@@ -106,7 +106,7 @@ def _load_npz(path: Path) -> Dataset:
     if not path.is_file():
         raise UserError(f"dataset {str(path)!r} is not a file; an .npz needs images, labels and class_names")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = {"images", "labels", "class_names"} - set(archive.files)
             if missing:
                 raise UserError(

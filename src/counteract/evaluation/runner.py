@@ -171,6 +171,5 @@ def _check_fit(name: str, network: nn.Module, data: Dataset) -> None:
         except RuntimeError as error:
             raise UserError(f"model {name!r} does not take {data.name}'s images: {error}") from error
     if outputs.shape != (1, data.num_classes):
-        raise UserError(
-            f"model {name!r} returns shape {tuple(outputs.shape)} for an image of {data.num_classes} classes"
-        )
+        found = tuple(outputs.shape)
+        raise UserError(f"model {name!r} returns shape {found} for one image, not (1, {data.num_classes})")

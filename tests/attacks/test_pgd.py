@@ -1,0 +1,77 @@
+"""Our PGD against torchattacks', bit for bit from the same start; and its keyed draws."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchattacks
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract.attacks import PGD, draw_starts, draw_targets
+from counteract.datasets import Dataset
+
+EPS, ALPHA = 0.1, 0.03
+
+
+def theirs(net: nn.Module, images: Tensor, labels: Tensor, steps: int, targeted: bool) -> Tensor:
+    torch.manual_seed(0)
+    attack = torchattacks.PGD(net, eps=EPS, alpha=ALPHA, steps=steps)
+    if targeted:
+        attack.set_mode_targeted_by_label(quiet=True)
+    adversarial: Tensor = attack(images, labels)
+    return adversarial
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_snapshots_are_torchattacks_separate_runs_bit_for_bit(
+    digits_net: nn.Module, digits: Dataset, targeted: bool
+) -> None:
+    images, labels = digits.images[:16], digits.labels[:16]
+    torch.manual_seed(0)
+    starts = (images + torch.empty_like(images).uniform_(-EPS, EPS)).clamp(0, 1)
+    attack = PGD(digits_net, eps=EPS, alpha=ALPHA, steps=[1, 12, 5], targeted=targeted)
+    found = attack(images, labels, starts=starts)
+    assert sorted(found) == [1, 5, 12]
+    for steps, adversarial in found.items():
+        assert torch.equal(adversarial, theirs(digits_net, images, labels, steps, targeted))
+    assert not torch.equal(found[1], found[12])
+
+
+def test_it_leaves_network_and_arguments_alone_and_works_without_grad(x: Tensor) -> None:
+    net = TinyNet().train()
+    before = x.clone()
+    with torch.no_grad():
+        found = PGD(net, steps=[2])(x, torch.arange(6), starts=x)[2]
+    assert torch.equal(x, before)
+    assert not found.requires_grad
+    assert net.training
+    assert net.norm.training
+    assert all(p.requires_grad and p.grad is None for p in net.parameters())
+
+
+def test_an_example_does_not_depend_on_its_batch(digits_net: nn.Module, digits: Dataset) -> None:
+    images, labels = digits.images[:24], digits.labels[:24]
+    attack = PGD(digits_net, eps=EPS, alpha=ALPHA, steps=[8])
+    whole = attack(images, labels, starts=images)[8]
+    part = attack(images[8:16], labels[8:16], starts=images[8:16])[8]
+    torch.testing.assert_close(part, whole[8:16])
+
+
+def test_starts_are_uniform_in_the_ball_and_the_pixel_range(digits: Dataset) -> None:
+    images = digits.images[:32]
+    starts = draw_starts(torch.arange(32), images, 0.1)
+    change = starts - images
+    assert change.abs().max() <= 0.1 + 1e-6
+    assert [starts.min(), starts.max()] == [0, 1]
+    inner = change[(images > 0.1) & (images < 0.9)]
+    assert (torch.histc(inner, 10, -0.1, 0.1) / len(inner) - 0.1).abs().max() < 0.02
+    assert torch.equal(draw_starts(torch.arange(32)[5:7], images[5:7], 0.1), starts[5:7])
+
+
+def test_targets_are_uniform_over_the_other_labels() -> None:
+    labels = torch.arange(9000) % 3
+    targets = draw_targets(torch.arange(9000), labels, 3)
+    assert not (targets == labels).any()
+    assert ((targets - labels) % 3 == 1).float().mean() == pytest.approx(0.5, abs=0.03)
+    assert set(targets.tolist()) == {0, 1, 2}

@@ -1,0 +1,300 @@
+"""What every preprocessor promises, each held to it: alone, stacked, and in ART's hands."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from art.attacks.evasion import ProjectedGradientDescentPyTorch
+from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
+from art.estimators.classification import PyTorchClassifier
+from torch import Tensor, nn
+
+from counteract import (
+    Counteraction,
+    GaussianNoise,
+    MixupInference,
+    RandomCropPad,
+    RandomCropResize,
+    RandomResizePad,
+    RandomRotation,
+)
+from counteract.preprocessors import RandomPreprocessor
+
+Maker = Callable[..., RandomPreprocessor[Any]]
+
+MAKERS: dict[str, Callable[[nn.Module, tuple[Tensor, Tensor]], Maker]] = {
+    # Three of the nine other labels: with all nine there would be nothing random about it.
+    "counteraction": lambda net, _: lambda **options: Counteraction(net, **({"num_labels": 3} | options)),
+    "mixup-inference": lambda net, pool: lambda **options: MixupInference(net, *pool, **options),
+    "resize-pad": lambda *_: RandomResizePad,
+    "crop-resize": lambda *_: RandomCropResize,
+    "crop-pad": lambda *_: RandomCropPad,
+    "gaussian-noise": lambda *_: GaussianNoise,
+    "rotation": lambda *_: RandomRotation,
+}
+
+
+@pytest.fixture(params=MAKERS)
+def make(request: pytest.FixtureRequest, net: nn.Module, pool: tuple[Tensor, Tensor]) -> Maker:
+    return MAKERS[request.param](net, pool)
+
+
+def classifier(net: nn.Module, *defences: RandomPreprocessor[Any]) -> PyTorchClassifier:
+    return PyTorchClassifier(
+        net,
+        nn.CrossEntropyLoss(),
+        (3, 32, 32),
+        10,
+        optimizer=torch.optim.SGD(net.parameters(), lr=0.1),
+        clip_values=(0, 1),
+        preprocessing_defences=list(defences),
+    )
+
+
+def test_it_is_arts_preprocessor_and_changes_every_image(make: Maker, x: Tensor) -> None:
+    defence = make(seed=0)
+    assert isinstance(defence, PreprocessorPyTorch)
+    assert (defence.is_fitted, defence.apply_fit, defence.apply_predict) == (True, False, True)
+    labels = np.arange(6)
+    images, same = defence(x.numpy(), labels)
+    assert (images.shape, images.dtype) == (x.shape, np.float32)
+    assert np.array_equal(same, labels)
+    assert (np.abs(images - x.numpy()).max((1, 2, 3)) > 0.01).all()
+
+
+def test_labels_pass_as_they_are(make: Maker, x: Tensor) -> None:
+    marker = object()
+    assert make().forward(x, marker)[1] is marker
+    assert make().forward(x)[1] is None
+
+
+def test_each_image_has_a_draw_of_its_own(make: Maker, x: Tensor) -> None:
+    images, _ = make(seed=0).forward(x[:1].expand(8, -1, -1, -1).clone())
+    assert len({tuple(image.flatten().tolist()) for image in images}) > 4
+
+
+def test_each_call_draws_anew(make: Maker, x: Tensor) -> None:
+    defence = make(seed=0)
+    assert not torch.equal(defence.forward(x)[0], defence.forward(x)[0])
+
+
+def test_a_seed_makes_it_reproducible_call_by_call(make: Maker, x: Tensor) -> None:
+    first, second = make(seed=7), make(seed=7)
+    for _ in range(2):
+        assert torch.equal(first.forward(x)[0], second.forward(x)[0])
+    assert not torch.equal(make(seed=7).forward(x)[0], make(seed=8).forward(x)[0])
+
+
+def test_without_a_seed_it_follows_torch(make: Maker, x: Tensor) -> None:
+    torch.manual_seed(3)
+    first, _ = make().forward(x)
+    torch.manual_seed(3)
+    assert torch.equal(make().forward(x)[0], first)
+    assert not torch.equal(make().forward(x)[0], first)
+
+
+def test_chunks_do_not_show(make: Maker, x: Tensor) -> None:
+    whole, _ = make(seed=1).forward(x)
+    for batch_size in (1, 4, 6):
+        torch.testing.assert_close(make(seed=1, batch_size=batch_size).forward(x)[0], whole)
+
+
+def test_no_chunk_exceeds_batch_size(make: Maker, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    defence = make(batch_size=4)
+    seen: list[int] = []
+    apply = defence.apply
+
+    def counted(x: Tensor, parameters: Any) -> Tensor:
+        seen.append(len(x))
+        return apply(x, parameters)
+
+    monkeypatch.setattr(defence, "apply", counted)
+    defence.forward(x)
+    assert seen == [4, 2]
+
+
+def test_a_draw_is_a_function_of_its_key(make: Maker, x: Tensor) -> None:
+    keys = torch.tensor([5, 17, 17, -3, 2**62, 0])
+    defence = make()
+    whole = defence.sample(x, keys)
+    order = torch.tensor([4, 0, 2])
+    torch.testing.assert_close(defence.sample(x[order], keys[order]), whole[order])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.bool_])
+def test_other_dtypes_that_hold_valid_images_are_converted(make: Maker, x: Tensor, dtype: type) -> None:
+    valid: Any = (x > 0.5).numpy().astype(dtype)
+    images, _ = make(seed=0)(valid)
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(images, make(seed=0)(valid.astype(np.float32))[0])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: x * 255, "outside clip_values"),
+        (lambda x: x * 2 - 1, "outside clip_values"),
+        (lambda x: torch.where(x > 0.79, torch.nan, x), "x has NaN"),
+        (lambda x: x[0], r"\(N, C, H, W\), found 3 dimensions"),
+    ],
+)
+def test_wrong_images(make: Maker, x: Tensor, spoil: Callable[[Tensor], Tensor], message: str) -> None:
+    defence = make(clip_values=(0.0, 1.0))  # noise has none by default
+    with pytest.raises(ValueError, match=message):
+        defence.forward(spoil(x))
+    with pytest.raises(ValueError, match=message):
+        defence(spoil(x).numpy())
+
+
+def test_round_off_passes(make: Maker, x: Tensor) -> None:
+    make(clip_values=(0.0, 1.0)).forward((x - 0.2) / 0.6 * (1 + 3e-7) - 1e-7)
+
+
+def test_an_empty_batch_comes_back_empty(make: Maker, x: Tensor) -> None:
+    assert make().forward(x[:0])[0].shape == (0, 3, 32, 32)
+    assert make()(x[:0].numpy())[0].shape == (0, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
+        ({"seed": 1.5}, "seed must be an integer or None, found 1.5"),
+        ({"clip_values": (1, 0)}, "clip_values must be"),
+    ],
+)
+def test_wrong_options(make: Maker, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_set_params(make: Maker, x: Tensor) -> None:
+    defence = make(seed=0)
+    first, _ = defence.forward(x)
+    defence.set_params(seed=0, batch_size=2)
+    assert defence.batch_size == 2
+    torch.testing.assert_close(defence.forward(x)[0], first)
+    with pytest.raises(ValueError, match=r"has no parameter epz; it has clip_values, batch_size, seed"):
+        defence.set_params(epz=1)
+    with pytest.raises(ValueError, match="batch_size"):
+        defence.set_params(seed=5, batch_size=-1)
+    assert (defence.seed, defence.batch_size) == (0, 2)
+    assert set(defence.params) <= set(vars(defence))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda defence: pickle.loads(pickle.dumps(defence))])
+def test_copies_draw_alike_and_share_nothing(
+    make: Maker, x: Tensor, copied: Callable[[RandomPreprocessor[Any]], RandomPreprocessor[Any]]
+) -> None:
+    defence = make(seed=4)
+    defence.forward(x)
+    twin = copied(defence)
+    assert torch.equal(twin.forward(x)[0], defence.forward(x)[0])
+    if isinstance(defence, Counteraction | MixupInference):
+        assert twin.model is not defence.model
+
+
+def test_a_clone_for_refitting_shares_the_defence(make: Maker, net: nn.Module, x: Tensor) -> None:
+    defence = make()
+    clone = classifier(net, defence).clone_for_refitting()
+    assert clone.preprocessing_defences == [defence]
+    assert clone.model is not net
+    assert clone.predict(x.numpy()).shape == (6, 10)
+
+
+def test_art_predicts_differentiates_and_attacks_through_it(make: Maker, net: nn.Module, x: Tensor) -> None:
+    art = classifier(net, make(seed=0))
+    images, labels = x.numpy(), np.eye(10)[np.arange(6)]
+    bare = classifier(net)
+    assert not np.allclose(art.predict(images), bare.predict(images))
+    gradient = art.loss_gradient(images, labels)
+    assert gradient.shape == images.shape
+    assert (np.abs(gradient).max((1, 2, 3)) > 0).all()
+    assert art.class_gradient(images).shape == (6, 10, 3, 32, 32)
+    assert art.class_gradient(images, label=3).shape == (6, 1, 3, 32, 32)
+    assert np.isfinite(art.compute_loss(images, labels)).all()
+    attack = ProjectedGradientDescentPyTorch(art, eps=0.05, eps_step=0.02, max_iter=4, verbose=False)
+    adversarial = attack.generate(images, labels)
+    assert 0.01 < np.abs(adversarial - images).max() <= 0.05 + 1e-6
+    losses = []
+    for batch in (images, adversarial):
+        art.preprocessing_defences[0].set_params(seed=1)  # the same draws for both
+        losses.append(art.compute_loss(batch, labels).mean())
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - {"counteraction"}))  # whose gradient is the identity instead
+def test_the_gradient_is_that_of_finite_differences(
+    name: str, net: nn.Module, pool: tuple[Tensor, Tensor], x: Tensor
+) -> None:
+    defence = MAKERS[name](net, pool)()
+    exact = x[:2].double().requires_grad_()
+    parameters = defence.draw(torch.tensor([1, 2]), exact, defence.prepare(x[:2]))
+    out = defence.apply(exact, parameters)
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(out.shape, generator=generator, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((out * weights).sum(), exact)
+    for _ in range(5):
+        direction = torch.randn(exact.shape, generator=generator, dtype=torch.float64)
+        step = 1e-4 * direction
+        plus, minus = (defence.apply((exact + s).detach(), parameters) for s in (step, -step))
+        slope = ((plus - minus) * weights).sum() / 2e-4
+        torch.testing.assert_close((gradient * direction).sum(), slope, rtol=1e-6, atol=1e-6)
+
+
+def test_forward_is_differentiable_across_chunks(make: Maker, x: Tensor) -> None:
+    whole, parts = (x.clone().requires_grad_() for _ in range(2))
+    make(seed=0).forward(whole)[0].square().sum().backward()
+    make(seed=0, batch_size=4).forward(parts)[0].square().sum().backward()
+    torch.testing.assert_close(parts.grad, whole.grad)
+
+
+def test_all_of_them_stacked(net: nn.Module, pool: tuple[Tensor, Tensor], x: Tensor) -> None:
+    defences = [maker(net, pool)(seed=0) for maker in MAKERS.values()]
+    art = classifier(net, *defences)
+    labels = np.eye(10)[np.arange(6)]
+    assert np.isfinite(art.predict(x.numpy())).all()
+    assert np.abs(art.loss_gradient(x.numpy(), labels)).max() > 0
+    assert art.class_gradient(x.numpy()).shape == (6, 10, 3, 32, 32)
+    attack = ProjectedGradientDescentPyTorch(art, eps=0.05, eps_step=0.02, max_iter=2, verbose=False)
+    assert np.abs(attack.generate(x.numpy(), labels) - x.numpy()).max() > 0.01
+
+
+@pytest.mark.parametrize("between", [[], ["rotation"]])
+def test_after_unclipped_noise_a_stack_goes_on(
+    net: nn.Module, pool: tuple[Tensor, Tensor], x: Tensor, between: list[str]
+) -> None:
+    stack = [GaussianNoise(0.3), *(MAKERS[name](net, pool)() for name in between), Counteraction(net), RandomCropPad()]
+    classifier(net, *stack).predict(x.numpy())
+    images, _ = stack[0].forward(x)
+    assert images.min() < 0
+    for defence in stack[1:]:
+        images, _ = defence.forward(images)
+    assert images.min() >= 0
+    with pytest.raises(ValueError, match="outside clip_values"):  # counteraction clamps: from there on it is checked
+        RandomCropPad().forward(images + 0.5)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's count of peak memory")
+def test_peak_memory_is_one_chunk_and_the_arrays(make: Maker) -> None:
+    x = torch.rand(10_000, 3, 32, 32)
+    defence = make(seed=0)
+    defence.forward(x[:256])
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _memory("VmRSS")
+    defence.forward(x)
+    grown = _memory("VmHWM") - before
+    assert grown < x.nbytes + 100e6  # the result, and a chunk of 128 with whatever it needs
+
+
+def _memory(field: str) -> float:
+    """A field of this process's status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line for line in lines if line.startswith(field)).split()[1]) * 1024

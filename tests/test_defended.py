@@ -1,0 +1,174 @@
+"""DefendedModule: what it averages, what it returns, and who may attack it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchattacks
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract import Counteraction, DefendedModule, MixupInference, RandomCropPad, RandomCropResize, _random
+from counteract.datasets import Dataset
+
+KEYS = torch.arange(6) * 1_000_003
+
+
+def crops(net: nn.Module, **options: Any) -> DefendedModule:
+    return DefendedModule(net, transforms=[RandomCropResize()], **({"executions": 7} | options))
+
+
+def test_without_defences_it_is_the_network_up_to_log_softmax(net: nn.Module, x: Tensor) -> None:
+    assert torch.equal(DefendedModule(net)(x), F.log_softmax(net(x), dim=1))
+    assert torch.equal(DefendedModule(net, executions=9)(x), F.log_softmax(net(x), dim=1))
+
+
+@pytest.mark.parametrize("average", ["probabilities", "logits"])
+def test_the_average_by_hand(net: nn.Module, x: Tensor, average: Any) -> None:
+    crop, pad = RandomCropResize(), RandomCropPad((28, 31))
+    before = Counteraction(net, num_labels=3)
+    module = DefendedModule(net, preprocessing_defences=[before], transforms=[crop, pad], executions=5, average=average)
+    received = before.sample(x, _random.fold(_random.fold(KEYS, 0), 0))
+    outputs = []
+    for execution in range(5):
+        stream = _random.fold(_random.fold(KEYS, 1), execution)
+        cropped = crop.sample(received, _random.fold(stream, 0))
+        logits = net(pad.sample(cropped, _random.fold(stream, 1)))
+        outputs.append(logits.softmax(1) if average == "probabilities" else logits)
+    mean = torch.stack(outputs).mean(0)
+    expected = mean.log() if average == "probabilities" else mean.log_softmax(1)
+    torch.testing.assert_close(module(x, KEYS), expected)
+    torch.testing.assert_close(module(x, KEYS).exp().sum(1), torch.ones(6))
+    assert (outputs[0] - outputs[1]).abs().max() > 0.01
+
+
+def test_passes_do_not_show_in_outputs_or_gradients(net: nn.Module, x: Tensor) -> None:
+    results = []
+    for executions_per_pass in (None, 1, 2, 7, 100):
+        received = x.clone().requires_grad_()
+        output = crops(net, executions_per_pass=executions_per_pass)(received, KEYS)
+        (gradient,) = torch.autograd.grad(F.nll_loss(output, torch.arange(6)), received)
+        results.append((output.detach(), gradient))
+    for output, gradient in results[1:]:
+        torch.testing.assert_close(output, results[0][0])
+        torch.testing.assert_close(gradient, results[0][1])
+
+
+def test_a_pass_has_so_many_rows(net: nn.Module, x: Tensor) -> None:
+    rows: list[int] = []
+    net.register_forward_hook(lambda module, inputs, output: rows.append(len(inputs[0])))
+    crops(net, executions_per_pass=3)(x)
+    assert rows == [18, 18, 6]
+    rows.clear()
+    crops(net, executions=500)(x)
+    assert sum(rows) == 3000
+    assert max(rows) <= 512
+
+
+def test_the_batch_does_not_show(net: nn.Module, x: Tensor) -> None:
+    module = crops(net)
+    whole = module(x, KEYS)
+    parts = torch.cat([module(x[i : i + 1], KEYS[i : i + 1]) for i in range(6)])
+    torch.testing.assert_close(parts, whole)
+
+
+def test_keys_fix_the_draws_and_without_them_torch_does(net: nn.Module, x: Tensor) -> None:
+    module = crops(net)
+    assert torch.equal(module(x, KEYS), module(x, KEYS))
+    assert not torch.equal(module(x, KEYS), module(x, KEYS + 1))
+    torch.manual_seed(1)
+    first = module(x)
+    assert not torch.equal(first, module(x))
+    torch.manual_seed(1)
+    assert torch.equal(first, module(x))
+
+
+def test_what_is_needed_once_is_computed_once(net: nn.Module, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
+    bare = TinyNet().eval()
+    rows: list[int] = []
+    bare.register_forward_hook(lambda module, inputs, output: rows.append(len(inputs[0])))
+    module = DefendedModule(net, transforms=[MixupInference(bare, *pool)], executions=20, executions_per_pass=3)
+    module(x)
+    assert rows == [6]
+
+
+def test_labels_of_counteraction_are_shared_by_executions(net: nn.Module, x: Tensor) -> None:
+    """It is a preliminary step: one draw and one perturbation, whatever the number of executions."""
+    calls: list[int] = []
+
+    class Counted(Counteraction):
+        def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
+            calls.append(len(x))
+            return super().apply(x, parameters)
+
+    defence = Counted(net, num_labels=3)
+    DefendedModule(net, preprocessing_defences=[defence], transforms=[RandomCropPad()], executions=20)(x)
+    assert calls == [6]
+
+
+def test_checks_at_the_boundary(net: nn.Module, x: Tensor) -> None:
+    module = crops(net)
+    with pytest.raises(ValueError, match="outside clip_values"):
+        module(x * 255)
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
+        module(x[0])
+    assert module((x > 0.5).to(torch.float64)).dtype == torch.float32
+    assert crops(net.double())(x).dtype == torch.float64
+
+
+def test_an_empty_batch(net: nn.Module, x: Tensor) -> None:
+    assert crops(net)(x[:0]).shape == (0, 10)
+
+
+def test_a_certain_network_gives_finite_log_probabilities(x: Tensor) -> None:
+    class Certain(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor([1e4, 0.0, -1e4]).expand(len(x), 3) + 0 * x.mean()
+
+    assert torch.isfinite(DefendedModule(Certain(), transforms=[RandomCropPad()], executions=2)(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"executions": 0}, "executions must be an integer of at least 1"),
+        ({"executions_per_pass": 0}, "executions_per_pass must be"),
+        ({"average": "votes"}, "average must be 'probabilities' or 'logits', found 'votes'"),
+        ({"transforms": [nn.Identity()]}, "transforms must be preprocessors of this package, found Identity"),
+        ({"clip_values": 1}, "clip_values"),
+    ],
+)
+def test_wrong_arguments(net: nn.Module, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DefendedModule(net, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("attack", "options"),
+    [
+        ("PGD", {"steps": 4}),
+        ("EOTPGD", {"steps": 3, "eot_iter": 2}),
+        ("APGD", {"steps": 5, "loss": "ce", "eot_iter": 1}),
+        ("APGD", {"steps": 5, "loss": "dlr", "eot_iter": 2}),
+    ],
+)
+def test_torchattacks_run_on_it(
+    digits_net: nn.Module, digits: Dataset, attack: str, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = DefendedModule(
+        digits_net,
+        preprocessing_defences=[Counteraction(digits_net, eps=0.05, eps_step=0.02)],
+        transforms=[RandomCropResize()],
+        executions=4,
+    )
+    images, labels = digits.images[:24], digits.labels[:24]
+    torch.manual_seed(0)
+    adversarial = getattr(torchattacks, attack)(module, eps=0.2, **options)(images, labels)
+    assert (adversarial - images).abs().max() <= 0.2 + 1e-6
+    keys = torch.arange(24)
+    with torch.no_grad():
+        clean, attacked = (F.nll_loss(module(batch, keys), labels) for batch in (images, adversarial))
+    assert attacked > clean + 0.3

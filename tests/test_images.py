@@ -1,0 +1,60 @@
+"""The boundary check for images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from counteract._images import check_clip_values, check_images
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64, torch.uint8, torch.bool])
+def test_valid_images_of_any_dtype_become_float32(dtype: torch.dtype) -> None:
+    x = torch.ones(2, 3, 4, 4).to(dtype)
+    assert torch.equal(check_images(x), torch.ones(2, 3, 4, 4))
+
+
+def test_round_off_passes_and_more_does_not() -> None:
+    x = torch.full((1, 3, 4, 4), 1 + 1e-6)
+    assert check_images(x) is x
+    with pytest.raises(ValueError, match="outside clip_values"):
+        check_images(x + 1e-3)
+    with pytest.raises(ValueError, match="outside clip_values"):
+        check_images(-x * 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (float("nan"), r"images has NaN \(image 2 of 3"),
+        (float("inf"), "infinite"),
+        (255.0, r"image 2 of 3, from 0.5 to 255\); pixels must lie in \[0, 1\]"),
+    ],
+)
+def test_the_error_says_which_image_and_why(bad: float, message: str) -> None:
+    x = torch.full((3, 3, 4, 4), 0.5)
+    x[2, 1, 0, 3] = bad
+    with pytest.raises(ValueError, match=message):
+        check_images(x, name="images")
+
+
+def test_other_ranges() -> None:
+    x = torch.full((1, 1, 2, 2), 200)
+    assert check_images(x, clip_values=(0, 255)).max() == 200
+    assert check_images(x, clip_values=None).max() == 200
+    with pytest.raises(ValueError, match="NaN"):
+        check_images(torch.full((1, 1, 2, 2), float("nan")), clip_values=None)
+
+
+def test_shapes() -> None:
+    assert check_images(torch.empty(0, 3, 4, 4)).shape == (0, 3, 4, 4)
+    with pytest.raises(ValueError, match=r"3 dimensions: \(3, 4, 4\)"):
+        check_images(torch.zeros(3, 4, 4))
+    with pytest.raises(ValueError, match="real"):
+        check_images(torch.zeros(1, 3, 4, 4, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("bad", [(1, 0), (0, 0), (0, 1, 2), "01", 1, (0, float("inf")), (float("nan"), 1)])
+def test_clip_values(bad: object) -> None:
+    with pytest.raises(ValueError, match="clip_values must be"):
+        check_clip_values(bad)  # type: ignore[arg-type]
