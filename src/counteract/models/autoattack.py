@@ -1,13 +1,14 @@
 """The module `autoattack` that RobustBench expects, on top of the `pyautoattack` that it installs.
 
-The two differ in their signatures, and a state file that `pyautoattack` 0.2.0 writes cannot be read back by it: its
-sets are written as text. Here a run that was interrupted can be gone on with.
+The two differ in their signatures, and `pyautoattack` 0.2.0 cannot go on with a run that was interrupted: it writes its
+state's sets as text, and a restored run lacks its predictions. Here it can.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,9 +75,46 @@ class EvaluationState(pyautoattack.state.EvaluationState):
 
 
 class _RunState(EvaluationState):
-    """The same inside a run, which needs truth values."""
+    """The same inside a run, which needs truth values.
+
+    `pyautoattack` goes on with restored flags only to fail for want of predictions. So a restored state shows it none:
+    it classifies the images anew and sets the flags, and those that had fallen before fall then.
+    """
 
     flags = torch.bool
+    restored: Tensor | None = None
+
+    @classmethod
+    def from_disk(cls, path: Path | str) -> EvaluationState:
+        """Reads a state; its flags come into force when the run first sets them."""
+        state = super().from_disk(path)
+        assert isinstance(state, _RunState)
+        state.restored, state._robust_flags = state._robust_flags, None
+        return state
+
+    @property
+    def robust_flags(self) -> Tensor | None:
+        """For each image whether it still stands."""
+        return self._robust_flags
+
+    @robust_flags.setter
+    def robust_flags(self, robust_flags: Tensor) -> None:
+        if self.restored is not None:
+            robust_flags &= self.restored.to(robust_flags.device)  # in place: the run holds this tensor
+            self.restored = None
+        self._robust_flags = robust_flags
+        self.to_disk()
+
+    @property
+    def clean_accuracy(self) -> float:
+        """The accuracy before any attack; what a resumed run sets it to is not."""
+        return self._clean_accuracy
+
+    @clean_accuracy.setter
+    def clean_accuracy(self, accuracy: float) -> None:
+        if math.isnan(self._clean_accuracy):
+            self._clean_accuracy = accuracy
+        self.to_disk()
 
 
 class AutoAttack(pyautoattack.AutoAttack):

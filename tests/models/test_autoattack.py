@@ -1,0 +1,147 @@
+"""The `autoattack` that RobustBench sees: its answers are pyautoattack's, and an interrupted run can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from counteract import DefendedModule, GaussianNoise
+from counteract._errors import UserError
+
+pytestmark = pytest.mark.usefixtures("zoo")
+
+EPS = 0.02
+ATTACKS = ["apgd-ce", "square"]
+
+
+@pytest.fixture(scope="module")
+def module(zoo: Any) -> Any:
+    from counteract.models import autoattack
+
+    return autoattack
+
+
+@pytest.fixture
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10)).eval()
+
+
+@pytest.fixture
+def batch(linear: nn.Module) -> tuple[Tensor, Tensor]:
+    """Twelve images that the network classifies right, a few of them robustly."""
+    torch.manual_seed(1)
+    images = torch.rand(12, 3, 8, 8)
+    return images, linear(images).argmax(1)
+
+
+def make(module: Any, network: nn.Module, **options: Any) -> Any:
+    options = {"attacks_to_run": ATTACKS, "version": "custom"} | options
+    made = module.AutoAttack(network, norm="Linf", eps=EPS, seed=0, **options)
+    made.square.n_queries = 20
+    made.apgd.n_iter = 10
+    return made
+
+
+def test_the_answers_are_those_of_pyautoattack(module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    import pyautoattack
+
+    own = make(module, linear).run_standard_evaluation(*batch, bs=5)
+    other = pyautoattack.AutoAttack(linear, attacks=ATTACKS, norm="Linf", eps=EPS, seed=0, version="custom")
+    other.square.n_queries = 20
+    other.apgd.n_iter = 10
+    expected, labels = other.run_standard_evaluation(*batch, batch_size=5)
+    assert torch.equal(own, expected)
+    assert 0 < (labels == batch[1]).sum() < 12  # some stand and some fall
+    assert (own - batch[0]).abs().max() <= EPS + 1e-6
+    both = make(module, linear).run_standard_evaluation(*batch, bs=5, return_labels=True)
+    assert torch.equal(both[0], expected)
+    assert torch.equal(both[1], labels)
+
+
+def test_each_attack_alone(module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    made = make(module, linear)
+    found = made.run_standard_evaluation_individual(*batch)
+    assert list(found) == made.attacks_to_run == ATTACKS
+    assert not torch.equal(found["apgd-ce"], found["square"])
+
+
+def test_reports_are_printed_and_logged(
+    module: Any,
+    linear: nn.Module,
+    batch: tuple[Tensor, Tensor],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = tmp_path / "log.txt"
+    logger = logging.getLogger("auto-attack")
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    make(module, linear, log_path=log).run_standard_evaluation(*batch)
+    printed = capsys.readouterr().out
+    assert "robust accuracy after SQUARE" in printed
+    assert log.read_text() == printed
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
+    make(module, linear, verbose=False).run_standard_evaluation(*batch)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_defence_is_said_not_to_be_eligible(
+    module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(module, DefendedModule(linear, transforms=[GaussianNoise()])).run_standard_evaluation(*batch)
+    printed = capsys.readouterr().out
+    assert module.NOT_ELIGIBLE in printed
+    assert "not eligible for its leaderboard" in printed
+    make(module, linear).run_standard_evaluation(*batch)
+    assert "eligible" not in capsys.readouterr().out
+
+
+def test_an_interrupted_run_goes_on(
+    module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.json"
+    interrupted = make(module, linear)
+
+    def stop(*_: Any) -> Tensor:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(interrupted.square, "perturb", stop)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run_standard_evaluation(*batch, bs=5, state_path=path)
+    saved = json.loads(path.read_text())
+    assert saved["run_attacks"] == ["apgd-ce"]
+    resumed = make(module, linear)
+    monkeypatch.setattr(resumed.apgd, "perturb", stop)  # it has been run
+    resumed.run_standard_evaluation(*batch, bs=5, state_path=str(path))
+    whole = tmp_path / "whole.json"
+    make(module, linear).run_standard_evaluation(*batch, bs=5, state_path=whole)
+    assert json.loads(path.read_text()) == json.loads(whole.read_text())
+
+
+def test_robustbench_can_average_the_flags_of_a_state(
+    module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "state.json"
+    _, labels = make(module, linear).run_standard_evaluation(*batch, return_labels=True, state_path=path)
+    state = module.EvaluationState.from_disk(path)
+    assert state.robust_flags.mean().item() == pytest.approx((labels == batch[1]).float().mean().item())
+    assert state.robust_accuracy == pytest.approx(state.robust_flags.mean().item())
+    assert state.clean_accuracy == 1
+
+
+def test_a_state_of_another_run_is_refused(
+    module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "state.json"
+    make(module, linear).run_standard_evaluation(*batch, state_path=path)
+    with pytest.raises(ValueError, match="different set of attacks"):
+        make(module, linear, attacks_to_run=["square"]).run_standard_evaluation(*batch, state_path=path)
+    path.write_text("{}")
+    with pytest.raises(UserError, match="holds no state"):
+        make(module, linear).run_standard_evaluation(*batch, state_path=path)
