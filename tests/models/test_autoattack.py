@@ -1,4 +1,4 @@
-"""The `autoattack` that RobustBench sees: its answers are pyautoattack's, and an interrupted run can be gone on with."""
+"""The `autoattack` that RobustBench sees: its answers are pyautoattack's, and a run that was interrupted goes on."""
 
 from __future__ import annotations
 

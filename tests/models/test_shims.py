@@ -54,9 +54,13 @@ def test_the_stand_ins_go_after_an_error_too(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(shims, "_is_missing", lambda name: True)
     for name in ("pkg_resources", "autoattack", "autoattack.state"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    with pytest.raises(KeyError), shims._stand_ins():
+
+    def fail() -> None:
         assert sys.modules["autoattack.state"].EvaluationState
         raise KeyError
+
+    with pytest.raises(KeyError), shims._stand_ins():
+        fail()
     assert not {"pkg_resources", "autoattack", "autoattack.state"} & set(sys.modules)
 
 
@@ -77,6 +81,6 @@ def test_another_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "robustbench", raising=False)
     monkeypatch.setattr(shims, "version", lambda name: "1.1.1")
     monkeypatch.setattr(shims, "_is_missing", lambda name: False)
-    monkeypatch.setattr(shims.importlib, "import_module", fail)
+    monkeypatch.setattr("importlib.import_module", fail)
     with pytest.raises(UserError, match=r"cannot be imported: no libsomething\.so"):
         shims.import_robustbench()

@@ -39,6 +39,8 @@ class EvaluationState(pyautoattack.state.EvaluationState):
     """How far a run of AutoAttack has come, in a file; its flags are numbers, because RobustBench takes their mean."""
 
     flags: ClassVar[torch.dtype] = torch.float32
+    _robust_flags: Tensor | None
+    _clean_accuracy: float
 
     def to_disk(self, force: bool = False) -> None:
         """Writes the state, atomically, if it has a file."""
