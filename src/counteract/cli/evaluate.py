@@ -20,7 +20,14 @@ def evaluate(
     dataset: Annotated[
         str | None, typer.Option(help="digits, cifar10, or an .npz with images, labels, class_names.")
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="A network's name or .safetensors file; repeats.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A name, .safetensors, robustbench:..., package.module:factory; repeats.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None,
+    mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None,
+    std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None,
+    model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models"),
+    trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False,
     defence: Annotated[
         list[str] | None, typer.Option(help="none, counteraction, crop-resize, ..., joined with +; repeats.")
     ] = None,
@@ -46,6 +53,8 @@ def evaluate(
         "models": model, "defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool,
     }  # fmt: skip
     data |= {key: value for key, value in overrides.items() if value is not None}
+    own = {"weights": weights and str(weights), "mean": _numbers("mean", mean), "std": _numbers("std", std)}
+    data["own_network"] = data.get("own_network", {}) | {key: value for key, value in own.items() if value}
     if "models" not in data:
         raise UserError(f"dataset {dataset} has no network of its own: name one with --model")
     made = ev.make_spec(data, str(spec or "options"))
@@ -53,12 +62,19 @@ def evaluate(
     if out is not None:
         make_folder(out)
     with ProgressBar() as watcher:
-        measured = ev.evaluate(made, device=where, batch_size=batch_size, watcher=watcher, data_dir=data_dir)
+        measured = ev.evaluate(
+            made,
+            device=where,
+            batch_size=batch_size,
+            watcher=watcher,
+            data_dir=data_dir,
+            model_dir=model_dir,
+            trust=trust,
+        )
     console = Console()
     if not console.is_terminal:
         console.width = 120  # in a file or a pipe nothing limits the width
-    for table in ev.accuracy_tables(measured, made):
-        console.print(table)
+    console.print(ev.accuracy_table(measured, made))
     console.print(ev.FOOTNOTE, highlight=False)
     if out is not None:
         path = ev.write_results(measured, made, ev.describe_environment(where), out)
@@ -72,6 +88,14 @@ def _read(spec: Path | None, dataset: str | None) -> dict[str, Any]:
     if spec is None:
         return preset_for(dataset or "digits")
     return read_spec(spec) | ({"dataset": dataset} if dataset else {})
+
+
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    """The numbers in a list with commas."""
+    try:
+        return None if text is None else [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"--{name} must be numbers with commas between, found {text!r}") from error
 
 
 def _device(name: str) -> torch.device:

@@ -1,7 +1,7 @@
 """Evaluation: spec -> adversarial examples -> predictions -> scores -> report."""
 
 from counteract.evaluation.environment import describe_environment
-from counteract.evaluation.report import FOOTNOTE, accuracy_tables, write_results
+from counteract.evaluation.report import FOOTNOTE, accuracy_table, write_results
 from counteract.evaluation.runner import Evaluation, Watcher, evaluate
 from counteract.evaluation.spec import EvaluationSpec, make_spec, preset_for, read_spec
 
@@ -10,7 +10,7 @@ __all__ = [
     "Evaluation",
     "EvaluationSpec",
     "Watcher",
-    "accuracy_tables",
+    "accuracy_table",
     "describe_environment",
     "evaluate",
     "make_spec",

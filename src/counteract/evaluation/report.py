@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from counteract.evaluation.runner import Evaluation
@@ -20,32 +21,36 @@ FOOTNOTE = (
 """What must be said beside every table of oblivious accuracies."""
 
 
-def accuracy_tables(evaluation: Evaluation, spec: EvaluationSpec) -> list[Table]:
-    """One table a network: a row for each defence, a column for each attack, and the worst case over these."""
-    tables = []
+def accuracy_table(evaluation: Evaluation, spec: EvaluationSpec) -> Table:
+    """A row for each network and defence, a column for each attack, and the worst case over these."""
+    n, seeds = evaluation.rows[0].n, evaluation.rows[0].seeds
+    subject = spec.models[0] if len(spec.models) == 1 else f"{len(spec.models)} networks"
+    title = f"{subject} on {spec.dataset}, n = {n}, {seeds} seed{'s' * (seeds > 1)}, eps = {spec.attack.eps:.3g}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table.add_column("defence")
+    for attack in spec.attacks:
+        table.add_column(attack.replace("-", "\n"), justify="right")
+    table.add_column("worst of these\n(95% interval)", justify="right")
+    table.add_column("cost in\nforwards", justify="right")
     for model in spec.models:
-        rows = [row for row in evaluation.rows if row.model == model]
-        worst = {case.defence: case for case in evaluation.worst_cases if case.model == model}
-        n, seeds = rows[0].n, rows[0].seeds
-        title = f"{model} on {spec.dataset}, n = {n}, {seeds} seed{'s' * (seeds > 1)}, eps = {spec.attack.eps:.3g}"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE)
-        table.add_column("defence")
-        for attack in spec.attacks:
-            table.add_column(attack.replace("-", "\n"), justify="right")
-        table.add_column("worst of these\n(95% interval)", justify="right")
-        table.add_column("cost in\nforwards", justify="right")
+        if len(spec.models) > 1:
+            table.add_section()
+            table.add_row(f"[bold]{escape(model)}")
         for defence in spec.defences:
-            cells = {row.attack: row for row in rows if row.defence == defence}
-            case = worst[defence]
-            low, high = case.ci95
-            table.add_row(
-                defence,
-                *(f"{cells[attack].accuracy:.1f}" for attack in spec.attacks),
-                f"{case.accuracy:.1f} ({low:.0f}-{high:.0f})",
-                str(next(iter(cells.values())).forward_equivalents),
-            )
-        tables.append(table)
-    return tables
+            table.add_row(defence, *_cells(evaluation, spec, model, defence))
+    return table
+
+
+def _cells(evaluation: Evaluation, spec: EvaluationSpec, model: str, defence: str) -> list[str]:
+    """What the table says of one defence of one network."""
+    rows = {row.attack: row for row in evaluation.rows if (row.model, row.defence) == (model, defence)}
+    (worst,) = [case for case in evaluation.worst_cases if (case.model, case.defence) == (model, defence)]
+    low, high = worst.ci95
+    return [
+        *(f"{rows[attack].accuracy:.1f}" for attack in spec.attacks),
+        f"{worst.accuracy:.1f} ({low:.0f}-{high:.0f})",
+        str(rows[spec.attacks[0]].forward_equivalents),
+    ]
 
 
 def write_results(

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from counteract import _random
 from counteract._errors import UserError
-from counteract._network import borrowed, device_of
 from counteract.datasets import Dataset, load_dataset
 from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import attack_cost, attack_keys, craft, defence_keys, parse_attack
@@ -22,7 +21,7 @@ from counteract.evaluation.batches import batches
 from counteract.evaluation.defences import Ingredients, build_defence, forward_equivalents, parse_defence
 from counteract.evaluation.scores import Cell, Row, WorstCase, make_row, make_worst_cases
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.models import load_model
+from counteract.models import check_network, is_factory, load_model
 
 
 class Watcher(Protocol):
@@ -64,6 +63,8 @@ def evaluate(
     batch_size: int,
     watcher: Watcher,
     data_dir: Path | None = None,
+    model_dir: Path = Path("models"),
+    trust: bool = False,
 ) -> Evaluation:
     """Measures the accuracy of every defence against every attack, for every network of a spec.
 
@@ -75,6 +76,8 @@ def evaluate(
         batch_size: Images per batch; up to round-off the results do not depend on it.
         watcher: Told of the progress.
         data_dir: Where torchvision keeps its datasets.
+        model_dir: Where RobustBench keeps its checkpoints.
+        trust: Whether checkpoints may run code when they are read.
 
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit.
@@ -83,15 +86,14 @@ def evaluate(
         parse_defence(name)
     for name in spec.attacks:
         parse_attack(name)
-    networks = {name: load_model(name) for name in spec.models}
     data = load_dataset(spec.dataset, "test", data_dir=data_dir).take(spec.limit)
+    networks = {name: _load_network(name, spec, data, model_dir=model_dir, trust=trust) for name in spec.models}
     pool = functools.cache(functools.partial(_load_pool, spec, data_dir))
     machine = _Machine(device, batch_size, watcher.advance)
     rows: list[Row] = []
     worst_cases: list[WorstCase] = []
     for name, network in networks.items():
         network = network.to(device).to(memory_format=torch.channels_last)
-        _check_fit(name, network, data)
         ingredients = Ingredients(network, spec.parameters, pool)
         defences = {defence: build_defence(defence, ingredients) for defence in spec.defences}
         watcher.begin(name, _work(spec, defences) * len(data))
@@ -163,13 +165,20 @@ def _load_pool(spec: EvaluationSpec, data_dir: Path | None) -> Dataset:
     return load_dataset(spec.dataset, "train", data_dir=data_dir)
 
 
-def _check_fit(name: str, network: nn.Module, data: Dataset) -> None:
-    """Raises UserError unless the network takes these images and has as many outputs as there are classes."""
-    with borrowed(network), torch.no_grad():
-        try:
-            outputs = network(data.images[:1].to(device_of(network)))
-        except RuntimeError as error:
-            raise UserError(f"model {name!r} does not take {data.name}'s images: {error}") from error
-    if outputs.shape != (1, data.num_classes):
-        found = tuple(outputs.shape)
-        raise UserError(f"model {name!r} returns shape {found} for one image, not (1, {data.num_classes})")
+def _load_network(name: str, spec: EvaluationSpec, data: Dataset, *, model_dir: Path, trust: bool) -> nn.Module:
+    """A network, once it is known to map these images to as many logits as there are classes."""
+    shape = data.images.shape[1:]
+    if is_factory(name):
+        own = spec.own_network
+        network = load_model(
+            name,
+            weights=own.weights,
+            mean=own.mean,
+            std=own.std,
+            trust=trust,
+            input_shape=(shape[0], shape[1], shape[2]),
+        )
+    else:
+        network = load_model(name, model_dir=model_dir, trust=trust)
+    check_network(network, name, data.images[:2], data.num_classes)
+    return network

@@ -88,6 +88,14 @@ class DefenceParameters(_Strict):
     rotation: RotationParameters = RotationParameters()
 
 
+class OwnNetwork(_Strict):
+    """How to load networks named `package.module:factory`: see `load_model`."""
+
+    weights: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[Positive, ...] | None = None
+
+
 class EvaluationSpec(_Strict):
     """Everything that the results of an evaluation depend on, beside versions and machine.
 
@@ -100,6 +108,7 @@ class EvaluationSpec(_Strict):
         defences: Names of defences, joined by `+`.
         limit: How many test images, from the first; None for all.
         seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
+        own_network: Weights and normalisation of networks named `package.module:factory`.
         attack: The attacks' budget.
         parameters: The defences' parameters.
     """
@@ -111,6 +120,7 @@ class EvaluationSpec(_Strict):
     defences: Annotated[tuple[str, ...], Field(min_length=1)]
     limit: Count | None = None
     seeds: Count = 1
+    own_network: OwnNetwork = OwnNetwork()
     attack: AttackBudget = AttackBudget()
     parameters: DefenceParameters = DefenceParameters()
 

@@ -32,6 +32,11 @@ def shipped_card(name: str) -> Card:
         return read_card(path)
 
 
+def is_factory(name: str) -> bool:
+    """Whether a name means a factory of the user's: `package.module:factory`."""
+    return ":" in name and not name.startswith("robustbench:") and not name.endswith(".safetensors")
+
+
 def load_model(
     name: str,
     *,
@@ -72,7 +77,7 @@ def load_model(
     if name.endswith(".safetensors"):
         _refuse("a .safetensors file with a card", weights=weights, mean=mean, std=std)
         return load_network(Path(name))
-    if ":" in name:
+    if is_factory(name):
         network = make_network(name)
         if weights is not None:
             load_weights(network, Path(weights), trust=trust)
