@@ -1,0 +1,88 @@
+"""Every CIFAR network of RobustBench's zoo: built, saved in its layout, loaded back, and counteracted with on two images.
+
+The default is one network of each kind; `pytest -m zoo` runs all of them.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from models.conftest import write_checkpoints
+
+from counteract import Counteraction, load_model
+from counteract.models import LogProbabilities
+from counteract.models.checks import probe
+from counteract.models.robustbench import _published
+
+KINDS = {
+    "cifar10/Linf/Wong2020Fast": "pre-activation ResNet, constants as buffers",
+    "cifar10/Linf/Rade2021Helper_R18_extra": "constants as plain attributes",
+    "cifar10/Linf/Debenedetti2022Light_XCiT-S12": "of timm, without an address of RobustBench's",
+    "cifar10/L2/Engstrom2019Robustness": "ResNet-50",
+    "cifar10/corruptions/Hendrycks2020AugMix_ResNeXt": "ResNeXt",
+    "cifar100/Linf/Debenedetti2022Light_XCiT-S12": "of timm, 100 classes",
+    "cifar100/corruptions/Modas2021PRIMEResNet18": "ResNet-18, 100 classes",
+    "cifar10/corruptions/Diffenderfer2021Winning_Binary": "binary weights",
+}
+"""A small network of each kind, and what is special about it."""
+
+PROBABILITIES = {
+    "cifar10/Linf/Chen2020Adversarial",
+    "cifar10/corruptions/Diffenderfer2021Winning_LRR_CARD_Deck",
+    "cifar10/corruptions/Diffenderfer2021Winning_Binary_CARD_Deck",
+    "cifar100/corruptions/Diffenderfer2021Winning_LRR_CARD_Deck",
+    "cifar100/corruptions/Diffenderfer2021Winning_Binary_CARD_Deck",
+}
+"""The ensembles that return averaged probabilities."""
+
+
+def every() -> list[str]:
+    """The names of all CIFAR networks; none where RobustBench is not installed."""
+    try:
+        return ["/".join(key) for key in _published() if key[0] != "imagenet"]
+    except PackageNotFoundError:
+        return []
+
+
+def sweep(zoo: Any, name: str, model_dir: Path) -> None:
+    """Takes a network through all of it."""
+    written = write_checkpoints(zoo, name, model_dir)
+    network = load_model(f"robustbench:{name}", model_dir=model_dir)
+    assert isinstance(network, LogProbabilities) == (name in PROBABILITIES)
+    inner = network.model if isinstance(network, LogProbabilities) else network
+    own, its = written.state_dict(), inner.state_dict()
+    assert own.keys() == its.keys()
+    assert all(torch.equal(value, its[key]) for key, value in own.items())
+    images = probe((3, 32, 32))
+    with torch.no_grad():
+        logits = network(images)
+        assert torch.equal(logits, network(images))  # nothing is random
+    assert logits.shape == (2, 100 if name.startswith("cifar100") else 10)
+    moved, _ = Counteraction(network, num_labels=2, combine="sign-of-sum", seed=0)(images.numpy())
+    assert moved.shape == images.shape
+    assert 0 < abs(moved - images.numpy()).max() <= 8 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_network_of_each_kind(zoo: Any, tmp_path: Path, name: str) -> None:
+    sweep(zoo, name, tmp_path)
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize("name", every())
+def test_every_network(zoo: Any, tmp_path: Path, name: str) -> None:
+    sweep(zoo, name, tmp_path)
+    for path in tmp_path.rglob("*.pt"):
+        path.unlink()  # up to 2 GB
+
+
+def test_the_list_is_that_of_the_zoo(zoo: Any) -> None:
+    expected = [entry.full_name for entry in (*zoo.zoo("cifar10"), *zoo.zoo("cifar100"))]
+    assert sorted(f"robustbench:{name}" for name in every()) == sorted(expected)
+    assert len(expected) == 164
+    assert set(KINDS) <= set(every())
+    assert set(every()) >= PROBABILITIES
