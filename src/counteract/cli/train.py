@@ -33,6 +33,9 @@ def train(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many training and test images.")] = None,
     seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    init: Annotated[
+        Path | None, typer.Option(help="Begin with the weights of a file that an earlier run wrote.")
+    ] = None,
     devices: Annotated[int, typer.Option(min=1, help="Processes on this machine; torchrun overrides it.")] = 1,
     precision: Annotated[
         str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed; by default the recipe's.")
@@ -57,6 +60,7 @@ def train(
         out=out,
         devices=devices,
         resume=resume,
+        init=init,
     )
     train_set, test_set = _load(dataset, test, data_dir)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -11,13 +11,14 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from pydantic import JsonValue
 from rich.console import Console
 from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._random import fold
 from counteract.datasets import Dataset
-from counteract.models.files import Card
+from counteract.models.files import Card, read_card
 from counteract.models.resnet import ResNet
 from counteract.training import objectives
 from counteract.training.accuracy import count_correct, test_accuracy
@@ -26,7 +27,7 @@ from counteract.training.batchnorm import globalise
 from counteract.training.checkpoint import CURRENT, PREVIOUS, load_checkpoint, save_checkpoint
 from counteract.training.collective import gather_rows
 from counteract.training.data import Batch, Batches, split_validation
-from counteract.training.outputs import build_network, conditions, save_outputs, width_of
+from counteract.training.outputs import begin_with, build_network, conditions, save_outputs, width_of
 from counteract.training.progress import Monitor, Row
 from counteract.training.recipe import Method, Recipe
 
@@ -48,6 +49,7 @@ class Run:
         seed: What everything random is drawn from.
         devices: Processes on this machine; under torchrun, that decides.
         resume: Whether to go on from the checkpoint in `out`.
+        init: A file that an earlier run wrote, whose weights this one begins with; None for random ones.
     """
 
     architecture: str
@@ -59,6 +61,7 @@ class Run:
     seed: int = 0
     devices: int = 1
     resume: bool = False
+    init: Path | None = None
 
 
 def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | None = None) -> Card:
@@ -74,6 +77,8 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
         UserError: (a ValueError) something in `run` does not fit, or the loss is not finite.
     """
     network = build_network(run.architecture, run.width, train_set, run.seed)
+    if run.init is not None:
+        begin_with(network, run.init)
     _check_folder(run)
     fabric = make_fabric(run)
     fabric.launch()
@@ -93,7 +98,7 @@ def _finish(trainer: Trainer, test_set: Dataset) -> Card:
         std=tuple(round(value, 4) for value in network.normalize.std.flatten().tolist()),
         dataset=test_set.name,
         method=run.method,
-        recipe={"name": run.recipe_name, "seed": run.seed, **run.recipe.model_dump(mode="json")},
+        recipe={"name": run.recipe_name, "seed": run.seed, **run.recipe.model_dump(mode="json"), **_origin(run)},
         accuracy=test_accuracy(fabric, network, test_set, run.recipe.eps),
         conditions=conditions(fabric, trainer.history),
     )
@@ -102,6 +107,11 @@ def _finish(trainer: Trainer, test_set: Dataset) -> Card:
     trainer.monitor.say(f"{run.out / 'model.safetensors'}: {_sentence(card)}")
     fabric.barrier()
     return card
+
+
+def _origin(run: Run) -> dict[str, JsonValue]:
+    """What a run began with: nothing, or the recipe of an earlier one."""
+    return {} if run.init is None else {"init": read_card(run.init).recipe}
 
 
 def _sentence(card: Card) -> str:
@@ -164,6 +174,7 @@ class Trainer:
             "images": len(train_set),
             "seed": run.seed,
             "recipe": self.recipe.model_dump(mode="json"),
+            **_origin(run),
         }
         history = self._restore() if run.resume else []
         self.monitor = Monitor(

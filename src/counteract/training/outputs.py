@@ -14,7 +14,7 @@ from torch import nn
 from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract.datasets import Dataset
-from counteract.models.files import Card, save_network
+from counteract.models.files import Card, load_network, save_network
 from counteract.models.resnet import ARCHITECTURES, ResNet
 from counteract.training.progress import Row
 
@@ -37,6 +37,18 @@ def build_network(architecture: str, width: int | None, train_set: Dataset, seed
             mean=[round(value, 4) for value in mean.tolist()],
             std=[round(value, 4) for value in std.tolist()],
         )
+
+
+def begin_with(network: ResNet, path: Path) -> None:
+    """Gives a network the weights of a file that an earlier run wrote.
+
+    Raises:
+        UserError: (a ValueError) the file cannot be read, or holds another kind of network.
+    """
+    try:
+        network.load_state_dict(load_network(path).state_dict())
+    except RuntimeError as error:
+        raise UserError(f"--init {path} holds another network than --arch, --width and --dataset make") from error
 
 
 def width_of(network: ResNet) -> int:
