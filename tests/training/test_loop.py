@@ -158,6 +158,20 @@ def test_two_processes_have_the_loss_curve_of_one(
     assert read_card(out / "model.safetensors").conditions["processes"] == 2
 
 
+def test_a_run_can_begin_with_the_weights_of_another(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
+    """At a learning rate of next to nothing it ends with them, too, and its card says where they came from."""
+    first = make_run(tmp_path / "first", epochs=1)
+    train_quietly(first, digits)
+    weights = first.out / "model.safetensors"
+    second = replace(make_run(tmp_path / "second", "standard", epochs=1, lr=1e-30), init=weights)
+    train_quietly(second, digits)
+    ours, theirs = load_file(second.out / "model.safetensors"), load_file(weights)
+    assert ours["stem.0.weight"].equal(theirs["stem.0.weight"])
+    assert read_card(second.out / "model.safetensors").recipe["init"] == read_card(weights).recipe
+    with pytest.raises(UserError, match="holds another network than"):
+        train(replace(second, out=tmp_path / "third", width=4), *digits)
+
+
 def test_a_run_is_not_overwritten(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
     run = make_run(tmp_path / "out", epochs=1)
     train_quietly(run, digits)
