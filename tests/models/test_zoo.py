@@ -5,7 +5,6 @@ The default is one network of each kind; `pytest -m zoo` runs all of them.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ import torch
 from models.conftest import write_checkpoints
 
 from counteract import Counteraction, load_model
+from counteract._errors import UserError
 from counteract.models import LogProbabilities
 from counteract.models.checks import probe
-from counteract.models.robustbench import _published
+from counteract.models.robustbench import PREFIX
+from counteract.models.robustbench import zoo as list_zoo
 
 KINDS = {
     "cifar10/Linf/Wong2020Fast": "pre-activation ResNet, constants as buffers",
@@ -43,8 +44,8 @@ PROBABILITIES = {
 def every() -> list[str]:
     """The names of all CIFAR networks; none where RobustBench is not installed."""
     try:
-        return ["/".join(key) for key in _published() if key[0] != "imagenet"]
-    except PackageNotFoundError:
+        return [entry.full_name.removeprefix(PREFIX) for entry in list_zoo() if entry.dataset != "imagenet"]
+    except UserError:
         return []
 
 
@@ -81,8 +82,13 @@ def test_every_network(zoo: Any, tmp_path: Path, name: str) -> None:
 
 
 def test_the_list_is_that_of_the_zoo(zoo: Any) -> None:
-    expected = [entry.full_name for entry in (*zoo.zoo("cifar10"), *zoo.zoo("cifar100"))]
-    assert sorted(f"robustbench:{name}" for name in every()) == sorted(expected)
+    defined = zoo._dictionaries()
+    expected = [
+        f"{dataset}/{threat}/{name}"
+        for dataset in ("cifar10", "cifar100")
+        for threat, models in defined[dataset].items()
+        for name in models
+    ]
+    assert sorted(every()) == sorted(expected)
     assert len(expected) == 164
-    assert set(KINDS) <= set(every())
-    assert set(every()) >= PROBABILITIES
+    assert set(KINDS) | PROBABILITIES <= set(every())

@@ -47,6 +47,7 @@ def evaluate(
 
     from counteract import evaluation as ev
     from counteract.cli.progress import ProgressBar
+    from counteract.models.robustbench import NOT_ELIGIBLE, PREFIX
 
     data = _read(spec, dataset)
     overrides = {
@@ -76,6 +77,8 @@ def evaluate(
         console.width = 120  # in a file or a pipe nothing limits the width
     console.print(ev.accuracy_table(measured, made))
     console.print(ev.FOOTNOTE, highlight=False)
+    if any(name.startswith(PREFIX) for name in made.models):
+        console.print(NOT_ELIGIBLE, highlight=False)
     if out is not None:
         path = ev.write_results(measured, made, ev.describe_environment(where), out)
         console.print(f"results: {path}", highlight=False)

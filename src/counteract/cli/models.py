@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from counteract._errors import UserError
 from counteract.cli.app import app
 from counteract.models.files import Card
 
 
 @app.command()
-def models() -> None:
+def models(
+    robustbench: Annotated[bool, typer.Option("--robustbench", help="List RobustBench's zoo instead.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Of the zoo: cifar10, cifar100 or imagenet.")] = None,
+    threat_model: Annotated[str | None, typer.Option(help="Of the zoo: Linf, L2 or corruptions.")] = None,
+) -> None:
     """List the networks that come with the package, and the other names that --model takes."""
     from rich import box
     from rich.console import Console
@@ -15,6 +24,11 @@ def models() -> None:
 
     from counteract.models import shipped_card, shipped_models
 
+    if robustbench:
+        _list_zoo(dataset, threat_model)
+        return
+    if dataset or threat_model:
+        raise UserError("--dataset and --threat-model go with --robustbench")
     table = Table(Column("name", no_wrap=True), "network", "training", "test accuracy, %", box=box.SIMPLE)
     for name in shipped_models():
         card = shipped_card(name)
@@ -22,7 +36,35 @@ def models() -> None:
         table.add_row(name, network, f"{card.method}\non {card.dataset}", _accuracy(card), end_section=True)
     console = Console()
     console.print(table)
-    console.print("Also: a path ending in .safetensors that `counteract train` wrote.", highlight=False)
+    console.print(
+        "Also: a path ending in .safetensors that `counteract train` wrote; robustbench:DATASET/THREAT_MODEL/NAME "
+        "(`counteract models --robustbench`); package.module:factory, a network of your own.",
+        highlight=False,
+    )
+
+
+def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
+    """Prints RobustBench's networks with what was published on them."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from counteract.models.robustbench import NOT_ELIGIBLE, zoo
+
+    table = Table(Column("name", overflow="fold"), "network", box=box.SIMPLE)
+    table.add_column("clean, %", justify="right")
+    table.add_column("robust, %", justify="right")
+    for entry in zoo(dataset, threat_model):
+        table.add_row(entry.full_name, entry.architecture, f"{entry.clean:.2f}", f"{entry.robust:.2f}")
+    console = Console()
+    if not console.is_terminal:
+        console.width = 130  # in a file or a pipe nothing limits the width
+    console.print(table)
+    console.print(
+        "As published by RobustBench: robust is the accuracy under AutoAttack, or the mean over common corruptions. "
+        + NOT_ELIGIBLE,
+        highlight=False,
+    )
 
 
 def _accuracy(card: Card) -> str:

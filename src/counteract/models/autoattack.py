@@ -27,12 +27,7 @@ from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._network import device_of
 from counteract.defended import DefendedModule
-
-NOT_ELIGIBLE = (
-    "This defence is API-compatible with RobustBench, not eligible for its leaderboard, which rejects randomness and "
-    "optimisation at inference; the figure is no worst case: evaluate it with an attack that knows the defence."
-)
-"""What must be said wherever RobustBench measures a defence of this package."""
+from counteract.models.robustbench import NOT_ELIGIBLE
 
 
 class EvaluationState(pyautoattack.state.EvaluationState):

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import metadata
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,9 +22,9 @@ from counteract._files import write_atomically
 from counteract.models.checkpoints import State, check_complete, fit_names, read_checkpoint, state_in
 from counteract.models.checks import LogProbabilities, are_probabilities, one_line, outputs_of, probe
 from counteract.models.download import download
-from counteract.models.shims import import_robustbench
+from counteract.models.shims import NOT_INSTALLED, import_robustbench
 
-__all__ = ["PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
+__all__ = ["NOT_ELIGIBLE", "PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
 
 PREFIX = "robustbench:"
 """How the names of its networks begin."""
@@ -39,25 +39,26 @@ _FOLDERS = {"corruptions_3d": "corruptions"}
 """Threat models that share another one's networks."""
 
 
+NOT_ELIGIBLE = (
+    "Defences of this package are API-compatible with RobustBench, not eligible for its leaderboard: they draw at "
+    "random and use gradients at inference, which it rejects, and for which its AutoAttack is no measure."
+)
+"""What must be said wherever RobustBench and a defence of this package meet."""
+
+
 @dataclass(frozen=True)
-class Entry:
-    """A network of the zoo.
+class Name:
+    """A network's place in the zoo.
 
     Attributes:
         dataset: `cifar10`, `cifar100` or `imagenet`.
-        threat_model: `Linf`, `L2`, `corruptions` or `corruptions_3d`.
+        threat_model: `Linf`, `L2` or `corruptions`.
         name: RobustBench's name for it.
-        architecture: As published; None if RobustBench's tables do not hold it, like the next two.
-        clean: The published clean accuracy in percent.
-        robust: The published accuracy under the threat model in percent.
     """
 
     dataset: str
     threat_model: str
     name: str
-    architecture: str | None = None
-    clean: float | None = None
-    robust: float | None = None
 
     @property
     def full_name(self) -> str:
@@ -65,22 +66,34 @@ class Entry:
         return f"{PREFIX}{self.dataset}/{self.threat_model}/{self.name}"
 
 
+@dataclass(frozen=True)
+class Entry(Name):
+    """A network of the zoo with what was published on it.
+
+    Attributes:
+        architecture: Its kind.
+        clean: The clean accuracy in percent.
+        robust: The accuracy under the threat model in percent.
+    """
+
+    architecture: str
+    clean: float
+    robust: float
+
+
 def zoo(dataset: str | None = None, threat_model: str | None = None) -> list[Entry]:
-    """The zoo's networks with what was published on them, those of a dataset or a threat model alone if one is named.
+    """The zoo's networks as published, the best first; those of a dataset or a threat model alone if one is named.
 
     Raises:
         UserError: (a ValueError) RobustBench is not installed, or has no such dataset or threat model.
     """
-    every = _dictionaries()
-    _check_names(every, dataset, threat_model)
-    published = _published()
-    return [
-        Entry(where, threat, name, *published.get((where, threat, name), ()))
-        for where, threats in every.items()
-        for threat, names in threats.items()
-        for name in names
-        if dataset in (None, where) and _FOLDERS.get(str(threat_model), threat_model) in (None, threat)
-    ]
+    every = [Entry(*key, *values) for key, values in _published().items()]
+    known: dict[str, dict[str, Any]] = {}
+    for entry in every:
+        known.setdefault(entry.dataset, {})[entry.threat_model] = entry
+    _check_names(known, dataset, threat_model)
+    wanted = _FOLDERS.get(str(threat_model), threat_model)
+    return [entry for entry in every if dataset in (None, entry.dataset) and wanted in (None, entry.threat_model)]
 
 
 def load_robustbench(name: str, *, model_dir: Path = MODEL_DIR, trust: bool = False) -> nn.Module:
@@ -178,8 +191,8 @@ def _check_names(every: dict[str, dict[str, Any]], dataset: str | None, threat_m
         raise unknown_name("RobustBench threat model", threat_model, threats)
 
 
-def _find(name: str) -> Entry:
-    """The entry of a full name."""
+def _find(name: str) -> Name:
+    """The place that a full name means."""
     parts = name.removeprefix(PREFIX).split("/")
     if len(parts) != 3:
         raise UserError(f"model {name!r} must be {PREFIX}DATASET/THREAT_MODEL/NAME, as in cifar10/Linf/Wong2020Fast")
@@ -189,15 +202,15 @@ def _find(name: str) -> Entry:
     threat_model = _FOLDERS.get(threat_model, threat_model)
     if short not in every[dataset][threat_model]:
         raise unknown_name(f"RobustBench network for {dataset}/{threat_model}", short, every[dataset][threat_model])
-    return Entry(dataset, threat_model, short)
+    return Name(dataset, threat_model, short)
 
 
-def _definition(entry: Entry) -> dict[str, Any]:
+def _definition(entry: Name) -> dict[str, Any]:
     found: dict[str, Any] = _dictionaries()[entry.dataset][entry.threat_model][entry.name]
     return found
 
 
-def _build(entry: Entry, definition: dict[str, Any]) -> nn.Module:
+def _build(entry: Name, definition: dict[str, Any]) -> nn.Module:
     """The entry's network with the weights of its constructor, free of what would tie it to a GPU."""
     import timm
 
@@ -232,12 +245,12 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _is_standard(entry: Entry) -> bool:
+def _is_standard(entry: Name) -> bool:
     """Whether RobustBench takes the weights from torchvision, when the network is built."""
     return entry.dataset == "imagenet" and entry.name.startswith("Standard")
 
 
-def _address(entry: Entry, definition: dict[str, Any], network: nn.Module, index: int) -> str:
+def _address(entry: Name, definition: dict[str, Any], network: nn.Module, index: int) -> str:
     """Where the checkpoint with this number is: on Google Drive, or where timm knows it to be."""
     identifiers = definition["gdrive_id"]
     if identifiers is not None:
@@ -262,7 +275,7 @@ def _parts(network: Any, index: int, count: int) -> list[tuple[nn.Module, str | 
     return [(network.models[index], None)]
 
 
-def _load(part: nn.Module, state: State, path: Path, entry: Entry) -> None:
+def _load(part: nn.Module, state: State, path: Path, entry: Name) -> None:
     """Loads a state, as tolerant of superfluous names as RobustBench is, and less so of missing ones."""
     import robustbench.utils
     from robustbench.model_zoo.enums import BenchmarkDataset
@@ -287,7 +300,7 @@ def _converted(part: nn.Module, state: State) -> State:
     return converted
 
 
-def _with_logits(network: nn.Module, entry: Entry) -> nn.Module:
+def _with_logits(network: nn.Module, entry: Name) -> nn.Module:
     """The network, or the logarithm of what it returns if those are probabilities."""
     side = _SIDES[entry.dataset]
     outputs = outputs_of(network, entry.full_name, probe((3, side, side)))
@@ -301,7 +314,10 @@ def _wrapped(name: str) -> str:
 
 def _published() -> dict[tuple[str, str, str], tuple[str, float, float]]:
     """Architecture, clean and robust accuracy by dataset, threat model and name, from RobustBench's own description."""
-    text = str(metadata("robustbench").get_payload())  # type: ignore[attr-defined]
+    try:
+        text = str(metadata("robustbench").get_payload())  # type: ignore[attr-defined]
+    except PackageNotFoundError as error:
+        raise UserError(NOT_INSTALLED) from error
     found: dict[tuple[str, str, str], tuple[str, float, float]] = {}
     dataset = threat_model = ""
     for line in text.splitlines():

@@ -14,6 +14,8 @@ from types import ModuleType
 
 from counteract._errors import UserError
 
+NOT_INSTALLED = "RobustBench is not installed: pip install 'art-counteract[robustbench]'"
+
 
 def import_robustbench() -> ModuleType:
     """The working `robustbench` package (1.1.1).
@@ -30,7 +32,7 @@ def import_robustbench() -> ModuleType:
     try:
         version("robustbench")
     except PackageNotFoundError as error:
-        raise UserError("RobustBench is not installed: pip install 'art-counteract[robustbench]'") from error
+        raise UserError(NOT_INSTALLED) from error
     with _stand_ins(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports timm by names that timm has deprecated
         try:
