@@ -1,4 +1,4 @@
-"""Every CIFAR network of RobustBench's zoo: built, saved in its layout, loaded back, and counteracted with on two images.
+"""Every CIFAR network of RobustBench's zoo: built, saved in its layout, loaded back, counteracted with on two images.
 
 The default is one network of each kind; `pytest -m zoo` runs all of them.
 """
