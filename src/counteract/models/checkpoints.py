@@ -75,8 +75,8 @@ def fit_names(state: State, network: nn.Module) -> dict[str, Tensor]:
     """Renames the weights of a checkpoint to what a network calls them.
 
     Data parallelism and wrappers leave a `module.` or `model.` in front of all names, which may be the network's own
-    or not. Tried are the names as they are, without these prefixes, with `model.` in front, and as RobustBench's own
-    loader would mangle them; the first way by which most names match is taken.
+    or not. Tried are the names as they are, without these prefixes, and with `model.` in front; the first way by which
+    most names match is taken.
     """
     expected = network.state_dict().keys()
     ways = [{rename(name): name for name in state} for rename in _spellings()]
@@ -123,15 +123,6 @@ def _spellings() -> Iterator[Callable[[str], str]]:
     for put in ("", "model."):
         for prefixes in ((), ("module.",), ("model.",), ("module.", "model.")):
             yield functools.partial(strip, prefixes, put)
-    yield _mangled
-
-
-def _mangled(name: str) -> str:
-    """What RobustBench's loader makes of a name: wherever the word occurs, as many letters go from the front."""
-    for word in ("module.", "model."):
-        if word in name:
-            name = name[len(word) :]
-    return name
 
 
 def _harmless() -> list[Any]:
