@@ -92,6 +92,7 @@ def test_a_flipped_bit_is_noticed(host: Host, good: bytes, target: Path) -> None
     assert_nothing_left(target)
 
 
+@pytest.mark.timeout(10)
 def test_a_stall_ends(host: Host, good: bytes, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT", 0.3)
     host.pages["/file"] = good

@@ -126,9 +126,9 @@ def load_robustbench(name: str, *, model_dir: Path = MODEL_DIR, trust: bool = Fa
     for index, path in enumerate(paths):
         if not path.is_file():
             download(_address(entry, definition, network, index), path)
+        checkpoint = read_checkpoint(path, trust=trust)
         for part, key in _parts(network, index, len(paths)):
-            checkpoint = read_checkpoint(path, trust=trust)
-            _load(part, state_in(checkpoint[key] if key else checkpoint, path), path, entry)
+            _load(part, _state_of(key, checkpoint, path), path, entry)
     return _with_logits(network.eval(), entry)
 
 
@@ -273,6 +273,13 @@ def _parts(network: Any, index: int, count: int) -> list[tuple[nn.Module, str | 
     if hasattr(network, "std_model"):  # Bai2024MixedNUTS
         return [((network.std_model, network.rob_model)[index], None)]
     return [(network.models[index], None)]
+
+
+def _state_of(key: str | None, checkpoint: Any, path: Path) -> State:
+    """The weights in a checkpoint, or those under a key of it."""
+    if key is None or not isinstance(checkpoint, dict):
+        return state_in(checkpoint, path)
+    return state_in(checkpoint.get("state_dict", checkpoint).get(key), path)
 
 
 def _load(part: nn.Module, state: State, path: Path, entry: Name) -> None:
