@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ class Mangled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.submodule(self.base_model(x))
         return logits
+
+
+@pytest.fixture
+def definitions(zoo: Any) -> Iterator[dict[str, Any]]:
+    """RobustBench's definitions for cifar10/Linf, restored afterwards."""
+    models: dict[str, Any] = zoo._dictionaries()["cifar10"]["Linf"]
+    before = dict(models)
+    yield models
+    models.clear()
+    models.update(before)
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> bool:
@@ -119,10 +130,9 @@ def test_an_entry_of_timm_has_an_address_too(zoo: Any) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "module.", "module.model."])
 def test_networks_whose_names_hold_model_are_loaded(
-    zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+    zoo: Any, tmp_path: Path, definitions: dict[str, Any], prefix: str
 ) -> None:
-    models = zoo.import_robustbench().utils.all_models[zoo_dataset(zoo)][zoo_threat(zoo)]
-    monkeypatch.setitem(models, "Mangled", {"model": Mangled, "gdrive_id": "none"})
+    definitions["Mangled"] = {"model": Mangled, "gdrive_id": "none"}
     written = Mangled().eval()
     (tmp_path / "cifar10" / "Linf").mkdir(parents=True)
     state = {prefix + name: value for name, value in written.state_dict().items()}
@@ -131,14 +141,6 @@ def test_networks_whose_names_hold_model_are_loaded(
         with pytest.raises(RuntimeError, match="Missing key"):
             zoo.import_robustbench().load_model("Mangled", tmp_path)
     assert same_weights(load_model("robustbench:cifar10/Linf/Mangled", model_dir=tmp_path), written)
-
-
-def zoo_dataset(zoo: Any) -> Any:
-    return zoo.import_robustbench().model_zoo.enums.BenchmarkDataset("cifar10")
-
-
-def zoo_threat(zoo: Any) -> Any:
-    return zoo.import_robustbench().model_zoo.enums.ThreatModel("Linf")
 
 
 def test_weights_that_are_missing_are_not_left_random(zoo: Any, tmp_path: Path) -> None:
@@ -168,19 +170,16 @@ def test_tensors_held_as_attributes_follow_their_network(zoo: Any) -> None:
 
 @pytest.mark.parametrize("make", [TinyNet, Mangled])
 def test_a_network_trained_here_is_found_by_robustbench(
-    zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: type[nn.Module]
+    zoo: Any, tmp_path: Path, definitions: dict[str, Any], make: type[nn.Module]
 ) -> None:
     package = zoo.import_robustbench()
-    models = package.utils.all_models[zoo_dataset(zoo)][zoo_threat(zoo)]
     network = make().train()
     path = zoo.register(network, "Mine2026", model_dir=tmp_path)
-    monkeypatch.delitem(models, "Mine2026", raising=False)  # at the end
     zoo.register(network, "Mine2026", model_dir=tmp_path)  # again is fine
     assert path == tmp_path / "cifar10" / "Linf" / "Mine2026.pt"
     found = package.load_model("Mine2026", tmp_path, "cifar10", "Linf")
     assert same_weights(found, network)
     assert same_weights(load_model("robustbench:cifar10/Linf/Mine2026", model_dir=tmp_path), network)
-    del models["Mine2026"]
 
 
 def test_registering_under_a_bad_name_is_refused(zoo: Any, tmp_path: Path) -> None:
