@@ -158,6 +158,20 @@ def test_weights_that_are_missing_are_not_left_random(zoo: Any, tmp_path: Path) 
         load_model(f"robustbench:{SMALL}", model_dir=tmp_path)
 
 
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_weights_as_timm_publishes_them_are_loaded(zoo: Any, tmp_path: Path, prefix: str) -> None:
+    """They are those of the inner network, without the normalisation in front; in XCiT, with the queries not split."""
+    name = "cifar10/Linf/Debenedetti2022Light_XCiT-S12"
+    written = write_checkpoints(zoo, name, tmp_path)
+    inner = written.get_submodule("model").state_dict()
+    for index in range(2):
+        block = f"cls_attn_blocks.{index}.attn"
+        for kind in ("weight", "bias"):
+            inner[f"{block}.qkv.{kind}"] = torch.cat([inner.pop(f"{block}.{letter}.{kind}") for letter in "qkv"])
+    torch.save({prefix + key: value for key, value in inner.items()}, tmp_path / f"{name}.pt")
+    assert same_weights(load_model(f"robustbench:{name}", model_dir=tmp_path), written)
+
+
 def test_tensors_held_as_attributes_follow_their_network(zoo: Any) -> None:
     module = nn.Linear(2, 2)
     module.offset = torch.ones(2)

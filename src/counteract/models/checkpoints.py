@@ -86,12 +86,17 @@ def fit_names(state: State, network: nn.Module) -> dict[str, Tensor]:
 
 def check_complete(network: nn.Module, state: State, path: Path) -> None:
     """Raises UserError if a checkpoint lacks any of a network's weights; constants may be missing."""
-    lacking = [name for name in network.state_dict() if name not in state and name.rpartition(".")[2] not in _CONSTANTS]
+    lacking = [name for name in network.state_dict() if name not in state and not is_constant(name)]
     if lacking:
         raise UserError(
             f"weights {path} do not fit the {type(network).__name__}: {len(lacking)} of its tensors are missing, "
             f"{lacking[0]} first"
         )
+
+
+def is_constant(name: str) -> bool:
+    """Whether a tensor of this name has its right value from a network's constructor."""
+    return name.rpartition(".")[2] in _CONSTANTS
 
 
 def load_weights(network: nn.Module, path: Path, *, trust: bool = False) -> None:

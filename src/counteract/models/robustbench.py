@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError, unknown_name
 from counteract._files import write_atomically
-from counteract.models.checkpoints import State, check_complete, fit_names, read_checkpoint, state_in
+from counteract.models.checkpoints import State, check_complete, fit_names, is_constant, read_checkpoint, state_in
 from counteract.models.checks import LogProbabilities, are_probabilities, one_line, outputs_of, probe
 from counteract.models.download import download
 from counteract.models.shims import NOT_INSTALLED, import_robustbench
@@ -283,28 +284,29 @@ def _state_of(key: str | None, checkpoint: Any, path: Path) -> State:
 
 
 def _load(part: nn.Module, state: State, path: Path, entry: Name) -> None:
-    """Loads a state, as tolerant of superfluous names as RobustBench is, and less so of missing ones."""
+    """Loads a state, as tolerant of superfluous names as RobustBench is; none but constants may be missing."""
     import robustbench.utils
     from robustbench.model_zoo.enums import BenchmarkDataset
 
-    fitted = fit_names(_converted(part, state), part)
+    fitted = _fitted(part, state)
     check_complete(part, fitted, path)
+    own = {name: value for name, value in part.state_dict().items() if is_constant(name)}
     try:
-        robustbench.utils._safe_load_state_dict(part, entry.name, fitted, BenchmarkDataset(entry.dataset))
+        robustbench.utils._safe_load_state_dict(part, entry.name, own | fitted, BenchmarkDataset(entry.dataset))
     except RuntimeError as error:
         raise UserError(f"weights {path} do not fit {entry.full_name}: {one_line(error)}") from error
 
 
-def _converted(part: nn.Module, state: State) -> State:
-    """The state in the layout of timm's present Swin transformers, if the network is one."""
-    from timm.models import swin_transformer
-
-    swin = getattr(part, "model", part)
-    if not isinstance(swin, swin_transformer.SwinTransformer):
-        return state
+def _fitted(part: nn.Module, state: State) -> dict[str, Tensor]:
+    """The state under the network's names; if they do not match, converted as timm converts what was published."""
+    fitted = fit_names(state, part)
+    inner = getattr(part, "model", part)
+    home = sys.modules[type(inner).__module__]
+    convert = getattr(home, "checkpoint_filter_fn", None)
+    if convert is None or not home.__name__.startswith("timm.") or fitted.keys() == part.state_dict().keys():
+        return fitted
     bare = {re.sub(r"^(module\.)?(model\.)?", "", name): value for name, value in state.items()}
-    converted: State = swin_transformer.checkpoint_filter_fn(bare, swin)
-    return converted
+    return fit_names(convert(bare, inner), part)
 
 
 def _with_logits(network: nn.Module, entry: Name) -> nn.Module:
