@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +182,9 @@ def test_tensors_held_as_attributes_follow_their_network(zoo: Any) -> None:
     module.offset = torch.zeros(2)  # as networks do that keep a copy per device
 
 
-@pytest.mark.parametrize("make", [TinyNet, Mangled])
+@pytest.mark.parametrize("make", [TinyNet, Mangled, lambda: DefendedModule(TinyNet(), transforms=[GaussianNoise()])])
 def test_a_network_trained_here_is_found_by_robustbench(
-    zoo: Any, tmp_path: Path, definitions: dict[str, Any], make: type[nn.Module]
+    zoo: Any, tmp_path: Path, definitions: dict[str, Any], make: Callable[[], nn.Module]
 ) -> None:
     package = zoo.import_robustbench()
     network = make().train()
