@@ -81,6 +81,7 @@ def test_reports_are_printed_and_logged(
 ) -> None:
     log = tmp_path / "log.txt"
     logger = logging.getLogger("auto-attack")
+    logger.propagate = True
     before = (logger.level, logger.propagate, list(logger.handlers))
     make(module, linear, log_path=log).run_standard_evaluation(*batch)
     printed = capsys.readouterr().out

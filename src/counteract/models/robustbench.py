@@ -292,7 +292,10 @@ def _load(part: nn.Module, state: State, path: Path, entry: Name) -> None:
     check_complete(part, fitted, path)
     own = {name: value for name, value in part.state_dict().items() if is_constant(name)}
     try:
-        robustbench.utils._safe_load_state_dict(part, entry.name, own | fitted, BenchmarkDataset(entry.dataset))
+        try:
+            robustbench.utils._safe_load_state_dict(part, entry.name, fitted, BenchmarkDataset(entry.dataset))
+        except RuntimeError:  # perhaps only for want of constants that RobustBench does not know to be missing
+            part.load_state_dict(own | fitted)
     except RuntimeError as error:
         raise UserError(f"weights {path} do not fit {entry.full_name}: {one_line(error)}") from error
 
