@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from models.conftest import write_checkpoints
+from torch import Tensor
 
 from counteract import Counteraction, load_model
 from counteract._errors import UserError
@@ -23,6 +24,7 @@ from counteract.models.robustbench import zoo as list_zoo
 KINDS = {
     "cifar10/Linf/Wong2020Fast": "pre-activation ResNet, constants as buffers",
     "cifar10/Linf/Rade2021Helper_R18_extra": "constants as plain attributes",
+    "cifar10/Linf/Chen2020Adversarial": "an ensemble in three files, which returns probabilities",
     "cifar10/Linf/Debenedetti2022Light_XCiT-S12": "of timm, without an address of RobustBench's",
     "cifar10/L2/Engstrom2019Robustness": "ResNet-50",
     "cifar10/corruptions/Hendrycks2020AugMix_ResNeXt": "ResNeXt",
@@ -56,6 +58,7 @@ def sweep(zoo: Any, name: str, model_dir: Path) -> None:
     network = load_model(f"robustbench:{name}", model_dir=model_dir)
     assert isinstance(network, LogProbabilities) == (name in PROBABILITIES)
     inner = network.model if isinstance(network, LogProbabilities) else network
+    assert not any(isinstance(value, Tensor) for module in network.modules() for value in vars(module).values())
     own, its = written.state_dict(), inner.state_dict()
     assert own.keys() == its.keys()
     assert all(torch.equal(value, its[key]) for key, value in own.items())
