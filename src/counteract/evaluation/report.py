@@ -25,7 +25,8 @@ def accuracy_table(evaluation: Evaluation, spec: EvaluationSpec) -> Table:
     """A row for each network and defence, a column for each attack, and the worst case over these."""
     n, seeds = evaluation.rows[0].n, evaluation.rows[0].seeds
     subject = spec.models[0] if len(spec.models) == 1 else f"{len(spec.models)} networks"
-    title = f"{subject} on {spec.dataset}, n = {n}, {seeds} seed{'s' * (seeds > 1)}, eps = {spec.attack.eps:.3g}"
+    budget = f"eps = {255 * spec.attack.eps:.3g}/255"
+    title = f"{subject} on {spec.dataset}, n = {n}, {seeds} seed{'s' * (seeds > 1)}, {budget}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     table.add_column("defence")
     for attack in spec.attacks:

@@ -113,7 +113,8 @@ class Counteraction(RandomPreprocessor[Tensor]):
         """The clamped sum of the labels' perturbations, before it is added to `x` and clamped to the pixel range."""
         combine = _sum_of_signs if self.combine == "sum-of-signs" else _sign_of_sum
         with borrowed(self.model), torch.inference_mode(False), torch.enable_grad():
-            received = x.detach().clone().to(device_of(self.model)).requires_grad_()
+            # On a CPU the backward pass of a convolution is a little faster with channels last.
+            received = x.detach().clone(memory_format=torch.channels_last).to(device_of(self.model)).requires_grad_()
             logits = self._logits(received)
             chosen = self._choose(labels.to(logits.device), logits.detach().argmax(1))
             losses = [F.cross_entropy(logits, column, reduction="sum") for column in chosen.unbind(1)]
