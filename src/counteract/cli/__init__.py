@@ -1,5 +1,5 @@
 """The `counteract` command: one file a command, each of which parses, calls and prints."""
 
-from counteract.cli.app import main
+from counteract.cli.entry import main
 
 __all__ = ["main"]

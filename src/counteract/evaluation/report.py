@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from counteract._files import write_atomically
 from counteract.evaluation.runner import Evaluation
 from counteract.evaluation.spec import EvaluationSpec
 
@@ -65,7 +65,5 @@ def write_results(
         "environment": environment,
         "spec": spec.model_dump(mode="json", by_alias=True),
     }
-    temporary = folder / f".results.json.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
     return path

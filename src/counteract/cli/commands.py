@@ -1,3 +1,0 @@
-"""Registers every command of `counteract`."""
-
-from counteract.cli import evaluate, models, train  # noqa: F401
