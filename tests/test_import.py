@@ -21,8 +21,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         counteract.Counteractoin  # noqa: B018
 
 
-def test_importing_loads_no_heavy_package() -> None:
+@pytest.mark.parametrize("module", ["counteract", "counteract.cli"])
+def test_importing_loads_no_heavy_package(module: str) -> None:
     heavy = ["torch", "torchvision", "art", "torchattacks", "robustbench"]
-    code = f"import sys, counteract; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from counteract._errors import UserError
 from counteract.cli.app import app
-from counteract.models.files import Card
+
+if TYPE_CHECKING:
+    from counteract.models import Card
 
 
 @app.command()

@@ -6,13 +6,15 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from counteract._errors import UserError
 from counteract.cli.app import app
-from counteract.datasets import Dataset, load_dataset
+
+if TYPE_CHECKING:
+    from counteract.datasets import Dataset
 
 
 @app.command()
@@ -74,6 +76,8 @@ def train(
 
 def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:
     """The training and the test images."""
+    from counteract.datasets import load_dataset
+
     if dataset.endswith(".npz") != (test is not None):
         raise UserError("--test names the test split's .npz file exactly when --dataset is an .npz file")
     train_set = load_dataset(dataset, "train", data_dir=data_dir)
