@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,7 +22,8 @@ from counteract._files import write_atomically
 from counteract.models.checkpoints import State, check_complete, fit_names, is_constant, read_checkpoint, state_in
 from counteract.models.checks import LogProbabilities, are_probabilities, one_line, outputs_of, probe
 from counteract.models.download import download
-from counteract.models.shims import NOT_INSTALLED, import_robustbench
+from counteract.models.published import published
+from counteract.models.shims import import_robustbench
 
 __all__ = ["NOT_ELIGIBLE", "PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
 
@@ -88,7 +88,7 @@ def zoo(dataset: str | None = None, threat_model: str | None = None) -> list[Ent
     Raises:
         UserError: (a ValueError) RobustBench is not installed, or has no such dataset or threat model.
     """
-    every = [Entry(*key, *values) for key, values in _published().items()]
+    every = [Entry(*key, *values) for key, values in published().items()]
     known: dict[str, dict[str, Any]] = {}
     for entry in every:
         known.setdefault(entry.dataset, {})[entry.threat_model] = entry
@@ -322,31 +322,3 @@ def _with_logits(network: nn.Module, entry: Name) -> nn.Module:
 def _wrapped(name: str) -> str:
     """A weight's name such that RobustBench's loader, which cuts prefixes wherever it sees them, restores it."""
     return f"module.{'model.' if 'model.' in name else ''}{name}"
-
-
-def _published() -> dict[tuple[str, str, str], tuple[str, float, float]]:
-    """Architecture, clean and robust accuracy by dataset, threat model and name, from RobustBench's own description."""
-    try:
-        text = str(metadata("robustbench").get_payload())  # type: ignore[attr-defined]
-    except PackageNotFoundError as error:
-        raise UserError(NOT_INSTALLED) from error
-    found: dict[tuple[str, str, str], tuple[str, float, float]] = {}
-    dataset = threat_model = ""
-    for line in text.splitlines():
-        if heading := re.fullmatch(r"### (CIFAR-10|CIFAR-100|ImageNet)\s*", line):
-            dataset = heading[1].lower().replace("-", "")
-        elif heading := re.match(r"#### .*?(Linf|L2|Corruptions)\b", line):
-            threat_model = heading[1].replace("Corruptions", "corruptions")
-        elif line.startswith("|") and len(cells := _cells(line)) == 7 and cells[0].isdigit():
-            _, name, _, clean, robust, architecture, _ = cells
-            found.setdefault((dataset, threat_model, name), (architecture, _percent(clean), _percent(robust)))
-    return found
-
-
-def _cells(line: str) -> list[str]:
-    """A table row's cells without their markup."""
-    return [re.sub(r"<[^>]*>|\*", "", cell).strip() for cell in line.strip().strip("|").split("|")]
-
-
-def _percent(cell: str) -> float:
-    return float(cell.rstrip("%"))
