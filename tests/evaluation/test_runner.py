@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,9 +14,10 @@ from counteract import DefendedModule, RandomCropResize, _random, load_model
 from counteract.attacks import draw_starts
 from counteract.datasets import Dataset, load_dataset
 from counteract.evaluation import EvaluationSpec, evaluate, make_spec, preset_for
-from counteract.evaluation.attacks import attack_keys, defence_keys, parse_attack
+from counteract.evaluation.attacks import attack_keys, craft, defence_keys, parse_attack
 from counteract.evaluation.batches import batches
 from counteract.evaluation.runner import Evaluation
+from counteract.evaluation.spec import AttackBudget
 from counteract.models import ResNet
 
 CPU = torch.device("cpu")
@@ -95,10 +96,20 @@ def test_the_worst_case_is_no_better_than_any_attack() -> None:
         assert case.accuracy <= min(row.accuracy for row in found.rows if row.defence == case.defence)
 
 
-def test_attacks_on_the_predicted_label(digits_net: ResNet) -> None:
-    wrong = spec(dataset="digits", defences=["none"], attacks=["pgd3"], limit=200)
-    predicted = spec(defences=["none"], attacks=["pgd3"], limit=200, attack={"eps": 0.2, "attack_label": "predicted"})
-    assert run(wrong).rows[0].accuracy <= run(predicted).rows[0].accuracy
+def test_attacks_on_the_predicted_label_do_not_look_at_the_true_one(digits_net: ResNet, digits: Dataset) -> None:
+    images = digits.images[:16]
+    predicted = digits_net(images).argmax(1)
+
+    def attacked(labels: torch.Tensor, attack_label: Literal["true", "predicted"]) -> torch.Tensor:
+        data = Dataset("some", images, labels, digits.class_names)
+        budget = AttackBudget(attack_label=attack_label)
+        attacks, keys = [parse_attack("pgd3")], torch.arange(16)
+        found = craft(digits_net, data, attacks, budget, keys=keys, batch_size=16, advance=lambda work: None)
+        return found["pgd3"]
+
+    others = (predicted + 1) % 10
+    assert torch.equal(attacked(others, "predicted"), attacked(predicted, "true"))
+    assert not torch.equal(attacked(others, "true"), attacked(predicted, "true"))
 
 
 def test_files_of_images(cifar10: Path, tmp_path: Path) -> None:
