@@ -1,0 +1,81 @@
+"""Weight files: what is written comes back, and what is not ours is refused without unpickling anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from counteract.models import ARCHITECTURES, Card, load_model, load_network, read_card, save_network, shipped_models
+
+CARD = Card(
+    architecture="resnet8",
+    width=4,
+    class_names=("a", "b"),
+    mean=(0.5,) * 3,
+    std=(0.2,) * 3,
+    dataset="mine",
+    method="mixup",
+)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    network = CARD.build()
+    network(torch.rand(8, 3, 32, 32))  # moves BatchNorm's statistics
+    save_network(network, CARD, tmp_path / "net.safetensors")
+    torch.save(network.eval()(torch.ones(1, 3, 32, 32)).detach(), tmp_path / "logits.pt")
+    return tmp_path / "net.safetensors"
+
+
+def test_a_round_trip(saved: Path) -> None:
+    assert read_card(saved) == CARD
+    network = load_network(saved)
+    assert not network.training
+    expected = torch.load(saved.with_name("logits.pt"), weights_only=True)
+    assert torch.equal(network(torch.ones(1, 3, 32, 32)), expected)
+    assert torch.equal(load_model(str(saved))(torch.ones(1, 3, 32, 32)), expected)
+    assert {path.name for path in saved.parent.iterdir()} == {"net.safetensors", "logits.pt"}
+
+
+def test_files_that_are_not_ours(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.safetensors"):
+        load_network(tmp_path / "none.safetensors")
+    torch.save({"w": torch.ones(1)}, tmp_path / "pickle.safetensors")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_network(tmp_path / "pickle.safetensors")
+    save_file({"w": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="carry no card"):
+        load_network(tmp_path / "other.safetensors")
+    save_file({"w": torch.ones(1)}, tmp_path / "damaged.safetensors", metadata={"counteract": "{}"})
+    with pytest.raises(ValueError, match="damaged card"):
+        load_network(tmp_path / "damaged.safetensors")
+
+
+def test_a_truncated_file(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_network(saved)
+
+
+def test_weights_that_do_not_fit_their_card(tmp_path: Path) -> None:
+    wide = ARCHITECTURES["resnet8"](num_classes=2, mean=CARD.mean, std=CARD.std, width=8)
+    save_network(wide, CARD, tmp_path / "net.safetensors")
+    with pytest.raises(ValueError, match="do not fit the resnet8"):
+        load_network(tmp_path / "net.safetensors")
+
+
+def test_an_unknown_architecture() -> None:
+    with pytest.raises(ValueError, match="architecture 'vgg' is not known"):
+        CARD.model_copy(update={"architecture": "vgg"}).build()
+
+
+def test_every_shipped_network_loads_and_says_how_it_was_made() -> None:
+    assert "digits-resnet-mixup" in shipped_models()
+    for name in shipped_models():
+        network = load_model(name)
+        assert not network.training
+        assert torch.isfinite(network(torch.rand(2, 3, 32, 32))).all()
