@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from counteract._errors import UserError
+from counteract._errors import UserError, unknown_name
 from counteract._files import write_atomically
 from counteract.models.resnet import ARCHITECTURES, ResNet
 
@@ -51,7 +51,7 @@ class Card(BaseModel):
             UserError: (a ValueError) the architecture is unknown.
         """
         if self.architecture not in ARCHITECTURES:
-            raise UserError(f"architecture {self.architecture!r} is not known; known: {', '.join(ARCHITECTURES)}")
+            raise unknown_name("architecture", self.architecture, ARCHITECTURES)
         return ARCHITECTURES[self.architecture](
             num_classes=len(self.class_names), width=self.width, mean=self.mean, std=self.std
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from counteract._errors import UserError
+from counteract._errors import UserError, unknown_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -124,13 +123,7 @@ def _read(name: str) -> dict[str, Any]:
         source = _RECIPES / f"{name}.toml"
         known = recipe_names()
         if name not in known:
-            near = difflib.get_close_matches(name, known)
-            hint = (
-                f"did you mean {' or '.join(near)}?"
-                if near
-                else f"known: {', '.join(known)}, or a path ending in .toml"
-            )
-            raise UserError(f"recipe {name!r} is not known; {hint}")
+            raise unknown_name("recipe", name, known, "a path ending in .toml")
     try:
         return tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
