@@ -1,0 +1,177 @@
+"""What the Markdown and the HTML report say, as text in tables: the same in both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from counteract.evaluation.attacks import NONE
+from counteract.evaluation.record import Run
+from counteract.evaluation.scores import Difference, Row
+from counteract.reporting.lines import Line, describe, examples, interval, make_lines, points, progress
+from counteract.reporting.paper import Beside, beside
+
+GLOSSARY = (
+    "With each accuracy goes its Wilson 95% interval. static: the undefended network's worst case. oblivious worst case: "
+    "what is left when every example meets the attack of this run that is worst for it{clean}. adaptive: not measured; "
+    "the worst case over adaptive attacks too can only be lower. Costs: forward passes per prediction (a backward pass "
+    "counts as one), and measured time in units of one plain forward."
+)
+
+GAINS = (
+    "What counteraction adds to each defence: the difference of accuracies on the same examples, in points, with its "
+    "paired 95% interval. Only against attacks that know nothing of the defence; adaptive: not measured."
+)
+
+CLAIMS = (
+    "A claim holds if the paired 95% interval of each of its comparisons lies on the right side, does not hold if one "
+    "lies on the wrong side, and is not settled otherwise. Each interval is 95% for itself: of many, some miss by "
+    "chance. The paper's own figures have no intervals and are taken as they are. All of it is about oblivious attacks."
+)
+
+PAPER = (
+    "The paper's networks are ResNet-50s trained for 200 epochs, attacked on all 10,000 test images of CIFAR. Measured "
+    "here: {networks}; {dataset}, n = {n}. A difference is one of networks as much as of methods. <=1 counts as 1."
+)
+
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a table has in one place: a text, and a smaller one under it."""
+
+    text: str
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of texts."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Item, ...], ...]
+
+
+def title(run: Run) -> str:
+    """What the report is headed with."""
+    return run.spec.title or describe(run)
+
+
+def conditions(run: Run) -> list[tuple[str, str]]:
+    """What the results depend on, name by name."""
+    spec, eps = run.spec, run.spec.attack
+    found = {
+        "state": progress(run),
+        "dataset": f"{spec.dataset}, n = {examples(run)}, {len(run.class_names)} classes",
+        "seeds": str(spec.seeds),
+        "networks": _networks(run),
+        "attacks": f"oblivious; eps = {255 * eps.eps:.3g}/255, step {255 * eps.eps_step:.3g}/255, "
+        f"untargeted ones away from the {eps.attack_label} label",
+        "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
+    }
+    if any("mixup-inference" in defence for defence in spec.defences):
+        found["mixup inference mixes with"] = spec.pool
+    return list(found.items())
+
+
+def accuracies(run: Run) -> list[Grid]:
+    """For each network its defences under every attack, with worst case and costs."""
+    header = ("defence", *run.spec.attacks, "static", "oblivious worst case", "adaptive", "forwards", "time")
+    return [Grid(model, header, _accuracy_rows(run, model)) for model in run.spec.models]
+
+
+def glossary(run: Run) -> str:
+    """What the columns of the accuracies mean."""
+    return GLOSSARY.format(clean=", the clean images included" if NONE in run.spec.attacks else "")
+
+
+def gains(run: Run) -> list[Grid]:
+    """For each network what counteraction adds to each defence, under every attack."""
+    found = [difference for difference in run.differences if _is_gain(difference)]
+    grids = []
+    for model in run.spec.models:
+        by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
+        for difference in found:
+            if difference.model == model:
+                pair = difference.defence, difference.baseline
+                by_pair.setdefault(pair, {})[difference.attack] = difference
+        rows = tuple(
+            (Item(defence), Item(baseline), *(_gain(attacks.get(attack)) for attack in run.spec.attacks))
+            for (defence, baseline), attacks in by_pair.items()
+        )
+        if rows:
+            grids.append(Grid(model, ("defence", "against", *run.spec.attacks), rows))
+    return grids
+
+
+def paper_beside_measured(run: Run) -> list[Grid]:
+    """For each network the published accuracies with the measured ones and the differences."""
+    header = ("defence", "attack", "paper", "measured", "difference")
+    found = beside(run)
+    models = [model for model in run.spec.models if any(item.published.selector.model == model for item in found)]
+    return [
+        Grid(model, header, tuple(_beside(item) for item in found if item.published.selector.model == model))
+        for model in models
+    ]
+
+
+def paper_note(run: Run) -> str:
+    """What must be said beside the paper's figures."""
+    return PAPER.format(networks=_networks(run), dataset=run.spec.dataset, n=examples(run))
+
+
+def _networks(run: Run) -> str:
+    return "; ".join(name if label == name else f"{label} is {name}" for label, name in run.spec.models.items())
+
+
+def _accuracy_rows(run: Run, model: str) -> tuple[tuple[Item, ...], ...]:
+    lines = make_lines(run, model)
+    static = next((line.worst for line in lines if line.defence == NONE), None)
+    return tuple(
+        (
+            Item(line.defence),
+            *(_accuracy(line.rows.get(attack), run.spec.seeds) for attack in run.spec.attacks),
+            Item(points(static)),
+            Item(points(line.worst), interval(line.worst.ci95) if line.worst else ""),
+            Item("not measured"),
+            *_costs(line),
+        )
+        for line in lines
+    )
+
+
+def _accuracy(row: Row | None, seeds: int) -> Item:
+    if row is None:
+        return Item(MISSING)
+    partial = f", {row.seeds} of {seeds} seeds" if row.seeds < seeds else ""
+    return Item(points(row), interval(row.ci95) + partial)
+
+
+def _costs(line: Line) -> tuple[Item, Item]:
+    forwards = MISSING if line.forwards is None else str(line.forwards)
+    return Item(forwards), Item(MISSING if line.relative_time is None else f"{line.relative_time:.1f}x")
+
+
+def _is_gain(difference: Difference) -> bool:
+    """Whether only counteraction tells the two defences apart."""
+    first, _, rest = difference.defence.partition("+")
+    return first.startswith("counteraction") and difference.baseline == (rest or NONE)
+
+
+def _gain(difference: Difference | None) -> Item:
+    if difference is None:
+        return Item(MISSING)
+    low, high = difference.ci95
+    return Item(f"{difference.points:+.1f}", f"{low:+.1f} to {high:+.1f}")
+
+
+def _beside(item: Beside) -> tuple[Item, ...]:
+    measured, difference = item.measured, item.difference
+    return (
+        Item(item.published.selector.defence),
+        Item(item.published.selector.attack),
+        Item(item.published.text),
+        Item(points(measured), interval(measured.ci95) if measured else ""),
+        Item(MISSING if difference is None else f"{difference:+.1f}"),
+    )

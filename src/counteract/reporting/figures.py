@@ -1,0 +1,206 @@
+"""The figures of a report as SVG: told apart by marker and line style, so that they can be read in grey."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from torch import Tensor
+
+from counteract.evaluation.attacks import NONE
+from counteract.evaluation.record import Illustrations, Run
+from counteract.evaluation.spec import Sweep
+from counteract.reporting.lines import Line, make_lines
+
+# Narrow and with large letters: on a phone a figure is as wide as the page.
+_STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "svg.fonttype": "none",
+    "svg.hashsalt": "counteract",  # the same figure is the same file
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+}
+_MARKERS = "osD^vPX*h<>"
+_LINES = ("-", "--", "-.", ":")
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, with what it shows in words."""
+
+    svg: str
+    caption: str
+
+
+def make_figures(run: Run) -> list[Picture]:
+    """All figures that the run has the data for."""
+    found: list[Picture | None] = []
+    for model in run.spec.models:
+        lines = make_lines(run, model)
+        if run.spec.sweep is None:
+            found.append(_clean_against_worst(run, model, lines))
+        else:
+            found += [_swept(run, run.spec.sweep, model, defence, lines) for defence in run.spec.defences]
+    if run.illustrations is not None:
+        found += [_probabilities(run, run.illustrations, k) for k in range(len(run.illustrations.clean))]
+    return [picture for picture in found if picture is not None]
+
+
+def _draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
+    """The SVG of a figure of a size in inches."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(size, layout="constrained")
+        paint(figure)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | None:
+    """Where each defence lies between clean accuracy and its worst case, and where counteraction moves it."""
+    places = {
+        line.defence: (line.rows[NONE].accuracy, line.worst.accuracy)
+        for line in lines
+        if NONE in line.rows and line.worst is not None and len(run.spec.attacks) > 1
+    }
+    if not places:
+        return None
+    bases = list(dict.fromkeys(_split(defence)[1] for defence in places))
+    shapes = dict(zip(bases, cycle(_MARKERS)))
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot(
+            xlim=(-3, 103), ylim=(-3, 103), xlabel="clean accuracy (%)", ylabel="oblivious worst case (%)"
+        )
+        axes.plot([0, 100], [0, 100], ":", color="0.6", linewidth=1)
+        for defence, place in places.items():
+            kind, base = _split(defence)
+            if kind and base in places:
+                axes.annotate("", place, places[base], arrowprops={"arrowstyle": "-", "color": "0.8", "shrinkA": 6})
+            axes.plot(*place, **_marker(shapes[base], kind))
+        _legend(figure, shapes, {_split(defence)[0] for defence in places})
+
+    caption = (
+        f"{model}: accuracy on clean images and in the oblivious worst case of this run. A grey line joins each defence "
+        "to the same with counteraction before it. On the dotted line no attack takes anything. Adaptive: not measured."
+    )
+    return Picture(_draw((5, 5.8), paint), caption)
+
+
+def _split(defence: str) -> tuple[str, str]:
+    """A defence as counteraction, if it begins with it, and the rest."""
+    first, _, rest = defence.partition("+")
+    return (first, rest or NONE) if first.startswith("counteraction") else ("", defence)
+
+
+def _marker(shape: str, kind: str) -> dict[str, Any]:
+    """Hollow without counteraction, full with it, half full with untargeted perturbations."""
+    fill = {"": "none", "counteraction": "full"}.get(kind, "left")
+    return {
+        "marker": shape, "markersize": 9, "fillstyle": fill, "color": "#0072b2" if kind else "black",
+        "markerfacecoloralt": "white", "linestyle": "none",
+    }  # fmt: skip
+
+
+def _legend(figure: Figure, shapes: dict[str, str], kinds: set[str]) -> None:
+    names = {"": "alone", "counteraction": "with counteraction", "counteraction-untargeted": "with its untargeted kind"}
+    handles = [Line2D([], [], label=base, **_marker(shape, "")) for base, shape in shapes.items()]
+    handles += [Line2D([], [], label=names.get(kind, kind), **_marker("o", kind)) for kind in sorted(kinds - {""})]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=10, handletextpad=0.2)
+
+
+def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) -> Picture | None:
+    """Accuracy against the swept parameter, a line for each attack: the paper's Figures 2 and 3."""
+    by_name = {line.defence: line.rows for line in lines}
+    series = {
+        attack: [
+            (_number(sweep, value), row)
+            for value in sweep.values
+            if (row := by_name.get(f"{defence}@{value}", {}).get(attack)) is not None
+        ]
+        for attack in run.spec.attacks
+    }
+    if not any(series.values()):
+        return None
+
+    def paint(figure: Figure) -> None:
+        unit = "" if sweep.parameter == "num_labels" else " (in units of 1/255)"
+        axes = figure.add_subplot(xlabel=f"{sweep.parameter}{unit}", ylabel="accuracy (%)")
+        for (attack, found), marker, line, colour in zip(
+            series.items(), cycle(_MARKERS), cycle(_LINES), cycle(_COLOURS)
+        ):
+            means = [row.accuracy for _, row in found]
+            below = [row.accuracy - row.ci95[0] for _, row in found]
+            above = [row.ci95[1] - row.accuracy for _, row in found]
+            name = "clean images" if attack == NONE else attack
+            axes.errorbar(
+                [x for x, _ in found], means, [below, above],
+                label=name, marker=marker, linestyle=line, color=colour, capsize=3, markersize=7,
+            )  # fmt: skip
+        axes.set_ylim(bottom=0)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=10)
+
+    caption = (
+        f"{model}: accuracy of {defence} against {sweep.parameter}, with Wilson 95% intervals. Oblivious attacks; "
+        "adaptive: not measured."
+    )
+    return Picture(_draw((5, 4.6), paint), caption)
+
+
+def _number(sweep: Sweep, value: str | int) -> float:
+    """Where a value of the sweep stands on the axis."""
+    number = float(Fraction(value))
+    return number if sweep.parameter == "num_labels" else 255 * number
+
+
+def _probabilities(run: Run, shown: Illustrations, k: int) -> Picture:
+    """How the class probabilities of one example change, perturbation by perturbation: the paper's Figure 1."""
+    names, true = run.class_names, int(shown.labels[k])
+    probabilities = torch.cat([shown.clean_probabilities[k : k + 1], shown.probabilities[k]]).numpy()
+    images = torch.cat([shown.clean[k : k + 1], shown.steps[k]])
+    ticks = ["clean", "adversarial", *(f"+ {names[int(label)]}" for label in shown.order[k])]
+    fooled, final = int(probabilities[1].argmax()), int(probabilities[-1].argmax())
+    special = dict.fromkeys([true, fooled, final])  # each once, in this order
+
+    def paint(figure: Figure) -> None:
+        grid = figure.add_gridspec(2, 1, height_ratios=(1, 6), hspace=0)
+        _strip(figure.add_subplot(grid[0]), images)
+        axes = figure.add_subplot(grid[1], xlim=(-0.5, len(ticks) - 0.5), ylim=(-0.03, 1.03), ylabel="probability")
+        for label in set(range(len(names))) - set(special):
+            axes.plot(probabilities[:, label], color="0.75", linewidth=1)
+        for label, marker, line, colour in zip(special, _MARKERS, _LINES, _COLOURS, strict=False):
+            said = names[label] + (" (true)" if label == true else " (predicted)")
+            axes.plot(probabilities[:, label], marker=marker, linestyle=line, color=colour, linewidth=2, label=said)
+        axes.axvline(1, color="0.6", linestyle=":", linewidth=1)
+        axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=10)
+
+    caption = (
+        f"Example {k + 1}: the probability of each class for the clean image, for the adversarial one (dotted line), "
+        f"and as counteraction's perturbation for each label is added to it. Truly {names[true]}; adversarial taken "
+        f"for {names[fooled]}, counteracted for {names[final]}. Other classes are grey."
+    )
+    return Picture(_draw((5.4, 5), paint), caption)
+
+
+def _strip(axes: Axes, images: Tensor) -> None:
+    """The images in a row, each above its place on the axis below."""
+    pixels = np.pad(images.permute(0, 2, 3, 1).numpy(), ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=1)
+    row = np.concatenate(list(pixels), axis=1)
+    axes.imshow(row, extent=(-0.5, len(images) - 0.5, 0, 1), aspect="auto", interpolation="none", vmin=0, vmax=1)
+    axes.set_axis_off()

@@ -1,0 +1,87 @@
+"""The report as one HTML page that needs nothing beside itself: figures and images are inside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+from torch import Tensor
+
+from counteract.evaluation.record import Illustrations, Run
+from counteract.reporting import content
+from counteract.reporting.figures import make_figures
+from counteract.reporting.lines import describe
+from counteract.reporting.terminal import notes
+from counteract.reporting.verdicts import assess
+
+AMPLIFICATION = 10
+"""How many times larger differences of images are shown than they are."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image, with what it shows in words."""
+
+    source: str
+    caption: str
+
+
+def to_html(run: Run) -> str:
+    """The whole report."""
+    page = Environment(
+        loader=PackageLoader("counteract.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html")
+    shown = run.illustrations
+    return page.render(
+        run=run,
+        content=content,
+        description=describe(run),
+        notes=notes(run),
+        assessments=assess(run),
+        figures=[Frame(_uri("svg+xml", picture.svg.encode()), picture.caption) for picture in make_figures(run)],
+        examples=[] if shown is None else [_frames(run, shown, k) for k in range(len(shown.clean))],
+        amplification=AMPLIFICATION,
+    )
+
+
+def _frames(run: Run, shown: Illustrations, k: int) -> list[Frame]:
+    """One example: clean, adversarial, counteracted, and by how much these differ."""
+    clean, adversarial, counteracted = shown.clean[k], shown.steps[k, 0], shown.steps[k, -1]
+    named = [
+        ("clean", clean, shown.clean_probabilities[k]),
+        ("adversarial", adversarial, shown.probabilities[k, 0]),
+        ("counteracted", counteracted, shown.probabilities[k, -1]),
+    ]
+    images = [Frame(_png(image), f"{name}: {_prediction(run, odds)}") for name, image, odds in named]
+    differences = [
+        ("adversarial - clean", adversarial - clean),
+        ("counteracted - adversarial", counteracted - adversarial),
+    ]
+    return [
+        *images,
+        *(Frame(_png(0.5 + AMPLIFICATION * change), f"{name}, x {AMPLIFICATION}") for name, change in differences),
+    ]
+
+
+def _prediction(run: Run, probabilities: Tensor) -> str:
+    label = int(probabilities.argmax())
+    return f"{run.class_names[label]} ({float(probabilities[label]):.0%})"
+
+
+def _png(image: Tensor) -> str:
+    """An image with values in [0, 1], of one channel or three, as a data URI; what lies outside is clamped."""
+    pixels = image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).squeeze(2).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return _uri("png", buffer.getvalue())
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
