@@ -31,6 +31,7 @@ class Claim:
         pairs: Better and worse.
         margin: By how many points at least; below zero, how many points it may be worse.
         most: It is enough if more than half of the pairs are so.
+        ours: It is not the paper's.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Claim:
     pairs: Pairs
     margin: float = 0.0
     most: bool = False
+    ours: bool = False
 
 
 def _gains(networks: Iterable[str], baselines: Iterable[str], attacks: Sequence[str]) -> Pairs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from counteract.evaluation.attacks import NONE
@@ -9,23 +11,25 @@ from counteract.evaluation.record import Run
 from counteract.evaluation.scores import Difference, Row
 from counteract.reporting.lines import Line, describe, examples, interval, make_lines, points, progress
 from counteract.reporting.paper import Beside, beside
+from counteract.reporting.verdicts import Assessment, Verdict
 
 GLOSSARY = (
-    "With each accuracy goes its Wilson 95% interval. static: the undefended network's worst case. oblivious worst case: "
-    "what is left when every example meets the attack of this run that is worst for it{clean}. adaptive: not measured; "
-    "the worst case over adaptive attacks too can only be lower. Costs: forward passes per prediction (a backward pass "
-    "counts as one), and measured time in units of one plain forward."
+    "With each accuracy goes its Wilson 95% interval. oblivious worst case: what is left when every example meets the "
+    "attack of this run that is worst for it{clean}. adaptive: not measured; the worst case over adaptive attacks too "
+    "can only be lower. static: the undefended network's worst case. Costs: forward passes per prediction (a backward "
+    "pass counts as one), and measured time in units of one plain forward."
 )
 
 GAINS = (
-    "What counteraction adds to each defence: the difference of accuracies on the same examples, in points, with its "
-    "paired 95% interval. Only against attacks that know nothing of the defence; adaptive: not measured."
+    "Each defence with counteraction against the same without: the difference of accuracies on the same examples, in "
+    "points, with its paired 95% interval. Against oblivious attacks; adaptive: not measured."
 )
 
 CLAIMS = (
     "A claim holds if the paired 95% interval of each of its comparisons lies on the right side, does not hold if one "
-    "lies on the wrong side, and is not settled otherwise. Each interval is 95% for itself: of many, some miss by "
-    "chance. The paper's own figures have no intervals and are taken as they are. All of it is about oblivious attacks."
+    "lies on the wrong side, and is not settled otherwise; of a claim about most cases more than half must do so. Each "
+    "interval is 95% for itself: of many, some miss by chance. The paper's own figures have no intervals and are taken "
+    "as they are. All of it is about oblivious attacks."
 )
 
 PAPER = (
@@ -71,13 +75,13 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
     }
     if any("mixup-inference" in defence for defence in spec.defences):
-        found["mixup inference mixes with"] = spec.pool
+        found["mixup pool"] = f"{spec.pool} images"
     return list(found.items())
 
 
 def accuracies(run: Run) -> list[Grid]:
     """For each network its defences under every attack, with worst case and costs."""
-    header = ("defence", *run.spec.attacks, "static", "oblivious worst case", "adaptive", "forwards", "time")
+    header = ("defence", "oblivious worst case", "adaptive", "static", *run.spec.attacks, "forwards", "time")
     return [Grid(model, header, _accuracy_rows(run, model)) for model in run.spec.models]
 
 
@@ -88,21 +92,19 @@ def glossary(run: Run) -> str:
 
 def gains(run: Run) -> list[Grid]:
     """For each network what counteraction adds to each defence, under every attack."""
-    found = [difference for difference in run.differences if _is_gain(difference)]
-    grids = []
-    for model in run.spec.models:
-        by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
-        for difference in found:
-            if difference.model == model:
-                pair = difference.defence, difference.baseline
-                by_pair.setdefault(pair, {})[difference.attack] = difference
-        rows = tuple(
-            (Item(defence), Item(baseline), *(_gain(attacks.get(attack)) for attack in run.spec.attacks))
-            for (defence, baseline), attacks in by_pair.items()
+    found: dict[str, dict[str, dict[str, Difference]]] = {}
+    for difference in filter(_is_gain, run.differences):
+        by_defence = found.setdefault(difference.model, {})
+        by_defence.setdefault(difference.defence, {})[difference.attack] = difference
+    header = ("defence", *run.spec.attacks)
+    return [
+        Grid(
+            model,
+            header,
+            tuple((Item(defence), *(_gain(given.get(a)) for a in run.spec.attacks)) for defence, given in rows.items()),
         )
-        if rows:
-            grids.append(Grid(model, ("defence", "against", *run.spec.attacks), rows))
-    return grids
+        for model, rows in found.items()
+    ]
 
 
 def paper_beside_measured(run: Run) -> list[Grid]:
@@ -121,6 +123,22 @@ def paper_note(run: Run) -> str:
     return PAPER.format(networks=_networks(run), dataset=run.spec.dataset, n=examples(run))
 
 
+def summary(assessments: Iterable[Assessment]) -> list[str]:
+    """How many of the paper's claims hold; nothing if there are none."""
+    theirs = [found for found in assessments if not found.claim.ours]
+    if not theirs:
+        return []
+    return [
+        f"The paper's {len(theirs)} claims, in its own figures: {_counted(found.paper for found in theirs)}.",
+        f"The same as measured here: {_counted(found.measured for found in theirs)}.",
+    ]
+
+
+def _counted(verdicts: Iterable[Verdict]) -> str:
+    outcomes = Counter(verdict.outcome for verdict in verdicts)
+    return "; ".join(f"{outcome}: {count}" for outcome, count in outcomes.items())
+
+
 def _networks(run: Run) -> str:
     return "; ".join(name if label == name else f"{label} is {name}" for label, name in run.spec.models.items())
 
@@ -131,10 +149,10 @@ def _accuracy_rows(run: Run, model: str) -> tuple[tuple[Item, ...], ...]:
     return tuple(
         (
             Item(line.defence),
-            *(_accuracy(line.rows.get(attack), run.spec.seeds) for attack in run.spec.attacks),
-            Item(points(static)),
             Item(points(line.worst), interval(line.worst.ci95) if line.worst else ""),
             Item("not measured"),
+            Item(points(static)),
+            *(_accuracy(line.rows.get(attack), run.spec.seeds) for attack in run.spec.attacks),
             *_costs(line),
         )
         for line in lines

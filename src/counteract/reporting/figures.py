@@ -91,13 +91,14 @@ def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | N
         for defence, place in places.items():
             kind, base = _split(defence)
             if kind and base in places:
-                axes.annotate("", place, places[base], arrowprops={"arrowstyle": "-", "color": "0.8", "shrinkA": 6})
+                axes.plot(*zip(places[base], place, strict=True), color="0.8", linewidth=1, zorder=1)
             axes.plot(*place, **_marker(shapes[base], kind))
         _legend(figure, shapes, {_split(defence)[0] for defence in places})
 
     caption = (
-        f"{model}: accuracy on clean images and in the oblivious worst case of this run. A grey line joins each defence "
-        "to the same with counteraction before it. On the dotted line no attack takes anything. Adaptive: not measured."
+        f"{model}: accuracy on clean images and in the oblivious worst case of this run. A grey line joins each "
+        "defence to the same with counteraction before it. On the dotted line no attack takes anything. Adaptive: not "
+        "measured."
     )
     return Picture(_draw((5, 5.8), paint), caption)
 
@@ -112,8 +113,8 @@ def _marker(shape: str, kind: str) -> dict[str, Any]:
     """Hollow without counteraction, full with it, half full with untargeted perturbations."""
     fill = {"": "none", "counteraction": "full"}.get(kind, "left")
     return {
-        "marker": shape, "markersize": 9, "fillstyle": fill, "color": "#0072b2" if kind else "black",
-        "markerfacecoloralt": "white", "linestyle": "none",
+        "marker": shape, "markersize": 9, "fillstyle": fill, "linestyle": "none",
+        "markerfacecolor": "#0072b2", "markerfacecoloralt": "white", "markeredgecolor": "black",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from counteract.reporting import content
 from counteract.reporting.content import Grid, Item
 from counteract.reporting.lines import describe
 from counteract.reporting.terminal import notes
-from counteract.reporting.verdicts import Verdict, assess
+from counteract.reporting.verdicts import Assessment, Verdict, assess
 
 
 def to_markdown(run: Run) -> str:
@@ -22,7 +22,8 @@ def to_markdown(run: Run) -> str:
     parts.append(_escape(content.glossary(run)))
     if gains := content.gains(run):
         parts += ["## What counteraction adds", content.GAINS, *map(_grid, gains)]
-    parts += ["## Claims", content.CLAIMS, _claims(run)]
+    assessments = assess(run)
+    parts += ["## Claims", *content.summary(assessments), content.CLAIMS, _claims(assessments)]
     if beside := content.paper_beside_measured(run):
         parts += ["## The paper beside what was measured", _escape(content.paper_note(run)), *map(_grid, beside)]
     return "\n\n".join(parts) + "\n"
@@ -33,11 +34,11 @@ def _grid(grid: Grid) -> str:
     return f"### {_escape(grid.title)}\n\n{_table(grid.header, rows)}"
 
 
-def _claims(run: Run) -> str:
+def _claims(assessments: Iterable[Assessment]) -> str:
     header = ("claim", "source", "in the paper's own figures", "as measured")
     rows = [
         [_escape(found.claim.text), found.claim.source, _verdict(found.paper), _verdict(found.measured)]
-        for found in assess(run)
+        for found in assessments
     ]
     return _table(header, rows)
 

@@ -144,7 +144,7 @@ def doing_nothing(found: Iterable[Selector], comparable: Callable[[Selector], bo
     attacked = [key for key in found if key.attack != NONE and key._replace(attack=NONE) in found]
     pairs = tuple((key._replace(attack=NONE), key) for key in attacked if comparable(key))
     text = "No defence is more accurate under an attack than on clean images (else doing nothing is the better attack)"
-    return Claim(text, "a check of ours, not the paper's", pairs)
+    return Claim(text, "a check of ours, not the paper's", pairs, ours=True)
 
 
 def _switches(dataset: str, key: Selector) -> bool:

@@ -1,0 +1,165 @@
+"""Whether claims hold: the paper's own figures as they are known, and made-up measurements counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from reporting.synthetic import make_run
+
+from counteract.evaluation.record import Run
+from counteract.evaluation.scores import Cell
+from counteract.reporting.claims import Claim, claims_about
+from counteract.reporting.paper import Selector, published
+from counteract.reporting.verdicts import assess, judge_measured, judge_published
+
+A, B, C = (Selector("net", name, "pgd10") for name in "abc")
+
+
+def first(right: int, of: int = 400) -> torch.Tensor:
+    return torch.arange(of) < right
+
+
+def measured(claim: Claim, **right: int) -> tuple[str, str]:
+    cells = {Selector("net", name, "pgd10"): Cell("net", "pgd10", name) for name in right}
+    for key, cell in cells.items():
+        cell.add(0, first(right[key.defence]), 1.0, 1.0)
+    verdict = judge_measured(claim, cells)
+    return verdict.outcome, verdict.evidence
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"),
+    [
+        ({"a": 200, "b": 100}, "holds"),
+        ({"a": 100, "b": 200}, "does not hold"),
+        ({"a": 101, "b": 100}, "not settled"),
+        ({"a": 100, "b": 100}, "not settled"),
+        ({"a": 100}, "not measured"),
+        ({}, "not measured"),
+    ],
+)
+def test_one_comparison(right: dict[str, int], outcome: str) -> None:
+    assert measured(Claim("", "", ((A, B),)), **right)[0] == outcome
+
+
+@pytest.mark.parametrize(
+    ("margin", "outcome"), [(0, "holds"), (20, "holds"), (25, "not settled"), (35, "does not hold"), (-5, "holds")]
+)
+def test_a_margin_is_in_points(margin: float, outcome: str) -> None:
+    assert measured(Claim("", "", ((A, B),), margin), a=200, b=100)[0] == outcome  # 25 points
+
+
+def test_all_must_hold_unless_most_is_enough() -> None:
+    pairs = ((A, B), (A, C), (C, B))
+    up_up_down = {"a": 300, "b": 200, "c": 100}
+    assert measured(Claim("", "", pairs), **up_up_down)[0] == "does not hold"
+    assert measured(Claim("", "", pairs, most=True), **up_up_down)[0] == "holds"
+    assert measured(Claim("", "", pairs[:2], most=True), a=300, b=200)[0] == "not measured"
+    assert measured(Claim("", "", (*pairs[:1], pairs[2]), most=True), **up_up_down)[0] == "does not hold"
+    assert measured(Claim("", "", pairs), a=100, b=200)[0] == "does not hold"  # one that fails is enough
+    assert measured(Claim("", "", pairs), a=300, b=200)[0] == "not measured"
+    assert measured(Claim("", "", ()))[0] == "not measured"
+
+
+def test_the_evidence_names_the_smallest_difference() -> None:
+    _, evidence = measured(Claim("", "", ((A, B), (A, C))), a=200, b=100, c=150)
+    # Bonett and Price by hand: (50 + 1) / 402 - 1 / 402 and 1.96 sqrt((52 / 402 - (50 / 402) ** 2) / 402)
+    assert evidence == (
+        "2 comparisons: 2 hold. Smallest difference +12.5 [+9.1, +15.7]: a 50.0 against c 37.5 (net, pgd10)."
+    )
+
+
+def test_only_shared_seeds_count() -> None:
+    better, worse = Cell("net", "pgd10", "a"), Cell("net", "pgd10", "b")
+    for seed, right in enumerate((200, 400)):
+        better.add(seed, first(right), 1.0, 1.0)
+    worse.add(0, first(100), 1.0, 1.0)
+    verdict = judge_measured(Claim("", "", ((A, B),)), {A: better, B: worse})
+    assert "+25.0" in verdict.evidence
+    assert "a 50.0 against b 25.0" in verdict.evidence
+    del better.correct[0]
+    assert judge_measured(Claim("", "", ((A, B),)), {A: better, B: worse}).outcome == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("about", "dataset", "count"),
+    [("Table 1", "cifar10", 13), ("Table 2", "cifar100", 8), ("Table 3", "cifar10", 1), ("Table 3", "cifar100", 1),
+     ("Table 4", "cifar10", 4)],
+)  # fmt: skip
+def test_the_paper_keeps_what_it_claims(about: str, dataset: str, count: int) -> None:
+    claims, numbers = claims_about(about, []), published(int(about[-1]), dataset)
+    assert len(claims) == count
+    assert {claim.text: judge_published(claim, numbers).outcome for claim in claims} == dict.fromkeys(
+        (claim.text for claim in claims), "holds"
+    )
+
+
+def test_the_sizes_that_the_paper_states_are_its_smallest_gains() -> None:
+    stated = {("Table 1", "cifar10"): [12.5, 4.1, 1.4, 3.2], ("Table 2", "cifar100"): [6.4, 1.6]}
+    for (about, dataset), sizes in stated.items():
+        sized = [claim for claim in claims_about(about, []) if claim.text.endswith("points") and claim.margin > 0]
+        assert [claim.margin for claim in sized] == sizes
+        for claim in sized:
+            verdict = judge_published(claim, published(int(about[-1]), dataset))
+            assert f"Smallest difference +{claim.margin}:" in verdict.evidence
+
+
+def test_untargeted_perturbations_are_not_mostly_better_on_cifar100() -> None:
+    outcomes = [judge_published(claim, published(4, "cifar100")).outcome for claim in claims_about("Table 4", [])]
+    assert outcomes == ["does not hold", "holds", "holds", "holds"]
+
+
+def simple_run(title: str, **fields: Any) -> Run:
+    spec: dict[str, Any] = {
+        "title": title, "dataset": "any", "models": {"mixup": "x"}, "attacks": ["none", "pgd10", "pgd10-targeted"],
+        "defences": ["none", "counteraction"],
+    } | fields  # fmt: skip
+    # clean 50%, pgd10 25%, pgd10-targeted 75%
+    right = {"none": 200, "pgd10": 100, "pgd10-targeted": 300}
+    return make_run(spec, lambda model, defence, attack, seed: first(right[attack]))
+
+
+def test_doing_nothing_is_an_attack_too() -> None:
+    (found,) = assess(simple_run(""))
+    assert found.claim.ours
+    assert found.paper.outcome == "not published"
+    assert found.measured.outcome == "does not hold"
+    assert "4 comparisons: 2 hold, 2 fail" in found.measured.evidence
+    assert "clean images 50.0 against pgd10-targeted 75.0" in found.measured.evidence
+    paper = assess(simple_run("Table 1"))[-1].paper  # its Table 4 beside its Table 1
+    assert paper.outcome == "does not hold"
+    assert "clean images 61.2 against pgd200-targeted 63.1 (mixup, counteraction)" in paper.evidence
+
+
+def test_another_defence_is_not_compared_with_its_clean_accuracy() -> None:
+    switched = {"attacks": "targeted", "parameters": {"counteraction": {"targeted": False}}}
+    (found,) = assess(simple_run("", settings=[switched]))
+    assert "3 comparisons: 2 hold, 1 fail" in found.measured.evidence  # no defence is the same under every attack
+    elsewhere = {"attacks": "targeted", "parameters": {"rotation": {"degrees": 5}}}
+    (found,) = assess(simple_run("", settings=[elsewhere]))
+    assert "4 comparisons" in found.measured.evidence
+
+
+def test_claims_about_a_sweep_are_about_each_network_of_the_run() -> None:
+    sweep = {"parameter": "eps_step", "values": ["1/255", "4/255", "8/255"]}
+    spec: dict[str, Any] = {
+        "title": "Figure 2", "dataset": "any", "models": ["p", "q"], "attacks": ["pgd10", "pgd10-targeted"],
+        "defences": ["counteraction"], "sweep": sweep,
+    }  # fmt: skip
+    right = {"1/255": 100, "4/255": 200, "8/255": 300}
+    run = make_run(spec, lambda model, defence, attack, seed: first(right[defence.split("@")[1]]))
+    outcomes = [found.measured.outcome for found in assess(run)]
+    assert outcomes == ["holds", "holds", "does not hold", "not measured"]
+    assert {found.paper.outcome for found in assess(run)[:3]} == {"not published"}
+    assert "2 comparisons: 2 hold" in assess(run)[0].measured.evidence
+
+
+def test_claims_about_the_number_of_labels() -> None:
+    spec: dict[str, Any] = {
+        "title": "Figure 3", "dataset": "any", "models": ["p"], "attacks": ["pgd10"],
+        "defences": ["counteraction"], "sweep": {"parameter": "num_labels", "values": [1, 9]},
+    }  # fmt: skip
+    run = make_run(spec, lambda model, defence, attack, seed: first(300 if defence.endswith("@9") else 100))
+    assert [found.measured.outcome for found in assess(run)] == ["holds", "not measured", "not measured"]
