@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from counteract.models import load_model
 
 DATA = Path(os.environ.get("COUNTERACT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """CIFAR as the developers share it, which is not part of the project; its `unpack.py` makes plain .npz files."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leaves the user's cache of adversarial examples alone, also in processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNTERACT_CACHE", str(tmp_path_factory.mktemp("examples")))
+        yield
 
 
 @pytest.fixture

@@ -51,3 +51,10 @@ def check_model(model: object, name: str = "model") -> None:
             f"{name} must be a torch.nn.Module that maps images to logits, found {type(model).__name__}"
             " (of an ART classifier, pass its .model)"
         )
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """The same function in eval mode, faster, if the model offers it by a method `folded()`; else the model itself."""
+    method = getattr(model, "folded", None)
+    fast: nn.Module = method() if callable(method) else model
+    return fast

@@ -37,7 +37,9 @@ def test_a_table_and_results(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert (row["n"], row["seeds"], row["seconds"] > 0) == (8, 2, True)
     assert results["environment"]["torch"]
     assert results["spec"]["parameters"]["crop-resize"]["executions"] == 20
-    assert list((tmp_path / "a/b").iterdir()) == [tmp_path / "a/b/results.json"]
+    assert {path.name for path in (tmp_path / "a/b").iterdir()} == {
+        "run.json", "cells.jsonl", "results.json", "report.md", "report.html", "rows.csv",
+    }  # fmt: skip
 
 
 def test_a_spec_file_is_overridden_by_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +69,8 @@ def test_a_spec_file_is_overridden_by_options(tmp_path: Path, capsys: pytest.Cap
         (["--device", "cuda:99"], ["device 'cuda:99'"]),
         (["--sedes", "1"], ["--sedes"]),
         (["nothing.toml"], ["nothing.toml", "cannot be read"]),
+        (["tabel1"], ["experiment 'tabel1'", "did you mean table1"]),
+        (["table2", "--dataset", "digits"], ["runs/cifar100-mixup/model.safetensors", "cannot be read"]),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(
@@ -107,3 +111,23 @@ def test_the_command_itself() -> None:
     )
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "Traceback" not in wrong.stderr
+
+
+def test_an_experiment_by_its_name_with_other_data_and_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--dataset", "digits", "--model", "iat=digits-resnet-iat", "--model", "mixup=digits-resnet-mixup"]
+    assert call(["evaluate", "table1", *options, "--limit", "4", "--seeds", "1", "--attack", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert "Table 1: CIFAR-10 under PGD" in printed
+    assert printed.count("counteraction+crop-pad") == 2
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--cache", str(tmp_path)]
+    assert call(["evaluate", "--limit", "4", "--attack", "pgd2", "--attack", "pgd1", "--defence", "none", *where]) == 0
+    capsys.readouterr()
+    assert call(["cache", *where]) == 0
+    assert capsys.readouterr().out.endswith("2 files, 0.1 MiB\n")
+    assert call(["cache", "--clear", *where]) == 0
+    assert "0.1 MiB freed" in capsys.readouterr().out
+    assert call(["cache", *where]) == 0
+    assert "0 files, 0.0 MiB" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from counteract import Counteraction, MixupInference, RandomCropResize
 from counteract.datasets import Dataset
 from counteract.evaluation.defences import Ingredients, build_defence, defence_names, forward_equivalents, parse_defence
-from counteract.evaluation.spec import DefenceParameters
+from counteract.evaluation.parameters import DefenceParameters
 
 
 @pytest.fixture

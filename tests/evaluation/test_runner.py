@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 import torchattacks
+from torch import nn
 
 from counteract import DefendedModule, RandomCropResize, _random, load_model
 from counteract.attacks import draw_starts
 from counteract.datasets import Dataset, load_dataset
-from counteract.evaluation import EvaluationSpec, evaluate, make_spec, preset_for
-from counteract.evaluation.attacks import attack_keys, craft, defence_keys, parse_attack
+from counteract.evaluation import EvaluationSpec, ExampleCache, Run, evaluate, make_spec, preset_for
+from counteract.evaluation.attacks import Crafter, attack_keys, defence_keys, parse_attack
 from counteract.evaluation.batches import batches
-from counteract.evaluation.runner import Evaluation
 from counteract.evaluation.spec import AttackBudget
 from counteract.models import ResNet
 
@@ -34,13 +35,21 @@ class Watcher:
     def advance(self, work: int) -> None:
         self.work["done"] += work
 
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
 
 def spec(**changes: Any) -> EvaluationSpec:
     return make_spec(preset_for("digits") | FEW | changes, "test")
 
 
-def run(made: EvaluationSpec, batch_size: int = 100, watcher: Watcher | None = None) -> Evaluation:
+def run(made: EvaluationSpec, batch_size: int = 100, watcher: Watcher | None = None) -> Run:
     return evaluate(made, device=CPU, batch_size=batch_size, watcher=watcher or Watcher())
+
+
+def results(run: Run) -> list[dict[str, Any]]:
+    """A run's rows without the times, which no two runs share."""
+    return [vars(row) | {"seconds": 0, "relative_time": 0} for row in run.rows]
 
 
 def test_a_row_against_the_same_thing_by_hand(digits_net: ResNet, digits: Dataset) -> None:
@@ -71,9 +80,9 @@ def test_accuracy_does_not_depend_on_the_batch_size() -> None:
 
 def test_seeds_differ_and_a_run_repeats() -> None:
     made = spec(seeds=3, defences=["counteraction+crop-pad"])
-    first, second = run(made), run(made)
-    assert [vars(row) | {"seconds": 0} for row in first.rows] == [vars(row) | {"seconds": 0} for row in second.rows]
-    assert max(row.std for row in first.rows) > 0
+    first, second = results(run(made)), results(run(made))
+    assert first == second
+    assert max(row["std"] for row in first) > 0
 
 
 def test_the_progress_ends_at_its_total() -> None:
@@ -102,14 +111,47 @@ def test_attacks_on_the_predicted_label_do_not_look_at_the_true_one(digits_net: 
 
     def attacked(labels: torch.Tensor, attack_label: Literal["true", "predicted"]) -> torch.Tensor:
         data = Dataset("some", images, labels, digits.class_names)
-        budget = AttackBudget(attack_label=attack_label)
-        attacks, keys = [parse_attack("pgd3")], torch.arange(16)
-        found = craft(digits_net, data, attacks, budget, keys=keys, batch_size=16, advance=lambda work: None)
-        return found["pgd3"]
+        return crafter(digits_net, data, AttackBudget(attack_label=attack_label)).craft(
+            [parse_attack("pgd3")], 0, [range(16)]
+        )["pgd3"]
 
     others = (predicted + 1) % 10
     assert torch.equal(attacked(others, "predicted"), attacked(predicted, "true"))
     assert not torch.equal(attacked(others, "true"), attacked(predicted, "true"))
+
+
+def crafter(network: nn.Module, data: Dataset, budget: AttackBudget, cache: Path | None = None) -> Crafter:
+    return Crafter(network, "some", data, budget, ExampleCache(cache, Watcher().warn), 16, lambda work: None)
+
+
+def test_one_run_of_steps_gives_what_separate_runs_of_torchattacks_give(digits_net: ResNet, digits: Dataset) -> None:
+    """Bit for bit, from the same starts: what separate attacks with 2, 5 and 9 steps of torchattacks' PGD make."""
+    data, budget = digits.take(16), AttackBudget(eps=12 / 255, eps_step=3 / 255)
+    names = ["pgd2", "pgd9", "pgd5"]
+    made = crafter(digits_net, data, budget).craft(map(parse_attack, names), 3, [range(16)])
+    keys = attack_keys(_random.fold(_random.key(3), torch.arange(16)))
+    starts = draw_starts(keys, data.images, budget.eps)
+    for name in names:
+        attack = torchattacks.PGD(
+            digits_net, eps=budget.eps, alpha=budget.eps_step, steps=int(name[3:]), random_start=True
+        )
+        with mock.patch("torch.Tensor.uniform_", lambda noise, low, high: noise.copy_(starts - data.images)):
+            assert torch.equal(made[name], attack(data.images, data.labels)), name
+
+
+def test_examples_come_from_the_cache_if_and_only_if_nothing_changed(
+    digits_net: ResNet, digits: Dataset, tmp_path: Path
+) -> None:
+    data, budget, attacks = digits.take(120), AttackBudget(), [parse_attack("none"), parse_attack("pgd2")]
+    blocks = [range(100), range(100, 120)]
+    made = crafter(digits_net, data, budget, tmp_path).craft(attacks, 0, blocks)["pgd2"]
+    broken = nn.Identity()  # which no attack could differentiate to logits: the examples must come from the cache
+    assert torch.equal(crafter(broken, data, budget, tmp_path).craft(attacks, 0, blocks)["pgd2"], made)
+    part = crafter(broken, data, budget, tmp_path).craft(attacks, 0, blocks[1:])
+    assert torch.equal(part["pgd2"], made[100:])
+    assert torch.equal(part["none"], data.images[100:])
+    for seed, other in ((1, budget), (0, AttackBudget(eps=0.01)), (0, AttackBudget(eps_step=0.01))):
+        assert not torch.equal(crafter(digits_net, data, other, tmp_path).craft(attacks, seed, blocks)["pgd2"], made)
 
 
 def test_files_of_images(cifar10: Path, tmp_path: Path) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from counteract.evaluation.spec import EvaluationSpec, make_spec, preset_for, presets, read_spec
+from counteract.evaluation.experiments import preset_for
+from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
 
 LEAST: dict[str, Any] = {"dataset": "digits", "models": ["net"], "attacks": ["none"], "defences": ["none"]}
-
-
-def test_every_preset_is_valid() -> None:
-    assert presets() == ["cifar10", "digits"]
-    for name in presets():
-        assert make_spec(preset_for(name), name).dataset == name
 
 
 def test_the_papers_settings_are_the_defaults() -> None:
@@ -25,12 +19,6 @@ def test_the_papers_settings_are_the_defaults() -> None:
     assert (counteraction.eps, counteraction.eps_step, counteraction.num_labels) == (8 / 255, 4 / 255, 9)
     assert (spec.parameters.crop_resize.size, spec.parameters.crop_resize.executions) == ((22, 30), 50)
     assert (spec.parameters.mixup_inference.weight, spec.parameters.mixup_inference.executions) == (0.5, 30)
-
-
-def test_a_file_of_images_starts_from_cifars_preset_without_its_network() -> None:
-    data = preset_for("some/cifar.npz")
-    assert data["dataset"] == "some/cifar.npz"
-    assert "models" not in data
 
 
 def test_a_spec_survives_its_own_json() -> None:
@@ -46,6 +34,12 @@ def test_a_spec_survives_its_own_json() -> None:
         ({"attack": {"eps": "big"}}, "mine.toml: attack.eps: .*found 'big'"),
         ({"parameters": {"crop-resize": {"sizes": 1}}}, "parameters.crop-resize.sizes"),
         ({"models": []}, "mine.toml: models"),
+        ({"attack": {"eps": "8/0"}}, r'attack.eps: .*a fraction such as "8/255", found .8/0.'),
+        ({"attack": {"eps": "-8/255"}}, "attack.eps: .*greater than 0"),
+        ({"settings": [{"model": "nett", "parameters": {}}]}, "settings name the model 'nett'; models are net"),
+        ({"settings": [{"parameters": {"crop-resise": {}}}]}, "settings.0.parameters.crop-resise: Extra"),
+        ({"sweep": {"parameter": "eps_step", "values": ["1/255", "x"]}}, "mine.toml: sweep.*found"),
+        ({"sweep": {"parameter": "step", "values": [1]}}, "mine.toml: sweep.parameter"),
     ],
 )
 def test_errors_name_source_and_key(change: dict[str, Any], message: str) -> None:
@@ -58,9 +52,31 @@ def test_a_missing_key() -> None:
         make_spec({key: value for key, value in LEAST.items() if key != "dataset"}, "mine.toml")
 
 
-def test_files_that_are_no_specs(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"none\.toml cannot be read: No such file"):
-        read_spec(tmp_path / "none.toml")
-    (tmp_path / "bad.toml").write_text("dataset = ")
-    with pytest.raises(ValueError, match="is not valid TOML"):
-        read_spec(tmp_path / "bad.toml")
+def test_settings_hold_for_their_network_and_attacks_and_the_last_one_wins() -> None:
+    settings = [
+        {"model": "b", "parameters": {"crop-pad": {"size": [26, 32]}}},
+        {"model": "b", "attacks": "targeted", "parameters": {"crop-pad": {"size": [24, 32]}}},
+        {"attacks": "targeted", "parameters": {"counteraction": {"targeted": False}}},
+    ]
+    spec = make_spec(LEAST | {"models": {"a": "net", "b": "net"}, "settings": settings}, "test")
+    variant = Variant(name="crop-pad", defence="crop-pad")
+    found = {
+        (model, targeted): spec.parameters_for(model, targeted=targeted, variant=variant)
+        for model in "ab"
+        for targeted in (False, True)
+    }
+    assert {place: parameters.crop_pad.size for place, parameters in found.items()} == {
+        ("a", False): (22, 30), ("a", True): (22, 30), ("b", False): (26, 32), ("b", True): (24, 32),
+    }  # fmt: skip
+    assert [parameters.counteraction.targeted for parameters in found.values()] == [True, False, True, False]
+    assert all(parameters.crop_pad.executions == 50 for parameters in found.values())
+
+
+def test_a_sweep_changes_counteraction_alone() -> None:
+    sweep = {"parameter": "eps_step", "values": ["1/255", "8/255"]}
+    spec = make_spec(LEAST | {"defences": ["none", "counteraction+crop-pad"], "sweep": sweep}, "test")
+    variants = spec.variants()
+    names = ["none", "counteraction+crop-pad@1/255", "counteraction+crop-pad@8/255"]
+    assert [variant.name for variant in variants] == names
+    steps = [spec.parameters_for("net", targeted=False, variant=variant).counteraction.eps_step for variant in variants]
+    assert steps == [4 / 255, 1 / 255, 8 / 255]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from counteract._errors import UserError
+from counteract._processes import is_first
 from counteract.cli.app import app
 
 if TYPE_CHECKING:
     import torch
 
+    from counteract.evaluation import Run
+
 
 @app.command()
 def evaluate(
-    spec: Annotated[Path | None, typer.Argument(help="A spec's TOML file; without one, the dataset's own.")] = None,
+    spec: Annotated[
+        str | None, typer.Argument(help="table1 ... figure3, or a TOML file; without one, the dataset's own.")
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="digits, cifar10, or an .npz with images, labels, class_names.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A name, .safetensors, robustbench:..., package.module:factory; repeats.")
+        list[str] | None,
+        typer.Option(help="A name, .safetensors, robustbench:..., package.module:factory, or label=any; repeats."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None,
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None,
@@ -40,30 +47,35 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch; does not change the results.")] = 100,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder for results.json.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="COUNTERACT_CACHE", help="Where adversarial examples are kept; by default the user's cache."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for results and reports; a run that was killed goes on there.")
+    ] = None,
 ) -> None:
     """Measures defences against attacks made on the bare network. Without arguments: digits, offline, in a minute."""
-    from rich.console import Console
-
     from counteract import evaluation as ev
     from counteract.cli.progress import ProgressBar
-    from counteract.models.robustbench import NOT_ELIGIBLE, PREFIX
+    from counteract.reporting.terminal import print_run
 
-    data = _read(spec, dataset)
-    overrides = {
-        "models": model, "defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool,
-    }  # fmt: skip
+    data = _read(spec, dataset, model)
+    overrides = {"defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool}
     data |= {key: value for key, value in overrides.items() if value is not None}
     own = {"weights": weights and str(weights), "mean": _numbers("mean", mean), "std": _numbers("std", std)}
     data["own_network"] = data.get("own_network", {}) | {key: value for key, value in own.items() if value}
     if "models" not in data:
         raise UserError(f"dataset {dataset} has no network of its own: name one with --model")
-    made = ev.make_spec(data, str(spec or "options"))
+    made = ev.make_spec(data, spec or "options")
     where = _device(device)
     if out is not None:
         make_folder(out)
-    with ProgressBar() as watcher:
-        measured = ev.evaluate(
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    with ProgressBar(active=is_first()) as watcher:
+        run = ev.evaluate(
             made,
             device=where,
             batch_size=batch_size,
@@ -71,26 +83,33 @@ def evaluate(
             data_dir=data_dir,
             model_dir=model_dir,
             trust=trust,
+            cache=cache or ev.default_cache(),
+            folder=out,
         )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # in a file or a pipe nothing limits the width
-    console.print(ev.accuracy_table(measured, made))
-    console.print(ev.FOOTNOTE, highlight=False)
-    if any(name.startswith(PREFIX) for name in made.models):
-        console.print(NOT_ELIGIBLE, highlight=False)
-    if out is not None:
-        path = ev.write_results(measured, made, ev.describe_environment(where), out)
-        console.print(f"results: {path}", highlight=False)
+    if is_first():
+        print_run(run)
+        if out is not None:
+            _write(run, out)
 
 
-def _read(spec: Path | None, dataset: str | None) -> dict[str, Any]:
-    """The spec before the command line's overrides: a file's, or a dataset's own."""
-    from counteract.evaluation import preset_for, read_spec
+def _read(spec: str | None, dataset: str | None, model: list[str] | None) -> dict[str, Any]:
+    """The spec before the other options: an experiment, a file, or a dataset's own."""
+    from counteract.evaluation.experiments import preset_for, read_spec, with_models
 
     if spec is None:
-        return preset_for(dataset or "digits")
-    return read_spec(spec) | ({"dataset": dataset} if dataset else {})
+        data = preset_for(dataset or "digits")
+    else:
+        data = read_spec(spec) | ({"dataset": dataset} if dataset else {})
+    return with_models(data, model) if model else data
+
+
+def _write(run: Run, folder: Path) -> None:
+    """Writes results and reports, and says where."""
+    from counteract.evaluation import write_results
+    from counteract.reporting.write import write_reports
+
+    for path in (write_results(run, folder), *write_reports(run, folder)):
+        typer.echo(f"{path.stem}: {path}")
 
 
 def _numbers(name: str, text: str | None) -> list[float] | None:

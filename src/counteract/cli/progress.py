@@ -17,9 +17,13 @@ from rich.progress import (
 
 
 class ProgressBar:
-    """A bar a network, with the time left; a `counteract.evaluation.Watcher`."""
+    """A bar a network, with the time left; a `counteract.evaluation.Watcher`.
 
-    def __init__(self) -> None:
+    Args:
+        active: Whether to show anything: of several processes one does.
+    """
+
+    def __init__(self, *, active: bool = True) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -28,6 +32,7 @@ class ProgressBar:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=not active,
         )
         self._task: TaskID | None = None
 
@@ -48,3 +53,7 @@ class ProgressBar:
         """Moves the bar of the network that was begun last."""
         if self._task is not None:
             self._progress.advance(self._task, work)
+
+    def warn(self, message: str) -> None:
+        """Prints a line above the bars."""
+        self._progress.console.print(message, highlight=False)

@@ -1,20 +1,22 @@
-"""Evaluation: spec -> adversarial examples -> predictions -> scores -> report."""
+"""Evaluation: spec -> adversarial examples -> predictions -> scores -> record."""
 
-from counteract.evaluation.environment import describe_environment
-from counteract.evaluation.report import FOOTNOTE, accuracy_table, write_results
-from counteract.evaluation.runner import Evaluation, Watcher, evaluate
-from counteract.evaluation.spec import EvaluationSpec, make_spec, preset_for, read_spec
+from counteract.evaluation.cache import ExampleCache, default_cache
+from counteract.evaluation.experiments import experiment_names, preset_for, read_spec
+from counteract.evaluation.record import Run, read_run, write_results
+from counteract.evaluation.runner import Watcher, evaluate
+from counteract.evaluation.spec import EvaluationSpec, make_spec
 
 __all__ = [
-    "FOOTNOTE",
-    "Evaluation",
     "EvaluationSpec",
+    "ExampleCache",
+    "Run",
     "Watcher",
-    "accuracy_table",
-    "describe_environment",
+    "default_cache",
     "evaluate",
+    "experiment_names",
     "make_spec",
     "preset_for",
+    "read_run",
     "read_spec",
     "write_results",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,9 @@ from counteract._network import borrowed
 from counteract.attacks import PGD, draw_starts, draw_targets
 from counteract.datasets import Dataset
 from counteract.evaluation.batches import batches
+from counteract.evaluation.cache import ExampleCache
+from counteract.evaluation.fingerprint import fingerprint
+from counteract.evaluation.shard import BLOCK
 from counteract.evaluation.spec import AttackBudget
 
 NONE = "none"
@@ -47,63 +50,114 @@ def parse_attack(name: str) -> Attack:
     return Attack(name, int(match[1]), match[2] is not None)
 
 
-def craft(
-    network: nn.Module,
-    data: Dataset,
-    attacks: Iterable[Attack],
-    budget: AttackBudget,
-    *,
-    keys: Tensor,
-    batch_size: int,
-    advance: Callable[[int], None],
-) -> dict[str, Tensor]:
-    """Makes the adversarial examples of every attack, by name, on the network's device or the CPU's memory.
+@dataclass(frozen=True)
+class Crafter:
+    """Makes adversarial examples on a bare network, or finds those that were made before.
 
-    Attacks that differ only in their number of steps are snapshots of one run.
-
-    Args:
+    Attributes:
         network: The bare network.
+        identity: A hash of it.
         data: The clean images and their true labels.
-        attacks: Which attacks.
-        budget: Their budget.
-        keys: One key per image, which fixes its starting point and its target.
-        batch_size: Images per batch; it does not change the result, up to round-off.
-        advance: Told the forward-equivalents done, image by image.
+        budget: The attacks' budget.
+        cache: Where examples are found and left.
+        batch_size: Images per batch; it does not change the result.
+        advance: Told the forward-equivalents done.
     """
-    attacks = list(attacks)
-    found = {attack.name: data.images for attack in attacks if attack.steps == 0}
-    for targeted in (False, True):
-        group = {attack.steps: attack.name for attack in attacks if attack.steps and attack.targeted == targeted}
-        if not group:
-            continue
-        attack = PGD(network, eps=budget.eps, alpha=budget.eps_step, steps=list(group), targeted=targeted)
-        made: dict[int, list[Tensor]] = {steps: [] for steps in group}
-        for index, kept in batches(len(data), batch_size, keys.device):
-            images, key = data.images[index], keys[index]
-            labels = _labels(network, images, data.labels[index], key, targeted, budget, data.num_classes)
-            for steps, adversarial in attack(images, labels, starts=draw_starts(key, images, budget.eps)).items():
-                made[steps].append(adversarial[:kept])
-            advance(attack_cost(group) * kept)
-        found |= {name: torch.cat(made[steps]) for steps, name in group.items()}
-    return found
+
+    network: nn.Module
+    identity: str
+    data: Dataset
+    budget: AttackBudget
+    cache: ExampleCache
+    batch_size: int
+    advance: Callable[[int], None]
+
+    def craft(self, attacks: Iterable[Attack], seed: int, blocks: Sequence[range]) -> dict[str, Tensor]:
+        """Makes the adversarial examples of several attacks, by name, for blocks of the data's indices.
+
+        Attacks that differ only in their number of steps are snapshots of one run.
+        """
+        attacks = list(attacks)
+        index = torch.cat([torch.arange(block.start, block.stop) for block in blocks] or [torch.arange(0)])
+        found = {attack.name: self.data.images[index] for attack in attacks if attack.steps == 0}
+        for targeted in (False, True):
+            group = {attack.steps: attack.name for attack in attacks if attack.steps and attack.targeted == targeted}
+            if not group:
+                continue
+            made: dict[int, list[Tensor]] = {steps: [] for steps in group}
+            for several in self._batched(blocks):
+                for steps, images in self._blocks(several, list(group), seed, targeted).items():
+                    made[steps].append(images)
+                self.advance(attack_cost(group) * sum(map(len, several)))
+            found |= {name: _concatenate(made[steps], self.data.images) for steps, name in group.items()}
+        return found
+
+    def _batched(self, blocks: Sequence[range]) -> Iterator[Sequence[range]]:
+        """As many blocks at a time as fill a batch."""
+        together = max(1, self.batch_size // BLOCK)
+        for start in range(0, len(blocks), together):
+            yield blocks[start : start + together]
+
+    def _blocks(self, blocks: Sequence[range], steps: list[int], seed: int, targeted: bool) -> dict[int, Tensor]:
+        """The examples of several blocks by step count: those that the cache lacks are made, and stored."""
+        keys = {(block, count): self._key(block, count, seed, targeted) for block in blocks for count in steps}
+        loaded = {place: self.cache.load(key) for place, key in keys.items()}
+        found = {place: images for place, images in loaded.items() if images is not None}
+        missing = [block for block in blocks if any((block, count) not in found for count in steps)]
+        if missing:
+            for count, images in self._attack(missing, steps, seed, targeted).items():
+                for block, part in zip(missing, images.split([len(block) for block in missing]), strict=True):
+                    if (block, count) not in found:
+                        self.cache.store(keys[block, count], part)
+                        found[block, count] = part
+        device = self.data.images.device
+        return {count: torch.cat([found[block, count].to(device) for block in blocks]) for count in steps}
+
+    def _attack(self, blocks: Sequence[range], steps: list[int], seed: int, targeted: bool) -> dict[int, Tensor]:
+        """Attacks the images of some blocks, one batch after the other."""
+        data, budget = self.data, self.budget
+        attack = PGD(self.network, eps=budget.eps, alpha=budget.eps_step, steps=steps, targeted=targeted)
+        made: dict[int, list[Tensor]] = {count: [] for count in steps}
+        device = data.images.device
+        rows = torch.cat([torch.arange(block.start, block.stop, device=device) for block in blocks])
+        keys = attack_keys(example_keys(seed, rows))
+        for index, kept in batches(len(rows), self.batch_size, device):
+            images, key = data.images[rows[index]], keys[index]
+            labels = self._labels(images, data.labels[rows[index]], key, targeted)
+            for count, adversarial in attack(images, labels, starts=draw_starts(key, images, budget.eps)).items():
+                made[count].append(adversarial[:kept])
+        return {count: torch.cat(parts) for count, parts in made.items()}
+
+    def _labels(self, images: Tensor, true: Tensor, keys: Tensor, targeted: bool) -> Tensor:
+        """The labels that the attack moves towards or away from."""
+        if targeted:
+            return draw_targets(keys, true, self.data.num_classes)
+        if self.budget.attack_label == "true":
+            return true
+        with borrowed(self.network), torch.no_grad():
+            predicted: Tensor = self.network(images).argmax(1)
+        return predicted
+
+    def _key(self, block: range, steps: int, seed: int, targeted: bool) -> str:
+        """What the cache knows a block's examples by."""
+        index = slice(block.start, block.stop)
+        images, labels = self.data.images[index], self.data.labels[index]
+        where = (self.identity, images, labels, self.data.num_classes, block.start)
+        return fingerprint(*where, self.budget, steps, seed, targeted)
 
 
-def _labels(
-    network: nn.Module, images: Tensor, true: Tensor, keys: Tensor, targeted: bool, budget: AttackBudget, classes: int
-) -> Tensor:
-    """The labels that the attack moves towards or away from."""
-    if targeted:
-        return draw_targets(keys, true, classes)
-    if budget.attack_label == "true":
-        return true
-    with borrowed(network), torch.no_grad():
-        predicted: Tensor = network(images).argmax(1)
-    return predicted
+def _concatenate(parts: list[Tensor], like: Tensor) -> Tensor:
+    return torch.cat(parts) if parts else like[:0]
 
 
 def attack_cost(steps: Iterable[int]) -> int:
     """Forward-equivalents an image of one run that passes through these step counts."""
     return 2 * max(steps, default=0)
+
+
+def example_keys(seed: int, index: Tensor) -> Tensor:
+    """One key for each example's index, from which everything that is random about it is drawn."""
+    return _random.fold(_random.key(seed, index.device), index)
 
 
 def attack_keys(keys: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 from counteract._errors import unknown_name
 from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
-from counteract.evaluation.spec import DefenceParameters
+from counteract.evaluation.parameters import DefenceParameters
 from counteract.preprocessors import (
     Counteraction,
     GaussianNoise,
@@ -36,8 +36,8 @@ class Ingredients:
     pool: Callable[[], Dataset]
 
 
-def _counteraction(of: Ingredients, *, targeted: bool) -> Counteraction:
-    return Counteraction(of.network, targeted=targeted, **of.parameters.counteraction.model_dump())
+def _counteraction(of: Ingredients, **changes: bool) -> Counteraction:
+    return Counteraction(of.network, **of.parameters.counteraction.model_dump() | changes)
 
 
 def _mixup_inference(of: Ingredients) -> MixupInference:
@@ -46,7 +46,7 @@ def _mixup_inference(of: Ingredients) -> MixupInference:
 
 
 _ONCE: dict[str, Callable[[Ingredients], RandomPreprocessor[Any]]] = {
-    "counteraction": lambda of: _counteraction(of, targeted=True),
+    "counteraction": _counteraction,
     "counteraction-untargeted": lambda of: _counteraction(of, targeted=False),
 }
 """Defences that are not averaged: with nothing random before them they run once per input."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,16 +13,22 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from counteract import _random
-from counteract._errors import UserError
+from counteract._network import folded
 from counteract.datasets import Dataset, load_dataset
 from counteract.defended import DefendedModule
-from counteract.evaluation.attacks import attack_cost, attack_keys, craft, defence_keys, parse_attack
+from counteract.evaluation.attacks import Crafter, attack_cost, defence_keys, example_keys
 from counteract.evaluation.batches import batches
-from counteract.evaluation.defences import Ingredients, build_defence, forward_equivalents, parse_defence
-from counteract.evaluation.scores import Cell, Row, WorstCase, make_row, make_worst_cases
-from counteract.evaluation.spec import EvaluationSpec
-from counteract.models import check_network, is_factory, load_model
+from counteract.evaluation.cache import ExampleCache
+from counteract.evaluation.defences import Ingredients, build_defence, forward_equivalents
+from counteract.evaluation.environment import describe_environment
+from counteract.evaluation.fingerprint import network_fingerprint
+from counteract.evaluation.illustrate import illustrate
+from counteract.evaluation.inputs import load_networks, load_pool
+from counteract.evaluation.parameters import DefenceParameters
+from counteract.evaluation.plan import Task, check_names, plan
+from counteract.evaluation.record import Entry, Record, Run, pack
+from counteract.evaluation.shard import Shard
+from counteract.evaluation.spec import AttackBudget, EvaluationSpec
 
 
 class Watcher(Protocol):
@@ -33,27 +40,73 @@ class Watcher(Protocol):
     def advance(self, work: int) -> None:
         """So many of them are done."""
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a run measured.
-
-    Attributes:
-        rows: One for each network, attack and defence.
-        worst_cases: One for each network and defence: over all of the run's attacks, example by example.
-    """
-
-    rows: list[Row]
-    worst_cases: list[WorstCase]
+    def warn(self, message: str) -> None:
+        """Something went wrong that does not stop the run."""
 
 
 @dataclass(frozen=True)
-class _Machine:
-    """Where a run computes, and how many images at a time."""
+class _Means:
+    """What every network is evaluated with: this process's shard, the data on its device, where examples are kept."""
 
-    device: torch.device
+    shard: Shard
+    data: Dataset
+    pool: Callable[[], Dataset]
+    cache: ExampleCache
     batch_size: int
-    advance: Callable[[int], None]
+    watcher: Watcher
+
+
+class _Subject:
+    """A network that is being evaluated, and this process's part of the examples."""
+
+    def __init__(self, network: nn.Module, budget: AttackBudget, means: _Means) -> None:
+        fast = folded(network).to(means.shard.device).to(memory_format=torch.channels_last)
+        self.crafter = Crafter(
+            fast,
+            network_fingerprint(network),
+            means.data,
+            budget,
+            means.cache,
+            means.batch_size,
+            means.watcher.advance,
+        )
+        self.shard = means.shard
+        self.blocks = self.shard.blocks(len(means.data))
+        rows = [row for block in self.blocks for row in block]
+        self.index = torch.tensor(rows, dtype=torch.int64, device=self.shard.device)
+        self._pool = means.pool
+        self.defended = functools.cache(self._defended)
+
+    def _defended(self, defence: str, parameters: DefenceParameters) -> DefendedModule:
+        """The network with a defence, made once."""
+        return build_defence(defence, Ingredients(self.crafter.network, parameters, self._pool))
+
+    @functools.cached_property
+    def plain_seconds(self) -> float:
+        """What the bare network takes for these examples, by the middle of three measurements on a batch of them."""
+        few = self.crafter.data.images[self.index[: self.crafter.batch_size]]
+        with torch.no_grad():
+            self.crafter.network(few)
+            times = [_timed(lambda: self.crafter.network(few))[1] for _ in range(3)]
+        return statistics.median(times) / max(1, len(few)) * len(self.index)
+
+    def predict(self, defended: DefendedModule, images: Tensor, keys: Tensor) -> Tensor:
+        """The defended predictions, batch by batch: int64, shape (N,)."""
+        work = forward_equivalents(defended)
+        predicted = [images.new_empty(0, dtype=torch.int64)]
+        with torch.no_grad():
+            for index, kept in batches(len(images), self.crafter.batch_size, images.device):
+                predicted.append(defended(images[index], keys[index]).argmax(1)[:kept])
+                self.crafter.advance(work * kept)
+        return torch.cat(predicted)
+
+    def work(self, tasks: Sequence[Task]) -> int:
+        """The forward-equivalents that some tasks take on this process."""
+        runs: dict[tuple[int, bool], list[int]] = {}
+        for task in tasks:
+            runs.setdefault((task.place.seed, task.attack.targeted), []).append(task.attack.steps)
+        defending = sum(forward_equivalents(self.defended(task.defence, task.parameters)) for task in tasks)
+        return (sum(map(attack_cost, runs.values())) + defending) * len(self.index)
 
 
 def evaluate(
@@ -65,120 +118,99 @@ def evaluate(
     data_dir: Path | None = None,
     model_dir: Path = Path("models"),
     trust: bool = False,
-) -> Evaluation:
+    cache: Path | None = None,
+    folder: Path | None = None,
+) -> Run:
     """Measures the accuracy of every defence against every attack, for every network of a spec.
 
     The attacks are oblivious: they are crafted on the bare network. Accuracy is against the true label over all images.
+    Started by torchrun or Fabric's launcher, processes share the examples among them and all return the whole run.
 
     Args:
         spec: What to measure.
-        device: Where to compute.
-        batch_size: Images per batch; up to round-off the results do not depend on it.
-        watcher: Told of the progress.
+        device: Where to compute; of several processes each takes a device of its own of this kind.
+        batch_size: Images per batch; the results do not depend on it.
+        watcher: Told of the progress of this process.
         data_dir: Where torchvision keeps its datasets.
         model_dir: Where RobustBench keeps its checkpoints.
         trust: Whether checkpoints may run code when they are read.
+        cache: A folder where adversarial examples are kept from run to run.
+        folder: Where to keep a record of finished cells: a run that was killed goes on from there.
 
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit.
     """
-    for name in spec.defences:
-        parse_defence(name)
-    for name in spec.attacks:
-        parse_attack(name)
+    check_names(spec)
+    shard = Shard.join(device)
     data = load_dataset(spec.dataset, "test", data_dir=data_dir).take(spec.limit)
-    networks = {name: _load_network(name, spec, data, model_dir=model_dir, trust=trust) for name in spec.models}
-    pool = functools.cache(functools.partial(_load_pool, spec, data_dir))
-    machine = _Machine(device, batch_size, watcher.advance)
-    rows: list[Row] = []
-    worst_cases: list[WorstCase] = []
-    for name, network in networks.items():
-        network = network.to(device).to(memory_format=torch.channels_last)
-        ingredients = Ingredients(network, spec.parameters, pool)
-        defences = {defence: build_defence(defence, ingredients) for defence in spec.defences}
-        watcher.begin(name, _work(spec, defences) * len(data))
-        cells = _measure(spec, network, defences, data, machine)
-        rows += [make_row(spec.dataset, name, cell) for cell in cells]
-        worst_cases += make_worst_cases(spec.dataset, name, cells)
-    return Evaluation(rows, worst_cases)
+    networks = load_networks(spec, data, model_dir=model_dir, trust=trust)
+    pool = functools.cache(functools.partial(load_pool, spec, data_dir))
+    tasks = plan(spec, data, networks, pool)
+    environment = describe_environment(shard.device) | {"processes": shard.count}
+    places = [task.place for task in tasks]
+    record = Record(folder if shard.rank == 0 else None, spec, environment, data.class_names, places)
+    record.entries |= shard.gather(record.entries)[0]
+    means = _Means(shard, _on(shard.device, data), pool, ExampleCache(cache, watcher.warn), batch_size, watcher)
+    for position, (label, network) in enumerate(networks.items()):
+        pending = [task for task in tasks if task.place.model == label and task.place.key not in record.entries]
+        pictures = position == 0 and record.wants_illustrations
+        if not (pending or pictures):
+            continue
+        subject = _Subject(network, spec.attack, means)
+        if pictures:
+            record.illustrate(illustrate(spec, label, subject.crafter))
+        if pending:
+            watcher.begin(label, subject.work(pending))
+        for seed in range(spec.seeds):
+            _measure([task for task in pending if task.place.seed == seed], subject, record)
+    return record.run()
 
 
-def _measure(
-    spec: EvaluationSpec, network: nn.Module, defences: dict[str, DefendedModule], data: Dataset, machine: _Machine
-) -> list[Cell]:
-    """Measures every attack against every defence of one network."""
-    cells = {
-        (attack, defence): Cell(attack, defence, defended.executions, forward_equivalents(defended))
-        for attack in spec.attacks
-        for defence, defended in defences.items()
-    }
-    on_device = Dataset(data.name, data.images.to(machine.device), data.labels.to(machine.device), data.class_names)
-    for seed in range(spec.seeds):
-        keys = _random.fold(_random.key(seed, machine.device), torch.arange(len(data), device=machine.device))
-        examples = craft(
-            network,
-            on_device,
-            [parse_attack(name) for name in spec.attacks],
-            spec.attack,
-            keys=attack_keys(keys),
-            batch_size=machine.batch_size,
-            advance=machine.advance,
+def _on(device: torch.device, data: Dataset) -> Dataset:
+    """The same data on a device."""
+    return Dataset(data.name, data.images.to(device), data.labels.to(device), data.class_names)
+
+
+def _measure(tasks: Sequence[Task], subject: _Subject, record: Record) -> None:
+    """Measures cells of one network with one seed, and records each as soon as it is done."""
+    if not tasks:
+        return
+    seed, index, data = tasks[0].place.seed, subject.index, subject.crafter.data
+    examples = subject.crafter.craft({task.attack for task in tasks}, seed, subject.blocks)
+    keys = defence_keys(example_keys(seed, index))
+    for task in tasks:
+        defended = subject.defended(task.defence, task.parameters)
+        predicted, seconds = _timed(functools.partial(subject.predict, defended, examples[task.attack.name], keys))
+        part = _Part(index.cpu(), (predicted == data.labels[index]).cpu(), seconds, subject.plain_seconds)
+        parts = subject.shard.gather(part)
+        order = torch.cat([part.index for part in parts]).argsort()
+        record.add(
+            Entry(
+                key=task.place.key,
+                executions=defended.executions,
+                work=forward_equivalents(defended),
+                seconds=max(part.seconds for part in parts),
+                plain_seconds=max(part.plain_seconds for part in parts),
+                n=len(order),
+                correct=pack(torch.cat([part.correct for part in parts])[order]),
+            )
         )
-        for (attack, defence), cell in cells.items():
-            start = time.perf_counter()
-            predicted = _predict(defences[defence], examples[attack], defence_keys(keys), machine, cell.work)
-            correct = predicted == on_device.labels
-            cell.add(correct.cpu(), time.perf_counter() - start)
-    return list(cells.values())
 
 
-def _predict(defended: DefendedModule, images: Tensor, keys: Tensor, machine: _Machine, work: int) -> Tensor:
-    """The defended predictions, batch by batch: int64, shape (N,)."""
-    predicted = []
-    with torch.no_grad():
-        for index, kept in batches(len(images), machine.batch_size, machine.device):
-            predicted.append(defended(images[index], keys[index]).argmax(1)[:kept])
-            machine.advance(work * kept)
-    return torch.cat(predicted)
+@dataclass(frozen=True)
+class _Part:
+    """What one process measured of a cell: of which examples, which were correct, and the times."""
+
+    index: Tensor
+    correct: Tensor
+    seconds: float
+    plain_seconds: float
 
 
-def _work(spec: EvaluationSpec, defences: dict[str, DefendedModule]) -> int:
-    """The forward-equivalents that an evaluation of one network takes for each image."""
-    attacks = [parse_attack(name) for name in spec.attacks]
-    crafting = sum(
-        attack_cost(attack.steps for attack in attacks if attack.targeted == targeted) for targeted in (False, True)
-    )
-    defending = len(attacks) * sum(forward_equivalents(defended) for defended in defences.values())
-    return spec.seeds * (crafting + defending)
-
-
-def _load_pool(spec: EvaluationSpec, data_dir: Path | None) -> Dataset:
-    """The images that mixup inference mixes with."""
-    if spec.pool.endswith(".npz"):
-        return load_dataset(spec.pool)
-    if spec.pool == "test":
-        return load_dataset(spec.dataset, "test", data_dir=data_dir)
-    if spec.pool != "train":
-        raise UserError(f"pool must be 'train', 'test' or a path ending in .npz, found {spec.pool!r}")
-    if spec.dataset.endswith(".npz"):
-        raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool FILE")
-    return load_dataset(spec.dataset, "train", data_dir=data_dir)
-
-
-def _load_network(name: str, spec: EvaluationSpec, data: Dataset, *, model_dir: Path, trust: bool) -> nn.Module:
-    """A network, once it is known to map these images to as many logits as there are classes."""
-    shape = data.images.shape[1:]
-    if is_factory(name):
-        own = spec.own_network
-        network = load_model(
-            name,
-            weights=own.weights,
-            mean=own.mean,
-            std=own.std,
-            trust=trust,
-            input_shape=(shape[0], shape[1], shape[2]),
-        )
-    else:
-        network = load_model(name, model_dir=model_dir, trust=trust)
-    check_network(network, name, data.images[:2], data.num_classes)
-    return network
+def _timed(call: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """What a call returns, and how many seconds it took, the device's own work included."""
+    start = time.perf_counter()
+    result = call()
+    if result.is_cuda:
+        torch.cuda.synchronize(result.device)
+    return result, time.perf_counter() - start

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, field_validator, model_validator
 
-from counteract._errors import UserError, unknown_name
-from counteract.preprocessors.counteraction import Combine, Labels
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_PRESETS = files("counteract.evaluation") / "presets"
-
-Size = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+from counteract._toml import validate
+from counteract.evaluation.parameters import Count, DefenceParameters, Positive, Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class AttackBudget(_Strict):
+class AttackBudget(Strict):
     """What every attack may do: the bound on a pixel's change, the step, and the label it moves away from."""
 
     eps: Positive = 8 / 255
@@ -36,59 +18,7 @@ class AttackBudget(_Strict):
     attack_label: Literal["true", "predicted"] = "true"
 
 
-class CounteractionParameters(_Strict):
-    """See `Counteraction`; the paper's section 4.1 for the defaults."""
-
-    eps: Positive = 8 / 255
-    eps_step: Positive = 4 / 255
-    num_labels: Count = 9
-    labels: Labels = "non-predicted"
-    combine: Combine = "sum-of-signs"
-
-
-class WindowParameters(_Strict):
-    """Crops and resizes: the range of sides, and how many executions are averaged (the paper's Tables 5 and 6)."""
-
-    size: Size = (22, 30)
-    executions: Count = 50
-
-
-class MixupParameters(_Strict):
-    """Mixup inference: the weight on the input, and how many executions are averaged (the paper's Tables 5 and 6)."""
-
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    executions: Count = 30
-
-
-class NoiseParameters(_Strict):
-    """Gaussian noise: see `GaussianNoise`; executions as for the other transforms."""
-
-    std: Positive = 0.025
-    executions: Count = 50
-
-
-class RotationParameters(_Strict):
-    """Rotation: see `RandomRotation`; executions as for the other transforms."""
-
-    degrees: Positive = 20.0
-    executions: Count = 50
-
-
-class DefenceParameters(_Strict):
-    """The parameters of each defence by its name on the command line."""
-
-    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
-
-    counteraction: CounteractionParameters = CounteractionParameters()
-    crop_resize: WindowParameters = WindowParameters()
-    resize_pad: WindowParameters = WindowParameters()
-    crop_pad: WindowParameters = WindowParameters()
-    mixup_inference: MixupParameters = MixupParameters()
-    gaussian_noise: NoiseParameters = NoiseParameters()
-    rotation: RotationParameters = RotationParameters()
-
-
-class OwnNetwork(_Strict):
+class OwnNetwork(Strict):
     """How to load networks named `package.module:factory`: see `load_model`."""
 
     weights: str | None = None
@@ -96,67 +26,122 @@ class OwnNetwork(_Strict):
     std: tuple[Positive, ...] | None = None
 
 
-class EvaluationSpec(_Strict):
+class Setting(Strict):
+    """Parameters that hold for one network or one kind of attack, as in the paper's Tables 5 and 6.
+
+    Attributes:
+        model: A label among the spec's models; None for every network.
+        attacks: `untargeted` (the clean images included) or `targeted`; None for both.
+        parameters: What differs from the spec's own parameters.
+    """
+
+    model: str | None = None
+    attacks: Literal["untargeted", "targeted"] | None = None
+    parameters: DefenceParameters
+
+    def applies(self, model: str, targeted: bool) -> bool:
+        """Whether this is about a network, by its label, under such an attack."""
+        kind = "targeted" if targeted else "untargeted"
+        return self.model in (None, model) and self.attacks in (None, kind)
+
+
+class Sweep(Strict):
+    """One parameter of counteraction that takes several values in turn, as in the paper's Figures 2 and 3.
+
+    Each defence with counteraction in it is evaluated once for each value, as `counteraction@2/255` and so on.
+    """
+
+    parameter: Literal["eps", "eps_step", "num_labels"]
+    values: Annotated[tuple[str | int, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_values(self) -> Sweep:
+        for value in self.values:
+            self.parameters(value)
+        return self
+
+    def parameters(self, value: str | int) -> DefenceParameters:
+        """The parameters that one of the values stands for."""
+        return DefenceParameters.model_validate({"counteraction": {self.parameter: value}})
+
+
+class EvaluationSpec(Strict):
     """Everything that the results of an evaluation depend on, beside versions and machine.
 
     Attributes:
+        title: What the reports are headed with.
         dataset: A dataset's name, or an .npz file with the test split.
         pool: Where mixup inference takes its images: the `train` split of a named dataset; its `test` split, which is
             what the source's code does and which leaks test images into predictions; or an .npz file.
-        models: Names for `load_model`.
+        models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
+            its own label.
         attacks: Names of attacks, `none` for the clean images.
         defences: Names of defences, joined by `+`.
         limit: How many test images, from the first; None for all.
         seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
+        illustrations: Of how many examples the first network's images and probabilities are kept for the report.
         own_network: Weights and normalisation of networks named `package.module:factory`.
         attack: The attacks' budget.
         parameters: The defences' parameters.
+        settings: Parameters that differ for a network or kind of attack; the last one that applies wins.
+        sweep: A parameter that takes several values.
     """
 
+    title: str = ""
     dataset: str
     pool: str = "train"
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    models: Annotated[dict[str, str], Field(min_length=1)]
     attacks: Annotated[tuple[str, ...], Field(min_length=1)]
     defences: Annotated[tuple[str, ...], Field(min_length=1)]
     limit: Count | None = None
     seeds: Count = 1
+    illustrations: Annotated[int, Field(ge=0)] = 0
     own_network: OwnNetwork = OwnNetwork()
     attack: AttackBudget = AttackBudget()
     parameters: DefenceParameters = DefenceParameters()
+    settings: tuple[Setting, ...] = ()
+    sweep: Sweep | None = None
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _label_models(cls, value: Any) -> Any:
+        """Lets each name of a plain list be its own label."""
+        return {name: name for name in value} if isinstance(value, (list, tuple)) else value
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> EvaluationSpec:
+        for setting in self.settings:
+            if setting.model not in (None, *self.models):
+                raise ValueError(f"settings name the model {setting.model!r}; models are {', '.join(self.models)}")
+        return self
+
+    def variants(self) -> list[Variant]:
+        """Every defence under the name that the tables have for it, the values of a sweep told apart."""
+        found = []
+        for defence in self.defences:
+            if self.sweep is None or "counteraction" not in defence:
+                found.append(Variant(name=defence, defence=defence))
+                continue
+            for value in self.sweep.values:
+                changes = self.sweep.parameters(value)
+                found.append(Variant(name=f"{defence}@{value}", defence=defence, parameters=changes))
+        return found
+
+    def parameters_for(self, model: str, *, targeted: bool, variant: Variant) -> DefenceParameters:
+        """The parameters of a defence of one network, by its label, under one kind of attack."""
+        parameters = self.parameters
+        for setting in self.settings:
+            if setting.applies(model, targeted):
+                parameters = parameters.updated(setting.parameters)
+        return parameters.updated(variant.parameters)
 
 
-def presets() -> list[str]:
-    """The datasets that have a spec of their own."""
-    return sorted(item.name.removesuffix(".toml") for item in _PRESETS.iterdir() if item.name.endswith(".toml"))
+class Variant(Strict):
+    """A defence as the tables name it, with what a sweep changes in it."""
 
-
-def preset_for(dataset: str) -> dict[str, Any]:
-    """The spec to start from for a dataset; for an .npz file it is CIFAR-10's, without its networks.
-
-    Raises:
-        UserError: (a ValueError) the dataset is neither known nor an .npz file.
-    """
-    if dataset in presets():
-        return tomllib.loads((_PRESETS / f"{dataset}.toml").read_text(encoding="utf-8"))
-    if not dataset.endswith(".npz"):
-        raise unknown_name("dataset", dataset, presets(), "a path ending in .npz")
-    data = preset_for("cifar10") | {"dataset": dataset}
-    del data["models"]
-    return data
-
-
-def read_spec(path: Path) -> dict[str, Any]:
-    """Reads a spec's TOML file.
-
-    Raises:
-        UserError: (a ValueError) there is no such file, or it is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"spec {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"spec {path} is not valid TOML: {error}") from error
+    name: str
+    defence: str
+    parameters: DefenceParameters = DefenceParameters()
 
 
 def make_spec(data: dict[str, Any], source: str) -> EvaluationSpec:
@@ -169,10 +154,4 @@ def make_spec(data: dict[str, Any], source: str) -> EvaluationSpec:
     Raises:
         UserError: (a ValueError) a key is missing, unknown or has an invalid value; it names source and key.
     """
-    try:
-        return EvaluationSpec.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
-        raise UserError(f"{source}: {key}: {first['msg']}{found}") from error
+    return validate(EvaluationSpec, data, source)

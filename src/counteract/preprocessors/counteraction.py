@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._errors import UserError
-from counteract._network import borrowed, check_model, device_of
+from counteract._network import borrowed, check_model, device_of, folded
 from counteract.preprocessors.base import Options, RandomPreprocessor, check_count, check_real
 
 Labels = Literal["non-predicted", "all"]
@@ -112,10 +112,11 @@ class Counteraction(RandomPreprocessor[Tensor]):
     def perturbation(self, x: Tensor, labels: Tensor) -> Tensor:
         """The clamped sum of the labels' perturbations, before it is added to `x` and clamped to the pixel range."""
         combine = _sum_of_signs if self.combine == "sum-of-signs" else _sign_of_sum
-        with borrowed(self.model), torch.inference_mode(False), torch.enable_grad():
+        model = folded(self.model)
+        with borrowed(model), torch.inference_mode(False), torch.enable_grad():
             # On a CPU the backward pass of a convolution is a little faster with channels last.
             received = x.detach().clone(memory_format=torch.channels_last).to(device_of(self.model)).requires_grad_()
-            logits = self._logits(received)
+            logits = self._logits(model, received)
             chosen = self._choose(labels.to(logits.device), logits.detach().argmax(1))
             losses = [F.cross_entropy(logits, column, reduction="sum") for column in chosen.unbind(1)]
             ascent = combine(losses, received)
@@ -135,7 +136,7 @@ class Counteraction(RandomPreprocessor[Tensor]):
         """How many labels the network has, from one forward pass of one image, the first time."""
         if self._classes is None:
             with borrowed(self.model), torch.no_grad():
-                self._classes = self._logits(x[:1]).shape[1]
+                self._classes = self._logits(self.model, x[:1]).shape[1]
         available = self._classes - (self.labels == "non-predicted")
         if self.num_labels > available:
             raise UserError(
@@ -143,8 +144,8 @@ class Counteraction(RandomPreprocessor[Tensor]):
             )
         return self._classes
 
-    def _logits(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(x.to(device_of(self.model)))
+    def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
+        logits: Tensor = model(x.to(device_of(model)))
         if logits.ndim != 2 or len(logits) != len(x):
             raise UserError(f"model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
         return logits

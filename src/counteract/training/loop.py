@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._processes import launched
 from counteract._random import fold
 from counteract.datasets import Dataset
 from counteract.models.files import Card, read_card
@@ -135,11 +135,7 @@ def _check_folder(run: Run) -> None:
 
 def make_fabric(run: Run) -> Fabric:
     """Sets up the processes: those of torchrun where it started us, else `devices` of our own."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
-    else:
-        devices, nodes = run.devices, 1
+    devices, nodes = launched() or (run.devices, 1)
     if run.recipe.batch_size % (devices * nodes):
         raise UserError(
             f"batch_size of the recipe, {run.recipe.batch_size}, does not divide among {devices * nodes} processes"

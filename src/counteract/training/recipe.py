@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from counteract._errors import UserError, unknown_name
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from counteract._toml import read_toml, validate
 
 Method = Literal["standard", "mixup", "iat"]
 METHODS: tuple[Method, ...] = ("standard", "mixup", "iat")
@@ -106,25 +101,13 @@ def load_recipe(name: str, method: Method, **changes: Any) -> Recipe:
     if not isinstance(tables[method], dict):
         raise UserError(f"recipe {name}: {method} must be a table, [{method}]")
     values |= tables[method] | {key: value for key, value in changes.items() if value is not None}
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise UserError(f"recipe {name}: {field}: {first['msg']} (found {first['input']!r})") from error
+    return validate(Recipe, values, f"recipe {name}")
 
 
 def _read(name: str) -> dict[str, Any]:
     if name.endswith(".toml"):
-        source: Any = Path(name)
-        if not source.is_file():
-            raise UserError(f"recipe {name!r} is not a file")
-    else:
-        source = _RECIPES / f"{name}.toml"
-        known = recipe_names()
-        if name not in known:
-            raise unknown_name("recipe", name, known, "a path ending in .toml")
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"recipe {name} is not valid TOML: {error}") from error
+        return read_toml(Path(name), f"recipe {name}")
+    known = recipe_names()
+    if name not in known:
+        raise unknown_name("recipe", name, known, "a path ending in .toml")
+    return read_toml(_RECIPES / f"{name}.toml", f"recipe {name}")

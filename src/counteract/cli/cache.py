@@ -1,0 +1,35 @@
+"""`counteract cache`: shows and clears the adversarial examples that evaluations keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from counteract.cli.app import app
+
+
+@app.command()
+def cache(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache", envvar="COUNTERACT_CACHE", help="The folder, if it is not the one in the user's cache."
+        ),
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete every file in it.")] = False,
+) -> None:
+    """Shows where adversarial examples are kept and how much they take; with --clear, deletes them."""
+    from counteract.evaluation import ExampleCache, default_cache
+
+    examples = ExampleCache(folder or default_cache(), warn=typer.echo)
+    if clear:
+        typer.echo(f"{examples.folder}: {_megabytes(examples.clear())} freed")
+        return
+    files = examples.files()
+    typer.echo(f"{examples.folder}: {len(files)} files, {_megabytes(sum(path.stat().st_size for path in files))}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"

@@ -1,0 +1,79 @@
+"""Finding specs: the paper's experiments by name, files by path, and each dataset's own preset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from counteract._data import data_folder
+from counteract._errors import UserError, unknown_name
+from counteract._toml import read_toml
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_PRESETS = files("counteract.evaluation") / "presets"
+
+
+def experiment_names() -> list[str]:
+    """The names of the experiments that come with the package."""
+    return _names(data_folder("experiments"))
+
+
+def read_spec(name: str) -> dict[str, Any]:
+    """Reads a spec: an experiment by its name, or any TOML file by its path.
+
+    Where a spec says `extends = "NAME"`, the keys that it lacks are those of that experiment.
+
+    Raises:
+        UserError: (a ValueError) there is no such experiment or file, or it is not TOML.
+    """
+    if name.endswith(".toml"):
+        return _extended(read_toml(Path(name), f"spec {name}"), name)
+    known = experiment_names()
+    if name not in known:
+        raise unknown_name("experiment", name, known, "a path ending in .toml")
+    return _extended(read_toml(data_folder("experiments") / f"{name}.toml", f"experiment {name}"), name)
+
+
+def preset_for(dataset: str) -> dict[str, Any]:
+    """The spec to start from for a dataset; for an .npz file it is CIFAR-10's, without its networks.
+
+    Raises:
+        UserError: (a ValueError) the dataset is neither known nor an .npz file.
+    """
+    if dataset in _names(_PRESETS):
+        return _extended(read_toml(_PRESETS / f"{dataset}.toml", f"preset {dataset}"), dataset)
+    if not dataset.endswith(".npz"):
+        raise unknown_name("dataset", dataset, _names(_PRESETS), "a path ending in .npz")
+    return with_models(preset_for("cifar10"), []) | {"dataset": dataset}
+
+
+def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
+    """A spec's data with other networks: `label=name` each, or a name alone, which is then its own label.
+
+    Settings for a label that is gone go with it. Without networks the spec has none.
+    """
+    labelled = {}
+    for model in models:
+        label, separator, name = model.partition("=")
+        labelled[label] = name if separator else label
+    settings = [setting for setting in data.get("settings", []) if setting.get("model") in (None, *labelled)]
+    changed = {key: value for key, value in data.items() if key not in ("models", "settings")}
+    return changed | {"settings": settings} | ({"models": labelled} if labelled else {})
+
+
+def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """A spec with the keys of the one that it extends."""
+    if "extends" not in data:
+        return data
+    base = data.pop("extends")
+    if base not in experiment_names():
+        raise UserError(f"{name}: extends: {unknown_name('experiment', str(base), experiment_names())}")
+    return read_spec(base) | data
+
+
+def _names(folder: Path | Traversable) -> list[str]:
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))

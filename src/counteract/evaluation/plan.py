@@ -1,0 +1,65 @@
+"""From a spec to the list of its cells, each with a hash of everything that its result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from counteract.datasets import Dataset
+from counteract.evaluation.attacks import Attack, parse_attack
+from counteract.evaluation.defences import parse_defence
+from counteract.evaluation.fingerprint import data_fingerprint, fingerprint, network_fingerprint
+from counteract.evaluation.parameters import DefenceParameters
+from counteract.evaluation.record import Place
+from counteract.evaluation.spec import EvaluationSpec
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell of a table with one seed.
+
+    Attributes:
+        place: Where the result belongs.
+        attack: The attack.
+        defence: The defence's name.
+        parameters: The parameters of its parts.
+    """
+
+    place: Place
+    attack: Attack
+    defence: str
+    parameters: DefenceParameters
+
+
+def check_names(spec: EvaluationSpec) -> None:
+    """Makes sure that a spec's attacks and defences are known.
+
+    Raises:
+        UserError: (a ValueError) one is not.
+    """
+    for name in spec.defences:
+        parse_defence(name)
+    for name in spec.attacks:
+        parse_attack(name)
+
+
+def plan(
+    spec: EvaluationSpec, data: Dataset, networks: Mapping[str, nn.Module], pool: Callable[[], Dataset]
+) -> list[Task]:
+    """Every cell of a spec's tables with every seed, in the order in which they are measured."""
+    images = data_fingerprint(data)
+    identities = {label: network_fingerprint(network) for label, network in networks.items()}
+    mixed = {name: data_fingerprint(pool()) for name in spec.defences if "mixup-inference" in parse_defence(name)}
+    tasks = []
+    for label, identity in identities.items():
+        for seed in range(spec.seeds):
+            for attack in map(parse_attack, spec.attacks):
+                for variant in spec.variants():
+                    parameters = spec.parameters_for(label, targeted=attack.targeted, variant=variant)
+                    inputs = (identity, images, mixed.get(variant.defence, ""))
+                    key = fingerprint(*inputs, seed, attack.name, spec.attack, variant.defence, parameters)
+                    place = Place(label, attack.name, variant.name, seed, key)
+                    tasks.append(Task(place, attack, variant.defence, parameters))
+    return tasks

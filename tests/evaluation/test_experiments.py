@@ -1,0 +1,119 @@
+"""The paper's experiments as data, and how a spec is found by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from counteract.evaluation.experiments import experiment_names, preset_for, read_spec, with_models
+from counteract.evaluation.plan import check_names
+from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
+
+
+def experiment(name: str) -> EvaluationSpec:
+    return make_spec(read_spec(name), name)
+
+
+def test_every_experiment_and_preset_is_valid() -> None:
+    names = [f"table{number}" for number in range(1, 7)]
+    assert experiment_names() == sorted(["figure1", "figure2", "figure3", *names])
+    for name in experiment_names():
+        check_names(experiment(name))
+    for name in ("cifar10", "digits"):
+        spec = make_spec(preset_for(name), name)
+        check_names(spec)
+        assert spec.dataset == name
+
+
+@pytest.mark.parametrize(("name", "rows", "columns"), [("table1", 16, 7), ("table2", 16, 7), ("table3", 6, 4)])
+def test_the_tables_have_the_papers_rows_and_columns_and_the_clean_images(name: str, rows: int, columns: int) -> None:
+    spec = experiment(name)
+    assert len(spec.models) * len(spec.defences) == rows
+    assert len(spec.attacks) == columns
+    assert spec.attacks[0] == "none"
+    assert spec.seeds == 3
+    assert (spec.attack.eps, spec.attack.eps_step, spec.limit) == (8 / 255, 2 / 255, None)
+
+
+def test_table_4_has_both_kinds_of_perturbation() -> None:
+    spec = experiment("table4")
+    assert len(spec.defences) == 6
+    assert {"counteraction", "counteraction-untargeted"} < set(spec.defences)
+
+
+@pytest.mark.parametrize(
+    ("table", "model", "targeted", "xie", "guo", "weight", "defence_targeted"),
+    [
+        ("table1", "mixup", False, (22, 30), (22, 30), 0.5, True),
+        ("table1", "mixup", True, (22, 30), (22, 30), 0.5, True),
+        ("table1", "iat", False, (26, 32), (24, 32), 0.6, True),
+        ("table1", "iat", True, (26, 32), (24, 32), 0.6, True),
+        ("table2", "mixup", False, (26, 32), (24, 32), 0.5, True),
+        ("table2", "mixup", True, (26, 32), (24, 32), 0.5, True),
+        ("table2", "iat", False, (26, 32), (24, 32), 0.6, True),
+        ("table2", "iat", True, (24, 32), (24, 32), 0.6, False),
+    ],
+)
+def test_the_papers_tables_5_and_6(
+    table: str,
+    model: str,
+    targeted: bool,
+    xie: tuple[int, int],
+    guo: tuple[int, int],
+    weight: float,
+    defence_targeted: bool,
+) -> None:
+    none = Variant(name="none", defence="none")
+    found = experiment(table).parameters_for(model, targeted=targeted, variant=none)
+    assert (found.crop_pad.size, found.crop_resize.size, found.mixup_inference.weight) == (xie, guo, weight)
+    assert (found.crop_pad.executions, found.crop_resize.executions, found.mixup_inference.executions) == (50, 50, 30)
+    counteraction = found.counteraction
+    assert (counteraction.eps, counteraction.eps_step, counteraction.num_labels) == (8 / 255, 4 / 255, 9)
+    assert counteraction.targeted == defence_targeted
+
+
+def test_the_figures_sweep_what_the_paper_sweeps() -> None:
+    names = [variant.name for variant in experiment("figure2").variants()]
+    assert names == ["none", *(f"counteraction@{step}/255" for step in range(1, 9))]
+    names = [variant.name for variant in experiment("figure3").variants()]
+    assert names == ["none", *(f"counteraction@{count}" for count in range(1, 10))]
+    assert experiment("figure1").illustrations > 0
+
+
+def test_other_networks() -> None:
+    data = with_models(read_spec("table1"), ["iat=mine.safetensors"])
+    assert data["models"] == {"iat": "mine.safetensors"}
+    assert [setting["model"] for setting in data["settings"]] == ["iat"]
+    data = with_models(read_spec("table1"), ["some-network", "package.nets:make"])
+    assert data["models"] == {"some-network": "some-network", "package.nets:make": "package.nets:make"}
+    assert data["settings"] == []
+    make_spec(data, "test")
+
+
+def test_a_file_of_images_starts_from_cifars_preset_without_its_networks() -> None:
+    data = preset_for("some/cifar.npz")
+    assert data["dataset"] == "some/cifar.npz"
+    assert "models" not in data
+
+
+def test_a_file_extends_an_experiment(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "table1"\nlimit = 7\n')
+    spec = make_spec(read_spec(str(path)), "mine")
+    assert (spec.limit, spec.attacks) == (7, experiment("table1").attacks)
+    path.write_text('extends = "tabel1"\n')
+    with pytest.raises(ValueError, match=r"mine\.toml: extends: experiment 'tabel1' is not known; did you mean table1"):
+        read_spec(str(path))
+
+
+def test_specs_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"spec .*none\.toml cannot be read: No such file"):
+        read_spec(str(tmp_path / "none.toml"))
+    (tmp_path / "bad.toml").write_text("dataset = ")
+    with pytest.raises(ValueError, match="is not valid TOML"):
+        read_spec(str(tmp_path / "bad.toml"))
+    with pytest.raises(ValueError, match="experiment 'table' is not known; did you mean table"):
+        read_spec("table")
+    with pytest.raises(ValueError, match="dataset 'cifar11' is not known; did you mean cifar10"):
+        preset_for("cifar11")
