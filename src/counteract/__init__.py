@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from counteract.defended import DefendedModule
     from counteract.models import from_art, load_model
     from counteract.preprocessors import (
+        AntiAdversary,
         Counteraction,
         GaussianNoise,
+        Hedge,
         MixupInference,
         RandomCropPad,
         RandomCropResize,
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AntiAdversary",
     "Counteraction",
     "DefendedClassifier",
     "DefendedModule",
     "GaussianNoise",
+    "Hedge",
     "MixupInference",
     "RandomCropPad",
     "RandomCropResize",

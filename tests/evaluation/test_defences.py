@@ -24,7 +24,7 @@ def ingredients(net: nn.Module, pool: tuple[Tensor, Tensor]) -> Ingredients:
 
 
 def test_every_name_builds_and_classifies(ingredients: Ingredients, x: Tensor) -> None:
-    assert len(defence_names()) == 9
+    assert len(defence_names()) == 11
     for name in defence_names():
         defended = build_defence(name, ingredients)
         assert defended(x).shape == (6, 10)
@@ -59,6 +59,8 @@ def test_parameters_arrive(ingredients: Ingredients) -> None:
         ("counteraction+crop-resize", 14),
         ("mixup-inference", 7),
         ("crop-resize+counteraction", 44),
+        ("hedge", 41),
+        ("anti-adversary", 5),
     ],
 )
 def test_the_cost_is_what_the_network_really_does(ingredients: Ingredients, x: Tensor, name: str, cost: int) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from counteract import (
     Counteraction,
     GaussianNoise,
+    Hedge,
     MixupInference,
     RandomCropPad,
     RandomCropResize,
@@ -32,6 +33,7 @@ Maker = Callable[..., RandomPreprocessor[Any]]
 MAKERS: dict[str, Callable[[nn.Module, tuple[Tensor, Tensor]], Maker]] = {
     # Three of the nine other labels: with all nine there would be nothing random about it.
     "counteraction": lambda net, _: lambda **options: Counteraction(net, **({"num_labels": 3} | options)),
+    "hedge": lambda net, _: lambda **options: Hedge(net, **({"steps": 2} | options)),
     "mixup-inference": lambda net, pool: lambda **options: MixupInference(net, *pool, **options),
     "resize-pad": lambda *_: RandomResizePad,
     "crop-resize": lambda *_: RandomCropResize,
@@ -197,7 +199,7 @@ def test_copies_draw_alike_and_share_nothing(
     defence.forward(x)
     twin = copied(defence)
     assert torch.equal(twin.forward(x)[0], defence.forward(x)[0])
-    if isinstance(defence, Counteraction | MixupInference):
+    if isinstance(defence, Counteraction | Hedge | MixupInference):
         assert twin.model is not defence.model
 
 
@@ -230,7 +232,7 @@ def test_art_predicts_differentiates_and_attacks_through_it(make: Maker, net: nn
     assert losses[0] < losses[1]
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS.keys() - {"counteraction"}))  # whose gradient is the identity instead
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - {"counteraction", "hedge"}))  # theirs is the identity
 def test_the_gradient_is_that_of_finite_differences(
     name: str, net: nn.Module, pool: tuple[Tensor, Tensor], x: Tensor
 ) -> None:

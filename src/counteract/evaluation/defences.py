@@ -13,8 +13,10 @@ from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
 from counteract.evaluation.parameters import DefenceParameters
 from counteract.preprocessors import (
+    AntiAdversary,
     Counteraction,
     GaussianNoise,
+    Hedge,
     MixupInference,
     RandomCropPad,
     RandomCropResize,
@@ -48,6 +50,8 @@ def _mixup_inference(of: Ingredients) -> MixupInference:
 _ONCE: dict[str, Callable[[Ingredients], RandomPreprocessor[Any]]] = {
     "counteraction": _counteraction,
     "counteraction-untargeted": lambda of: _counteraction(of, targeted=False),
+    "hedge": lambda of: Hedge(of.network, **of.parameters.hedge.model_dump()),
+    "anti-adversary": lambda of: AntiAdversary(of.network, **of.parameters.anti_adversary.model_dump()),
 }
 """Defences that are not averaged: with nothing random before them they run once per input."""
 
@@ -105,13 +109,6 @@ def build_defence(name: str, of: Ingredients) -> DefendedModule:
 
 def forward_equivalents(defended: DefendedModule) -> int:
     """What a defended prediction costs in forward passes of its network; a backward pass to the input counts as one."""
-    once = sum(_passes(defence) for defence in defended.preprocessing_defences)
-    repeated = [transform for transform in defended.transforms if not isinstance(transform, MixupInference)]
-    shared = len(defended.transforms) - len(repeated)
-    return once + shared + defended.executions * (1 + sum(_passes(transform) for transform in repeated))
-
-
-def _passes(defence: RandomPreprocessor[Any]) -> int:
-    if not isinstance(defence, Counteraction):
-        return 0
-    return 1 + (defence.num_labels if defence.combine == "sum-of-signs" else 1)
+    once = sum(defence.passes for defence in defended.preprocessing_defences)
+    shared = sum(isinstance(transform, MixupInference) for transform in defended.transforms)
+    return once + shared + defended.executions * (1 + sum(transform.passes for transform in defended.transforms))

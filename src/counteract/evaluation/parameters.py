@@ -70,6 +70,21 @@ class RotationParameters(Strict):
     executions: Count = 50
 
 
+class HedgeParameters(Strict):
+    """See `Hedge`; the defaults are those of its authors' code."""
+
+    eps: Positive = 0.031
+    eps_step: Positive = 0.007
+    steps: Count = 20
+
+
+class AntiAdversaryParameters(Strict):
+    """See `AntiAdversary`; the defaults are those of its authors' code."""
+
+    eps_step: Positive = 0.15
+    steps: Count = 2
+
+
 class DefenceParameters(Strict):
     """The parameters of each defence by its name on the command line."""
 
@@ -82,6 +97,8 @@ class DefenceParameters(Strict):
     mixup_inference: MixupParameters = MixupParameters()
     gaussian_noise: NoiseParameters = NoiseParameters()
     rotation: RotationParameters = RotationParameters()
+    hedge: HedgeParameters = HedgeParameters()
+    anti_adversary: AntiAdversaryParameters = AntiAdversaryParameters()
 
     def updated(self, changes: DefenceParameters) -> DefenceParameters:
         """These parameters, but for those that `changes` was given explicitly."""

@@ -76,6 +76,11 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         del x
         return None
 
+    @property
+    def passes(self) -> int:
+        """What one draw costs in passes of the network, backward ones to the input counting as forward ones."""
+        return 0
+
     @abstractmethod
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Parameters:
         """Draws parameters for each image of `x` (N, C, H, W) from its key (int64, shape (N,)) alone."""

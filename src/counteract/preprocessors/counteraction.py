@@ -11,8 +11,9 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._errors import UserError
-from counteract._network import borrowed, check_model, device_of, folded
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_count, check_real
+from counteract._network import borrowed
+from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 Labels = Literal["non-predicted", "all"]
 Combine = Literal["sum-of-signs", "sign-of-sum"]
@@ -33,7 +34,7 @@ def _sign_of_sum(losses: list[Tensor], x: Tensor) -> Tensor:
     return gradient.sign_() * len(losses)
 
 
-class Counteraction(RandomPreprocessor[Tensor]):
+class Counteraction(FirstOrderPreprocessor[Tensor]):
     """Counteracts an adversarial perturbation with small first-order perturbations (the paper, Algorithm 1).
 
     For each input x, N labels l_i are drawn without replacement, and with f the network in eval mode
@@ -41,15 +42,11 @@ class Counteraction(RandomPreprocessor[Tensor]):
         eta_i = -/+ eps_step * sign(grad_x CE(f(x), l_i))    (targeted / untargeted)
         x'    = clamp(x + clamp(sum_i eta_i, -eps, eps), *clip_values).
 
-    The gradient that passes back through this defence is the identity: almost everywhere the derivative of the sign is
-    zero. That also makes it a BPDA attack on the defence, for whoever differentiates through it.
-
-    The cost is one forward and N backward passes to the input (one with `combine="sign-of-sum"`). A copy made by
-    `copy.deepcopy` or `pickle` has its own network; ART's `clone_for_refitting` shares the preprocessor, network
-    included, so a refitted clone is still defended with the old network's gradients.
+    The cost is one forward and N backward passes to the input (one with `combine="sign-of-sum"`). What gradients pass
+    back, and what a copy shares, is said at `FirstOrderPreprocessor`.
 
     Args:
-        model: The bare network: images in `clip_values` to logits, normalisation inside. It is left as it was found.
+        model: The bare network: images in `clip_values` to logits, normalisation inside.
         eps: The paper's mu: the largest change of a pixel.
         eps_step: The paper's alpha: the size of each label's perturbation.
         num_labels: The paper's N.
@@ -65,7 +62,7 @@ class Counteraction(RandomPreprocessor[Tensor]):
     """
 
     params: ClassVar[list[str]] = [
-        *RandomPreprocessor.params, "model", "eps", "eps_step", "num_labels", "targeted", "labels", "combine",
+        *FirstOrderPreprocessor.params, "eps", "eps_step", "num_labels", "targeted", "labels", "combine",
     ]  # fmt: skip
 
     def __init__(
@@ -80,9 +77,8 @@ class Counteraction(RandomPreprocessor[Tensor]):
         combine: Combine = "sum-of-signs",
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(model, **options)
         self._classes: int | None = None
-        self.model = model
         self.eps = eps
         self.eps_step = eps_step
         self.num_labels = num_labels
@@ -96,32 +92,27 @@ class Counteraction(RandomPreprocessor[Tensor]):
         del prepared
         return _random.uniform(keys, self._count_labels(x)).argsort(dim=1)
 
-    def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
-        """Counteracts with given labels.
+    def perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """The clamped sum of the labels' perturbations, before it is added to `x` and clamped to the pixel range.
 
         Args:
             x: Images of shape (B, C, H, W).
             parameters: Labels in order of preference, int64, shape (B, M), M >= num_labels. Of exactly num_labels all
                 are used. Of more, the first num_labels are, after the predicted one is left out if `labels` says so.
         """
-        moved = x.detach() + self.perturbation(x, parameters)
-        if self.clip_values is not None:
-            moved = moved.clamp(*self.clip_values)
-        return moved + (x - x.detach())  # exactly `moved`, with the identity for a gradient
-
-    def perturbation(self, x: Tensor, labels: Tensor) -> Tensor:
-        """The clamped sum of the labels' perturbations, before it is added to `x` and clamped to the pixel range."""
         combine = _sum_of_signs if self.combine == "sum-of-signs" else _sign_of_sum
-        model = folded(self.model)
-        with borrowed(model), torch.inference_mode(False), torch.enable_grad():
-            # On a CPU the backward pass of a convolution is a little faster with channels last.
-            received = x.detach().clone(memory_format=torch.channels_last).to(device_of(self.model)).requires_grad_()
-            logits = self._logits(model, received)
-            chosen = self._choose(labels.to(logits.device), logits.detach().argmax(1))
+        with self._differentiable(x) as (model, received):
+            logits = self._logits(model, received.requires_grad_())
+            chosen = self._choose(parameters.to(logits.device), logits.detach().argmax(1))
             losses = [F.cross_entropy(logits, column, reduction="sum") for column in chosen.unbind(1)]
             ascent = combine(losses, received)
         step = -self.eps_step if self.targeted else self.eps_step
         return (ascent.to(x.device) * step).clamp(-self.eps, self.eps)
+
+    @property
+    def passes(self) -> int:
+        """One forward pass, and a backward pass for each gradient."""
+        return 1 + (self.num_labels if self.combine == "sum-of-signs" else 1)
 
     def _choose(self, order: Tensor, predicted: Tensor) -> Tensor:
         """The first `num_labels` of each row, without the predicted label where it is to be left out."""
@@ -144,16 +135,9 @@ class Counteraction(RandomPreprocessor[Tensor]):
             )
         return self._classes
 
-    def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
-        logits: Tensor = model(x.to(device_of(model)))
-        if logits.ndim != 2 or len(logits) != len(x):
-            raise UserError(f"model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
-        return logits
-
     def _check_params(self) -> None:
         super()._check_params()
         self._classes = None
-        check_model(self.model)
         check_real("eps", self.eps)
         check_real("eps_step", self.eps_step)
         check_count("num_labels", self.num_labels)
@@ -161,6 +145,3 @@ class Counteraction(RandomPreprocessor[Tensor]):
             raise UserError(f"labels must be 'non-predicted' or 'all', found {self.labels!r}")
         if self.combine not in ("sum-of-signs", "sign-of-sum"):
             raise UserError(f"combine must be 'sum-of-signs' or 'sign-of-sum', found {self.combine!r}")
-
-    def _stays_in_range(self, in_range: bool) -> bool:
-        return in_range or self.clip_values is not None

@@ -1,0 +1,76 @@
+"""Anti-adversary: towards the predicted class, in a few large steps. The other near peer of counteraction."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.first_order import FirstOrderPreprocessor
+
+
+class AntiAdversary(FirstOrderPreprocessor[None]):
+    """Makes the network surer of what it predicts: descent on the cross-entropy to the predicted label.
+
+    With y the label predicted for x and delta = 0 at first, `steps` times
+
+        delta = delta - eps_step * sign(grad CE(f(x + delta), y)),
+
+    neither projected nor clamped. It draws nothing.
+
+    Source: Alfarra et al., "Combating Adversaries with Anti-Adversaries", AAAI 2022, with the values of its code.
+
+    The cost is 2 `steps` passes. What gradients pass back, and what a copy shares, is said at `FirstOrderPreprocessor`.
+
+    Args:
+        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        eps_step: The size of a step.
+        steps: How many.
+        **options: Those of `RandomPreprocessor`; but `clip_values` is None by default, which leaves the pixels where
+            the steps take them, as the source does. With a range, the result is clamped to it.
+
+    Raises:
+        UserError: (a ValueError) an argument is out of its range.
+    """
+
+    params: ClassVar[list[str]] = [*FirstOrderPreprocessor.params, "eps_step", "steps"]
+
+    def __init__(self, model: nn.Module, *, eps_step: float = 0.15, steps: int = 2, **options: Unpack[Options]) -> None:
+        options.setdefault("clip_values", None)
+        super().__init__(model, **options)
+        self.eps_step = eps_step
+        self.steps = steps
+        self._check_params()
+
+    def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> None:
+        """Draws nothing."""
+
+    def perturbation(self, x: Tensor, parameters: None) -> Tensor:
+        """The sum of the steps."""
+        del parameters
+        with self._differentiable(x) as (model, received):
+            change, predicted = torch.zeros_like(received), None
+            for _ in range(self.steps):
+                logits = self._logits(model, received + change.requires_grad_())
+                predicted = logits.detach().argmax(1) if predicted is None else predicted
+                (gradient,) = torch.autograd.grad(F.cross_entropy(logits, predicted, reduction="sum"), change)
+                change = change.detach() - self.eps_step * gradient.sign_()
+        return change.to(x.device)
+
+    @property
+    def passes(self) -> int:
+        """A forward and a backward pass for each step; the first forward pass also predicts."""
+        return 2 * self.steps
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_real("eps_step", self.eps_step)
+        check_count("steps", self.steps)
+
+    def _stays_in_range(self, in_range: bool) -> bool:
+        del in_range
+        return self.clip_values is not None

@@ -1,0 +1,70 @@
+"""What the defences share that move an input along the network's own gradients."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from counteract._errors import UserError
+from counteract._network import borrowed, check_model, device_of, folded
+from counteract.preprocessors.base import Options, Parameters, RandomPreprocessor
+
+
+class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
+    """A defence that adds a perturbation made of gradients of the bare network, in eval mode and left as it was found.
+
+    The gradient that passes back through such a defence is the identity. Where the perturbation is made of signs its
+    derivative is zero almost everywhere; and it makes the defence attackable by BPDA (Athalye et al. 2018), for whoever
+    differentiates through it.
+
+    A copy made by `copy.deepcopy` or `pickle` has its own network; ART's `clone_for_refitting` shares the preprocessor,
+    network included, so a refitted clone is still defended with the old network's gradients.
+
+    Args:
+        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        **options: Those of `RandomPreprocessor`.
+    """
+
+    params: ClassVar[list[str]] = [*RandomPreprocessor.params, "model"]
+
+    def __init__(self, model: nn.Module, **options: Unpack[Options]) -> None:
+        super().__init__(**options)
+        self.model = model
+
+    @abstractmethod
+    def perturbation(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """What is added to `x`, before the sum is clamped to the pixel range; without gradient."""
+
+    def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """Adds the perturbation that the parameters stand for, and clamps to `clip_values` if there are any."""
+        moved = x.detach() + self.perturbation(x, parameters)
+        if self.clip_values is not None:
+            moved = moved.clamp(*self.clip_values)
+        return moved + (x - x.detach())  # exactly `moved`, with the identity for a gradient
+
+    @contextmanager
+    def _differentiable(self, x: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
+        """The network, and a copy of `x` on its device, with gradients enabled wherever this is called."""
+        model = folded(self.model)
+        with borrowed(model), torch.inference_mode(False), torch.enable_grad():
+            # On a CPU the backward pass of a convolution is a little faster with channels last.
+            yield model, x.detach().clone(memory_format=torch.channels_last).to(device_of(model))
+
+    def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
+        logits: Tensor = model(x.to(device_of(model)))
+        if logits.ndim != 2 or len(logits) != len(x):
+            raise UserError(f"model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
+        return logits
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_model(self.model)
+
+    def _stays_in_range(self, in_range: bool) -> bool:
+        return in_range or self.clip_values is not None
