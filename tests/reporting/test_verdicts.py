@@ -45,7 +45,8 @@ def test_one_comparison(right: dict[str, int], outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("margin", "outcome"), [(0, "holds"), (20, "holds"), (25, "not settled"), (35, "does not hold"), (-5, "holds")]
+    ("margin", "outcome"),
+    [(0, "holds"), (20, "holds"), (24, "not settled"), (26, "not settled"), (35, "does not hold"), (-5, "holds")],
 )
 def test_a_margin_is_in_points(margin: float, outcome: str) -> None:
     assert measured(Claim("", "", ((A, B),), margin), a=200, b=100)[0] == outcome  # 25 points

@@ -176,25 +176,28 @@ def _probabilities(run: Run, shown: Illustrations, k: int) -> Picture:
     images = torch.cat([shown.clean[k : k + 1], shown.steps[k]])
     ticks = ["clean", "adversarial", *(f"+ {names[int(label)]}" for label in shown.order[k])]
     fooled, final = int(probabilities[1].argmax()), int(probabilities[-1].argmax())
-    special = dict.fromkeys([true, fooled, final])  # each once, in this order
+    roles = {true: "true"}
+    roles.setdefault(fooled, "adversarial")
+    roles.setdefault(final, "counteracted")
 
     def paint(figure: Figure) -> None:
-        grid = figure.add_gridspec(2, 1, height_ratios=(1, 6), hspace=0)
+        grid = figure.add_gridspec(2, 1, height_ratios=(1, 7), hspace=0)
         _strip(figure.add_subplot(grid[0]), images)
         axes = figure.add_subplot(grid[1], xlim=(-0.5, len(ticks) - 0.5), ylim=(-0.03, 1.03), ylabel="probability")
-        for label in set(range(len(names))) - set(special):
+        for label in set(range(len(names))) - set(roles):
             axes.plot(probabilities[:, label], color="0.75", linewidth=1)
-        for label, marker, line, colour in zip(special, _MARKERS, _LINES, _COLOURS, strict=False):
-            said = names[label] + (" (true)" if label == true else " (predicted)")
-            axes.plot(probabilities[:, label], marker=marker, linestyle=line, color=colour, linewidth=2, label=said)
+        for (label, role), marker, line, colour in zip(roles.items(), _MARKERS, _LINES, _COLOURS, strict=False):
+            style: dict[str, Any] = {"marker": marker, "linestyle": line, "color": colour, "linewidth": 2}
+            axes.plot(probabilities[:, label], label=f"{names[label]} ({role})", **style)
         axes.axvline(1, color="0.6", linestyle=":", linewidth=1)
-        axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
+        axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", fontsize=10)
         figure.legend(loc="outside lower center", ncols=2, fontsize=10)
 
     caption = (
-        f"Example {k + 1}: the probability of each class for the clean image, for the adversarial one (dotted line), "
-        f"and as counteraction's perturbation for each label is added to it. Truly {names[true]}; adversarial taken "
-        f"for {names[fooled]}, counteracted for {names[final]}. Other classes are grey."
+        f"Example {k + 1}, {next(iter(run.spec.models))}: the probability of each class for the clean image, for the "
+        "adversarial one of the run's first attack (dotted line), and as counteraction's perturbation for each label "
+        f"is added to it. Truly {names[true]}; adversarial taken for {names[fooled]}, counteracted for {names[final]}. "
+        "Other classes are grey."
     )
     return Picture(_draw((5.4, 5), paint), caption)
 
@@ -203,5 +206,7 @@ def _strip(axes: Axes, images: Tensor) -> None:
     """The images in a row, each above its place on the axis below."""
     pixels = np.pad(images.permute(0, 2, 3, 1).numpy(), ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=1)
     row = np.concatenate(list(pixels), axis=1)
-    axes.imshow(row, extent=(-0.5, len(images) - 0.5, 0, 1), aspect="auto", interpolation="none", vmin=0, vmax=1)
+    axes.imshow(
+        row, extent=(-0.5, len(images) - 0.5, 0, 1), aspect="auto", interpolation="none", cmap="gray", vmin=0, vmax=1
+    )
     axes.set_axis_off()
