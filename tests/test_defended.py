@@ -11,7 +11,15 @@ import torchattacks
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import Counteraction, DefendedModule, MixupInference, RandomCropPad, RandomCropResize, _random
+from counteract import (
+    Counteraction,
+    DefendedModule,
+    GaussianNoise,
+    MixupInference,
+    RandomCropPad,
+    RandomCropResize,
+    _random,
+)
 from counteract.datasets import Dataset
 
 KEYS = torch.arange(6) * 1_000_003
@@ -172,3 +180,57 @@ def test_torchattacks_run_on_it(
     with torch.no_grad():
         clean, attacked = (F.nll_loss(module(batch, keys), labels) for batch in (images, adversarial))
     assert attacked > clean + 0.3
+
+
+@pytest.mark.parametrize("executions_per_pass", [None, 1, 7])
+def test_labels_alone_take_fewer_executions_and_are_the_same(
+    digits_net: nn.Module, digits: Dataset, executions_per_pass: int | None
+) -> None:
+    x, keys = digits.images[:40], torch.arange(40)
+    noisy = (x + 0.5 * torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) - 0.25).clamp(0, 1)
+    module = DefendedModule(
+        digits_net,
+        preprocessing_defences=[Counteraction(digits_net, eps=16 / 255)],
+        transforms=[GaussianNoise(0.2, clip_values=(0, 1)), RandomCropResize((16, 30))],
+        executions=20,
+        executions_per_pass=executions_per_pass,
+    )
+    full = module(noisy, keys)
+    labels, spent = module.classify(noisy, keys)
+    assert torch.equal(labels, full.argmax(1))
+    assert 11 <= spent.min() < spent.max() == 20
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(module.classify(noisy[order], keys[order])[1], spent[order])
+
+
+@pytest.mark.parametrize(
+    ("votes", "label", "executions"),
+    [
+        ([3] * 6, 3, 6),  # five are left, which cannot reach six
+        ([3] * 5 + [4] * 5 + [3], 3, 11),  # open to the last
+        ([3] * 5 + [4] * 6, 4, 11),
+        ([3] * 5 + [4] + [3] * 2, 3, 8),
+    ],
+)
+def test_no_image_is_decided_before_its_lead_is_out_of_reach(
+    x: Tensor, votes: list[int], label: int, executions: int
+) -> None:
+    left = iter(votes)
+
+    class Fickle(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([100.0 * torch.eye(10)[next(left)] for _ in range(len(x))])
+
+    module = DefendedModule(Fickle(), transforms=[GaussianNoise()], executions=11, executions_per_pass=1)
+    labels, spent = module.classify(x[:1])
+    assert (labels.tolist(), spent.tolist()) == ([label], [executions])
+    assert next(left, None) is None
+
+
+@pytest.mark.parametrize("options", [{"average": "logits", "executions": 5}, {"executions": 1}, {"transforms": []}])
+def test_labels_where_nothing_can_be_spared(net: nn.Module, x: Tensor, options: dict[str, Any]) -> None:
+    module = DefendedModule(net, **({"transforms": [GaussianNoise()]} | options))
+    labels, spent = module.classify(x, torch.arange(6))
+    assert torch.equal(labels, module(x, torch.arange(6)).argmax(1))
+    assert (spent == module.executions).all()
+    assert module.classify(x[:0])[0].shape == (0,)

@@ -22,6 +22,9 @@ Average = Literal["probabilities", "logits"]
 _VALUES_PER_PASS = 512 * 3 * 32 * 32
 """Without `executions_per_pass`, a pass holds about 512 CIFAR images: enough to fill a processor, little memory."""
 
+_SLACK = 1e-3
+"""How much larger than needed a lead must be, so that round-off cannot make a difference."""
+
 _ONCE, _REPEATED = 0, 1
 """The two streams of draws: of `preprocessing_defences` and of `transforms`."""
 
@@ -99,6 +102,30 @@ class DefendedModule(nn.Module):
             return F.log_softmax(self.model(x), dim=1)
         return self._average(x, keys)
 
+    def classify(self, x: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The labels that `forward` gives the highest probability, without the executions that cannot change them.
+
+        Of averaged probabilities, what remains of an image's executions can bring a class nearer to the leading one by
+        no more than their number: once the lead in summed probability is larger, the image is decided and done.
+
+        Args:
+            x: As in `forward`.
+            keys: As in `forward`.
+
+        Returns:
+            The labels, and how many executions each took: both int64, shape (N,).
+
+        Raises:
+            UserError: (a ValueError) `x` does not hold images.
+        """
+        x = check_images(x, clip_values=self.clip_values, dtype=dtype_of(self.model))
+        if keys is None:
+            keys = _random.fresh_keys(len(x), x.device)
+        with torch.no_grad():
+            if self.average == "logits" or self.executions < 3 or not (self.transforms and len(x)):
+                return self(x, keys).argmax(1), torch.full((len(x),), self.executions, device=x.device)
+            return self._decide(self.preprocess(x, keys), keys)
+
     def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
         """What the `preprocessing_defences` make of images that have passed the boundary check."""
         stream = _random.fold(keys, _ONCE)
@@ -124,6 +151,34 @@ class DefendedModule(nn.Module):
         if self.average == "logits":
             return F.log_softmax(mean, dim=1)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+
+    def _decide(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Labels and numbers of executions, some executions of all undecided images at a time."""
+        prepared = [transform.prepare(x) for transform in self.transforms]
+        labels, spent = torch.zeros_like(keys), torch.zeros_like(keys)
+        open_rows, total, start = torch.arange(len(x), device=x.device), torch.zeros(()), 0
+        while start < self.executions and len(open_rows):
+            # Before half of the executions are done none can be decided.
+            wanted = self.executions // 2 + 1 if start == 0 else self.executions // 10 + 1
+            end = min(start + wanted, self.executions)
+            rows = [None if once is None else once[open_rows] for once in prepared]
+            total = total + self._sum(x[open_rows], keys[open_rows], rows, start, end)
+            best = total.topk(2, dim=1)
+            decided = best.values[:, 0] - best.values[:, 1] > self.executions - end + _SLACK
+            decided |= torch.tensor(end == self.executions, device=x.device)
+            done = open_rows[decided]
+            labels[done], spent[done] = best.indices[decided, 0], end
+            open_rows, total, start = open_rows[~decided], total[~decided], end
+        return labels, spent
+
+    def _sum(self, x: Tensor, keys: Tensor, prepared: list[Tensor | None], start: int, end: int) -> Tensor:
+        """The sum over the executions from `start` to `end`, as many in a pass as the memory is meant to hold."""
+        per_pass = self._executions_per_pass(x)
+        total: Tensor | float = 0.0
+        for first in range(start, end, per_pass):
+            numbers = torch.arange(first, min(first + per_pass, end), device=x.device)
+            total = total + self._pass(x, keys, numbers, prepared)
+        return torch.as_tensor(total)
 
     def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:
         """The sum over the executions of these numbers: shape (N, classes)."""

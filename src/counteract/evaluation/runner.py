@@ -94,10 +94,9 @@ class _Subject:
         """The defended predictions, batch by batch: int64, shape (N,)."""
         work = forward_equivalents(defended)
         predicted = [images.new_empty(0, dtype=torch.int64)]
-        with torch.no_grad():
-            for index, kept in batches(len(images), self.crafter.batch_size, images.device):
-                predicted.append(defended(images[index], keys[index]).argmax(1)[:kept])
-                self.crafter.advance(work * kept)
+        for index, kept in batches(len(images), self.crafter.batch_size, images.device):
+            predicted.append(defended.classify(images[index], keys[index])[0][:kept])
+            self.crafter.advance(work * kept)
         return torch.cat(predicted)
 
     def work(self, tasks: Sequence[Task]) -> int:
