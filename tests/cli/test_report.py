@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from reporting.synthetic import make_illustrations, make_run
 
-import counteract.cli.report  # noqa: F401  (importing a command registers it)
 from counteract.cli import main
 
 SPEC: dict[str, Any] = {

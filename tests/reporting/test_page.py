@@ -93,6 +93,7 @@ def test_the_page_has_everything(page: Page) -> None:
     assert words.count("was not measured here") == 2
     assert "complete: all 16 measurements" in words
     assert "ResNet-50s" in words
+    assert "The paper's claims in its own figures: holds: 13." in words
 
 
 def test_the_page_needs_nothing_beside_itself(page: Page) -> None:

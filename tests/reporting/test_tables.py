@@ -12,7 +12,7 @@ from reporting.synthetic import make_run
 from rich.console import Console
 
 from counteract.evaluation.record import Run
-from counteract.models.robustbench import NOT_ELIGIBLE
+from counteract.models.eligibility import NOT_ELIGIBLE
 from counteract.reporting import content
 from counteract.reporting.csv_file import to_csv
 from counteract.reporting.markdown import to_markdown

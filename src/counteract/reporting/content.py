@@ -129,7 +129,7 @@ def summary(assessments: Iterable[Assessment]) -> list[str]:
     if not theirs:
         return []
     return [
-        f"The paper's {len(theirs)} claims, in its own figures: {_counted(found.paper for found in theirs)}.",
+        f"The paper's claims in its own figures: {_counted(found.paper for found in theirs)}.",
         f"The same as measured here: {_counted(found.measured for found in theirs)}.",
     ]
 

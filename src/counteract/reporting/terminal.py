@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from counteract.evaluation.record import Run
-from counteract.models.robustbench import NOT_ELIGIBLE, PREFIX
+from counteract.models.eligibility import NOT_ELIGIBLE
+from counteract.models.robustbench import PREFIX
 from counteract.reporting.lines import Line, describe, interval, make_lines, points, progress
 
 FOOTNOTE = (
