@@ -51,7 +51,8 @@ def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from counteract.models.robustbench import NOT_ELIGIBLE, zoo
+    from counteract.models.eligibility import NOT_ELIGIBLE
+    from counteract.models.robustbench import zoo
 
     table = Table(Column("name", overflow="fold"), "network", box=box.SIMPLE)
     table.add_column("clean, %", justify="right")

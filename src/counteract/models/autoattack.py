@@ -27,7 +27,7 @@ from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._network import device_of
 from counteract.defended import DefendedModule
-from counteract.models.robustbench import NOT_ELIGIBLE
+from counteract.models.eligibility import NOT_ELIGIBLE
 
 
 class EvaluationState(pyautoattack.state.EvaluationState):

@@ -25,7 +25,7 @@ from counteract.models.download import download
 from counteract.models.published import published
 from counteract.models.shims import import_robustbench
 
-__all__ = ["NOT_ELIGIBLE", "PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
+__all__ = ["PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
 
 PREFIX = "robustbench:"
 """How the names of its networks begin."""
@@ -38,13 +38,6 @@ _SIDES = {"cifar10": 32, "cifar100": 32, "imagenet": 224}
 _CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
 _FOLDERS = {"corruptions_3d": "corruptions"}
 """Threat models that share another one's networks."""
-
-
-NOT_ELIGIBLE = (
-    "Defences of this package are API-compatible with RobustBench, not eligible for its leaderboard: they draw at "
-    "random and use gradients at inference, which it rejects, and for which its AutoAttack is no measure."
-)
-"""What must be said wherever RobustBench and a defence of this package meet."""
 
 
 @dataclass(frozen=True)
