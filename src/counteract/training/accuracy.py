@@ -6,6 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from counteract._network import folded
 from counteract._random import fold, key
 from counteract.datasets import Dataset
 from counteract.evaluation.scores import wilson
@@ -24,6 +25,7 @@ def count_correct(fabric: Fabric, network: nn.Module, dataset: Dataset, *, eps: 
         eps: The radius of PGD, in units of pixels; its step is a quarter of that.
         steps: PGD's steps, from a random start on the true label; 0 leaves the images clean.
     """
+    network = folded(network)
     correct = torch.zeros((), dtype=torch.int64, device=fabric.device)
     mine = torch.arange(len(dataset))[fabric.global_rank :: fabric.world_size]
     for rows in torch.split(mine, _BATCH):
