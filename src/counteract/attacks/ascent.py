@@ -1,0 +1,61 @@
+"""Projected gradient ascent on an averaged loss; what is kept is the point of the highest loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from counteract.attacks.objective import Objective
+
+
+def project(points: Tensor, images: Tensor, eps: float) -> Tensor:
+    """The nearest points within eps of the images and inside [0, 1]."""
+    return torch.min(torch.max(points, images - eps), images + eps).clamp(0, 1)
+
+
+@dataclass
+class Best:
+    """The points of the highest loss so far, with their losses and gradients.
+
+    A randomised network misclassifies nearly everything once: an attack that kept its first success would keep luck.
+    """
+
+    points: Tensor
+    values: Tensor
+    gradients: Tensor
+
+    def update(self, points: Tensor, values: Tensor, gradients: Tensor) -> None:
+        """Takes over the points whose loss is higher."""
+        better = values > self.values
+        rows = better.view(-1, *[1] * (points.ndim - 1))
+        self.points = torch.where(rows, points, self.points)
+        self.values = torch.where(better, values, self.values)
+        self.gradients = torch.where(rows, gradients, self.gradients)
+
+
+def ascend(
+    objective: Objective, images: Tensor, starts: Tensor, *, eps: float, step_size: float, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Steps of one size along the gradient's sign (Madry et al. 2018).
+
+    Args:
+        objective: The loss to be maximised.
+        images: Clean images in [0, 1], shape (N, C, H, W).
+        starts: Where to start, within eps of them.
+        eps: The largest change of a pixel.
+        step_size: The size of a step.
+        steps: How many; one gradient more is computed, that of the start.
+
+    Returns:
+        The points of the highest loss on the way, and these losses, shape (N,).
+    """
+    points = starts
+    best = Best(points, *objective.gradient(points, 0))
+    gradients = best.gradients
+    for step in range(1, steps + 1):
+        points = project(points + step_size * gradients.sign(), images, eps)
+        values, gradients = objective.gradient(points, step)
+        best.update(points, values, gradients)
+    return best.points, best.values

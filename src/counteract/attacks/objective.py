@@ -1,0 +1,96 @@
+"""A randomised network's loss, averaged over keyed draws, and its gradient (EOT)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from counteract import _random
+from counteract.attacks.losses import Loss
+
+Scores = Callable[[Tensor, Tensor], Tensor]
+"""A network as attacks see it: images, shape (N, C, H, W), and keys, int64, shape (N,), to scores (N, classes)."""
+
+_VALUES_KEPT = 512 * 3 * 32 * 32
+"""Up to so many pixels the graphs of all draws are kept; beyond, each draw is computed again when it is needed."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss that an attack maximises, for a batch of examples.
+
+    The draws of a step are functions of an example's key, the step and the draw's number, so that the result does not
+    depend on the batch. Through a defence that passes gradients back as the identity (counteraction and its peers) the
+    gradient is that of BPDA; with several draws, of EOT (Athalye et al. 2018).
+
+    Attributes:
+        networks: What is attacked at once; the loss is the mean of theirs.
+        loss: Of scores and labels.
+        labels: The true labels, int64, shape (N,).
+        keys: One key an example, from which draws are made.
+        draws: Over how many draws the loss is averaged.
+        average: `"outputs"`: the loss of the mean probabilities, which is what a defence that averages is scored by;
+            or `"losses"`: the mean of the draws' losses.
+        known: The keys of the very draws, int64, shape (N, K), where the attacker knows them; `draws` is then K.
+    """
+
+    networks: Sequence[Scores]
+    loss: Loss
+    labels: Tensor
+    keys: Tensor
+    draws: int = 1
+    average: Literal["outputs", "losses"] = "outputs"
+    known: Tensor | None = None
+
+    def value(self, images: Tensor, step: int) -> Tensor:
+        """The loss of each example with the draws of a step: shape (N,), without gradient."""
+        with torch.no_grad():
+            return self._combine([network(images, keys) for network, keys in self._calls(step)])
+
+    def gradient(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """The same, and its gradient, of the shape of `images`; the memory does not grow with the draws."""
+        points, calls = images.detach().requires_grad_(), self._calls(step)
+        keep = len(calls) * images.numel() <= _VALUES_KEPT
+        with torch.set_grad_enabled(keep):
+            outputs = [network(points, keys) for network, keys in calls]
+        with torch.enable_grad():
+            leaves = [output.detach().requires_grad_() for output in outputs]
+            values = self._combine(leaves)
+            weights = torch.autograd.grad(values.sum(), leaves)
+            gradient = torch.zeros_like(images)
+            for (network, keys), output, weight in zip(calls, outputs, weights, strict=True):
+                again = output if keep else network(points, keys)
+                gradient += torch.autograd.grad(again, points, weight)[0]
+        return values.detach(), gradient
+
+    def _calls(self, step: int) -> list[tuple[Scores, Tensor]]:
+        """Each network with the keys of each draw, all draws of the first network first."""
+        if self.known is not None:
+            every = list(self.known.unbind(1))
+        else:
+            stream = _random.fold(self.keys, step)
+            every = [_random.fold(stream, draw) for draw in range(self.draws)]
+        return [(network, keys) for network in self.networks for keys in every]
+
+    def _combine(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The loss of all outputs, network by network and draw by draw."""
+        draws = len(outputs) // len(self.networks)
+        parts = [outputs[start : start + draws] for start in range(0, len(outputs), draws)]
+        return torch.stack([self._loss(part) for part in parts]).mean(0)
+
+    def _loss(self, draws: Sequence[Tensor]) -> Tensor:
+        if self.average == "losses":
+            return torch.stack([self.loss(scores, self.labels) for scores in draws]).mean(0)
+        return self.loss(mean_output(draws), self.labels)
+
+
+def mean_output(draws: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean probability over draws of scores; a single draw's scores as they are."""
+    if len(draws) == 1:
+        return draws[0]
+    return torch.stack([scores.log_softmax(1) for scores in draws]).logsumexp(0) - math.log(len(draws))

@@ -1,0 +1,32 @@
+"""The attacks' losses against their formulas, written out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from counteract.attacks.losses import cross_entropy, dlr, margin, targeted_dlr, wrong
+
+SCORES = torch.tensor([[3.0, 1.0, 0.5, -1.0], [0.0, 2.0, 4.0, 1.0]])
+LABELS = torch.tensor([0, 1])
+
+
+def test_by_hand() -> None:
+    assert margin(SCORES, LABELS).tolist() == [-2, 2]
+    assert dlr(SCORES, LABELS).tolist() == pytest.approx([-2 / 2.5, 2 / 3])
+    found = targeted_dlr(torch.tensor([2, 2]))(SCORES, LABELS)
+    assert found.tolist() == pytest.approx([-2.5 / (3 - (0.5 - 1) / 2), 2 / (4 - (1 + 0) / 2)])
+    assert wrong(SCORES, LABELS).tolist() == [0, 1]
+    assert torch.allclose(cross_entropy(SCORES, LABELS), -SCORES.log_softmax(1)[range(2), LABELS])
+
+
+@pytest.mark.parametrize("loss", [margin, dlr, targeted_dlr(torch.tensor([2, 2])), cross_entropy, wrong])
+def test_log_probabilities_do_as_well_as_logits(loss) -> None:  # type: ignore[no-untyped-def]
+    torch.testing.assert_close(loss(SCORES.log_softmax(1), LABELS), loss(SCORES, LABELS))
+
+
+def test_too_few_classes() -> None:
+    with pytest.raises(ValueError, match="at least 3 classes, found 2"):
+        dlr(SCORES[:, :2], LABELS)
+    with pytest.raises(ValueError, match="at least 4 classes, found 3"):
+        targeted_dlr(LABELS)(SCORES[:, :3], LABELS)

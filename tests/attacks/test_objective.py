@@ -1,0 +1,71 @@
+"""The averaged loss and its gradient, against autograd on the same average written out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from counteract import Counteraction, DefendedModule, GaussianNoise, _random
+from counteract.attacks import objective as objective_module
+from counteract.attacks.losses import cross_entropy, margin
+from counteract.attacks.objective import Objective
+
+LABELS = torch.arange(6)
+
+
+@pytest.fixture
+def noisy(net: nn.Module) -> DefendedModule:
+    counteraction = Counteraction(net, num_labels=3)
+    return DefendedModule(
+        net, preprocessing_defences=[counteraction], transforms=[GaussianNoise(0.1)], executions=2, clip_values=None
+    )
+
+
+@pytest.mark.parametrize("average", ["outputs", "losses"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_gradient_is_that_of_the_average(
+    noisy: DefendedModule, x: Tensor, monkeypatch: pytest.MonkeyPatch, average: Literal["outputs", "losses"], kept: bool
+) -> None:
+    if not kept:
+        monkeypatch.setattr(objective_module, "_VALUES_KEPT", 0)
+    keys = torch.arange(6) + 40
+    found, gradient = Objective([noisy], cross_entropy, LABELS, keys, 3, average).gradient(x, 7)
+    points = x.clone().requires_grad_()
+    draws = [noisy(points, _random.fold(_random.fold(keys, 7), draw)) for draw in range(3)]
+    probabilities = torch.stack(draws).exp()[:, range(6), LABELS]
+    expected = -(probabilities.mean(0).log() if average == "outputs" else probabilities.log().mean(0))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), points)[0])
+    torch.testing.assert_close(Objective([noisy], cross_entropy, LABELS, keys, 3, average).value(x, 7), found)
+
+
+def test_an_example_does_not_depend_on_its_batch(noisy: DefendedModule, x: Tensor) -> None:
+    keys = torch.arange(6)
+    value, gradient = Objective([noisy], margin, LABELS, keys, 2).gradient(x, 1)
+    part = Objective([noisy], margin, LABELS[2:4], keys[2:4], 2).gradient(x[2:4], 1)
+    torch.testing.assert_close(part, (value[2:4], gradient[2:4]))
+
+
+def test_steps_draw_anew_and_known_draws_stay(noisy: DefendedModule, x: Tensor) -> None:
+    anew = Objective([noisy], margin, LABELS, torch.arange(6))
+    assert not torch.equal(anew.value(x, 0), anew.value(x, 1))
+    keys = torch.stack([torch.arange(6), torch.arange(6) + 9], 1)
+    known = Objective([noisy], margin, LABELS, torch.arange(6), average="losses", known=keys)
+    assert torch.equal(known.value(x, 0), known.value(x, 1))
+    expected = torch.stack([margin(noisy(x, keys[:, draw]), LABELS) for draw in range(2)]).mean(0)
+    torch.testing.assert_close(known.value(x, 0), expected)
+
+
+def test_several_networks_count_the_same(net: nn.Module, noisy: DefendedModule, x: Tensor) -> None:
+    def bare(images: Tensor, keys: Tensor) -> Tensor:
+        scores: Tensor = net(images)
+        return scores
+
+    keys = torch.arange(6)
+    alone = [Objective([part], margin, LABELS, keys, 2).gradient(x, 0) for part in (bare, noisy)]
+    value, gradient = Objective([bare, noisy], margin, LABELS, keys, 2).gradient(x, 0)
+    torch.testing.assert_close(value, (alone[0][0] + alone[1][0]) / 2)
+    torch.testing.assert_close(gradient, (alone[0][1] + alone[1][1]) / 2)

@@ -1,0 +1,79 @@
+"""Surrogates of defended networks: what they answer, and what they differentiate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
+from counteract.attacks.surrogates import cheap, smooth, smooth_perturbation, turned
+
+KEYS = torch.arange(6)
+
+
+def parts(net: nn.Module) -> dict[str, Any]:
+    return {
+        "counteraction": Counteraction(net, eps=0.05, eps_step=0.02, num_labels=3),
+        "sign-of-sum": Counteraction(net, eps=0.05, eps_step=0.02, num_labels=3, combine="sign-of-sum"),
+        "hedge": Hedge(net, eps=0.05, eps_step=0.02, steps=2),
+        "anti-adversary": AntiAdversary(net, eps_step=0.02),
+    }
+
+
+@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "hedge", "anti-adversary"])
+def test_smooth_answers_alike_and_differentiates_differently(name: str, net: TinyNet, x: Tensor) -> None:
+    module = DefendedModule(net, preprocessing_defences=[parts(net)[name]])
+    surrogate = smooth(module)
+    gradients = []
+    for each in (module, surrogate):
+        points = x.clone().requires_grad_()
+        answer = each(points, KEYS)
+        torch.testing.assert_close(answer, module(x, KEYS))
+        gradients.append(torch.autograd.grad(F.cross_entropy(answer, KEYS, reduction="sum"), points)[0])
+    straight, through = (gradient.flatten(1) for gradient in gradients)
+    assert through.isfinite().all()
+    assert (F.cosine_similarity(straight, through) < 0.9999).all()
+    with torch.no_grad():
+        torch.testing.assert_close(surrogate(x, KEYS), module(x, KEYS))
+
+
+@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "hedge", "anti-adversary"])
+def test_the_smooth_derivative_against_finite_differences(name: str, net: TinyNet, x: Tensor) -> None:
+    net, x = net.double(), x.double()
+    defence = parts(net)[name]
+    drawn = defence.draw(KEYS, x, None)
+    weights, direction = torch.randn(2, *x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def weighted(images: Tensor) -> Tensor:
+        found: Tensor = (smooth_perturbation(defence, images, drawn) * weights).sum()
+        return found
+
+    points = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(weighted(points), points)
+    step = 1e-6 * direction
+    ahead, behind = ((weighted((x + sign * step).requires_grad_())).detach() for sign in (1, -1))
+    assert float((gradient * direction).sum()) == pytest.approx(float(ahead - behind) / 2e-6, rel=1e-3)
+
+
+def test_a_cheap_surrogate_has_fewer_executions_and_steps(net: TinyNet) -> None:
+    module = DefendedModule(
+        net, preprocessing_defences=[Hedge(net, steps=20)], transforms=[GaussianNoise()], executions=50
+    )
+    found = cheap(module, 4)
+    assert (found.executions, found.preprocessing_defences[0].steps) == (4, 4)
+    assert cheap(DefendedModule(net), 4).executions == 1
+
+
+def test_turned(net: TinyNet, x: Tensor) -> None:
+    defence = Counteraction(net, num_labels=2, eps=0.04)
+    module = DefendedModule(net, preprocessing_defences=[defence], clip_values=None)
+    other = turned(module)
+    assert other is not None
+    given, found = (each.preprocessing_defences[0].sample(x, KEYS) for each in (module, other))
+    torch.testing.assert_close(found - x, x - given)  # of the same labels, with room to the pixel range
+    assert turned(DefendedModule(net, transforms=[GaussianNoise()])) is None
