@@ -38,9 +38,13 @@ def evaluate(
     defence: Annotated[
         list[str] | None, typer.Option(help="none, counteraction, crop-resize, ..., joined with +; repeats.")
     ] = None,
-    attack: Annotated[list[str] | None, typer.Option(help="none, pgd10, pgd50-targeted, ...; repeats.")] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="none, pgd10, pgd50-targeted, apgd-ce, bpda-apgd-ce, ...; repeats.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="How hard attacks try: quick, standard or full.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many test images, from the first.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
+    draws: Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")] = None,
     pool: Annotated[
         str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
     ] = None,
@@ -57,13 +61,14 @@ def evaluate(
         Path | None, typer.Option(help="A folder for results and reports; a run that was killed goes on there.")
     ] = None,
 ) -> None:
-    """Measures defences against attacks made on the bare network. Without arguments: digits, offline, in a minute."""
+    """Measures defences against attacks, oblivious or adaptive. Without arguments: digits, offline, in a minute."""
     from counteract import evaluation as ev
     from counteract.cli.progress import ProgressBar
     from counteract.reporting.terminal import print_run
 
     data = _read(spec, dataset, model)
     overrides = {"defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool}
+    overrides |= {"draws": draws, "budget": budget}
     data |= {key: value for key, value in overrides.items() if value is not None}
     own = {"weights": weights and str(weights), "mean": _numbers("mean", mean), "std": _numbers("std", std)}
     data["own_network"] = data.get("own_network", {}) | {key: value for key, value in own.items() if value}

@@ -1,4 +1,4 @@
-"""From attacks' names to adversarial examples on the bare network: `pgd50-targeted` and the like."""
+"""From attacks' names to what they mean, and PGD's adversarial examples on the bare network, snapshots of one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._errors import unknown_name
 from counteract._network import borrowed
-from counteract.attacks import PGD, draw_starts, draw_targets
+from counteract.attacks import PGD, RECIPES, Recipe, draw_starts, draw_targets
 from counteract.datasets import Dataset
 from counteract.evaluation.batches import batches
 from counteract.evaluation.cache import ExampleCache
@@ -28,31 +28,41 @@ _PATTERN = re.compile(r"pgd([1-9][0-9]*)(-targeted)?")
 
 @dataclass(frozen=True)
 class Attack:
-    """A parsed name: PGD with so many steps, targeted or not; no steps for the null attack."""
+    """A parsed name: PGD with so many steps, targeted or not; no steps for the null attack and those of the suite."""
 
     name: str
     steps: int
     targeted: bool
 
+    @property
+    def recipe(self) -> Recipe | None:
+        """What the suite has under this name; None for the null attack and for PGD."""
+        return RECIPES.get(self.name)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether it knows of the defence."""
+        return self.recipe is not None and self.recipe.adaptive
+
 
 def parse_attack(name: str) -> Attack:
-    """Parses `none`, `pgd10`, `pgd10-targeted`, and so on for any number of steps.
+    """Parses `none`, `pgd10`, `pgd10-targeted`, and so on for any number of steps, and the names of the suite.
 
     Raises:
         UserError: (a ValueError) the name is none of these.
     """
-    if name == NONE:
+    if name == NONE or name in RECIPES:
         return Attack(name, 0, False)
     match = _PATTERN.fullmatch(name)
     if match is None:
         known = [f"pgd{steps}{suffix}" for steps in (10, 50, 200) for suffix in ("", "-targeted")]
-        raise unknown_name("attack", name, [NONE, *known], "any other number of steps")
+        raise unknown_name("attack", name, [NONE, *known, *RECIPES], "any other number of steps")
     return Attack(name, int(match[1]), match[2] is not None)
 
 
 @dataclass(frozen=True)
 class Crafter:
-    """Makes adversarial examples on a bare network, or finds those that were made before.
+    """Makes PGD's adversarial examples on a bare network, or finds those that were made before.
 
     Attributes:
         network: The bare network.
@@ -85,14 +95,14 @@ class Crafter:
             if not group:
                 continue
             made: dict[int, list[Tensor]] = {steps: [] for steps in group}
-            for several in self._batched(blocks):
+            for several in self.batched(blocks):
                 for steps, images in self._blocks(several, list(group), seed, targeted).items():
                     made[steps].append(images)
                 self.advance(attack_cost(group) * sum(map(len, several)))
             found |= {name: _concatenate(made[steps], self.data.images) for steps, name in group.items()}
         return found
 
-    def _batched(self, blocks: Sequence[range]) -> Iterator[Sequence[range]]:
+    def batched(self, blocks: Sequence[range]) -> Iterator[Sequence[range]]:
         """As many blocks at a time as fill a batch."""
         together = max(1, self.batch_size // BLOCK)
         for start in range(0, len(blocks), together):
@@ -165,6 +175,6 @@ def attack_keys(keys: Tensor) -> Tensor:
     return _random.fold(keys, 0)
 
 
-def defence_keys(keys: Tensor) -> Tensor:
-    """The defender's keys of examples' keys, independent of the attacker's."""
-    return _random.fold(keys, 1)
+def defence_keys(keys: Tensor, draw: int = 0) -> Tensor:
+    """The defender's keys of examples' keys for one of the draws that judge, independent of the attacker's."""
+    return _random.fold(keys, 1 + draw)

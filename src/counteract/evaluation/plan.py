@@ -25,12 +25,14 @@ class Task:
         attack: The attack.
         defence: The defence's name.
         parameters: The parameters of its parts.
+        mixed: A hash of the images that mixup inference mixes with, if it is among them.
     """
 
     place: Place
     attack: Attack
     defence: str
     parameters: DefenceParameters
+    mixed: str = ""
 
 
 def check_names(spec: EvaluationSpec) -> None:
@@ -58,8 +60,10 @@ def plan(
             for attack in map(parse_attack, spec.attacks):
                 for variant in spec.variants():
                     parameters = spec.parameters_for(label, targeted=attack.targeted, variant=variant)
-                    inputs = (identity, images, mixed.get(variant.defence, ""))
-                    key = fingerprint(*inputs, seed, attack.name, spec.attack, variant.defence, parameters)
+                    pooled = mixed.get(variant.defence, "")
+                    inputs = (identity, images, pooled)
+                    more = ([spec.budget] if attack.recipe else []) + ([spec.draws] if spec.draws > 1 else [])
+                    key = fingerprint(*inputs, seed, attack.name, spec.attack, variant.defence, parameters, *more)
                     place = Place(label, attack.name, variant.name, seed, key)
-                    tasks.append(Task(place, attack, variant.defence, parameters))
+                    tasks.append(Task(place, attack, variant.defence, parameters, pooled))
     return tasks

@@ -21,9 +21,11 @@ from counteract.evaluation.scores import (
     Cell,
     Difference,
     Row,
+    Summary,
     WorstCase,
     make_differences,
     make_row,
+    make_summaries,
     make_worst_cases,
 )
 from counteract.evaluation.spec import EvaluationSpec, make_spec
@@ -61,7 +63,8 @@ class Entry:
         seconds: The time that the predictions took.
         plain_seconds: The time that the bare network takes for as many.
         n: How many examples.
-        correct: Which were classified correctly, as packed bits in hexadecimal.
+        correct: Which were classified correctly, draw by draw, as packed bits in hexadecimal.
+        draws: How many draws of the defence judged them.
     """
 
     key: str
@@ -71,15 +74,17 @@ class Entry:
     plain_seconds: float
     n: int
     correct: str
+    draws: int = 1
 
     def hits(self) -> Tensor:
-        """Which examples were classified correctly: bool, shape (n,)."""
-        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.correct), np.uint8), count=self.n)
-        return torch.from_numpy(bits).bool()
+        """Which examples were classified correctly: bool, shape (n,); of several draws the share of each, float64."""
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.correct), np.uint8), count=self.n * self.draws)
+        every = torch.from_numpy(bits).view(self.draws, self.n)
+        return every[0].bool() if self.draws == 1 else every.double().mean(0)
 
 
 def pack(correct: Tensor) -> str:
-    """The text for an entry's `correct`."""
+    """The text for an entry's `correct`: bool, shape (n,) or (draws, n)."""
     return np.packbits(correct.numpy()).tobytes().hex()
 
 
@@ -160,6 +165,11 @@ class Run:
     def worst_cases(self) -> list[WorstCase]:
         """For each network and defence, over all of the spec's attacks."""
         return make_worst_cases(self.spec.dataset, self.cells)
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """For each network and defence what its attacks come to, beside the undefended network."""
+        return make_summaries(self.spec.dataset, self.cells)
 
     @property
     def differences(self) -> list[Difference]:
@@ -269,6 +279,7 @@ def write_results(run: Run, folder: Path) -> Path:
         "complete": run.complete,
         "rows": [asdict(row) for row in run.rows],
         "worst_cases": [asdict(case) for case in run.worst_cases],
+        "summaries": [asdict(summary) for summary in run.summaries],
         "differences": [asdict(difference) for difference in run.differences],
         "environment": run.environment,
         "spec": run.spec.model_dump(mode="json", by_alias=True),

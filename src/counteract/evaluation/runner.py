@@ -1,4 +1,4 @@
-"""Runs a spec: adversarial examples once for each network and seed, then every defence on all of them."""
+"""Runs a spec: adversarial examples on each network, or on each defence of it, and every defence's answers to them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from counteract._network import folded
 from counteract.datasets import Dataset, load_dataset
 from counteract.defended import DefendedModule
-from counteract.evaluation.attacks import Crafter, attack_cost, defence_keys, example_keys
+from counteract.evaluation.attacks import Attack, Crafter, attack_cost, defence_keys, example_keys
 from counteract.evaluation.batches import batches
 from counteract.evaluation.cache import ExampleCache
-from counteract.evaluation.defences import Ingredients, build_defence, forward_equivalents
+from counteract.evaluation.crafting import SuiteCrafter, Victim, draws_differ
+from counteract.evaluation.defences import NONE, Ingredients, build_defence, forward_equivalents
 from counteract.evaluation.environment import describe_environment
 from counteract.evaluation.fingerprint import network_fingerprint
 from counteract.evaluation.illustrate import illustrate
@@ -28,7 +29,7 @@ from counteract.evaluation.parameters import DefenceParameters
 from counteract.evaluation.plan import Task, check_names, plan
 from counteract.evaluation.record import Entry, Record, Run, pack
 from counteract.evaluation.shard import Shard
-from counteract.evaluation.spec import AttackBudget, EvaluationSpec
+from counteract.evaluation.spec import EvaluationSpec
 
 
 class Watcher(Protocol):
@@ -59,23 +60,26 @@ class _Means:
 class _Subject:
     """A network that is being evaluated, and this process's part of the examples."""
 
-    def __init__(self, network: nn.Module, budget: AttackBudget, means: _Means) -> None:
+    def __init__(self, network: nn.Module, spec: EvaluationSpec, means: _Means) -> None:
         fast = folded(network).to(means.shard.device).to(memory_format=torch.channels_last)
         self.crafter = Crafter(
             fast,
             network_fingerprint(network),
             means.data,
-            budget,
+            spec.attack,
             means.cache,
             means.batch_size,
             means.watcher.advance,
         )
+        self.suite = SuiteCrafter(self.crafter, spec.budget, spec.draws)
+        self.draws = spec.draws
         self.shard = means.shard
         self.blocks = self.shard.blocks(len(means.data))
         rows = [row for block in self.blocks for row in block]
         self.index = torch.tensor(rows, dtype=torch.int64, device=self.shard.device)
         self._pool = means.pool
         self.defended = functools.cache(self._defended)
+        self._random = functools.cache(functools.partial(draws_differ, images=means.data.images))
 
     def _defended(self, defence: str, parameters: DefenceParameters) -> DefendedModule:
         """The network with a defence, made once."""
@@ -90,22 +94,52 @@ class _Subject:
             times = [_timed(lambda: self.crafter.network(few))[1] for _ in range(3)]
         return statistics.median(times) / max(1, len(few)) * len(self.index)
 
+    def victim(self, task: Task) -> Victim:
+        """What a task's attack is made on: the network with the defence, or for those that ignore it without."""
+        defence = task.defence if task.attack.adaptive else NONE
+        defended = self.defended(defence, task.parameters)
+        return Victim(defended, defence, task.parameters, task.mixed, self._random(defended))
+
+    def examples(self, tasks: Sequence[Task]) -> Callable[[Task], Tensor]:
+        """The adversarial examples of some tasks with one seed: made once a defence where the attack knows it."""
+        seed = tasks[0].place.seed
+        made = self.crafter.craft({task.attack for task in tasks if task.attack.recipe is None}, seed, self.blocks)
+
+        def examples(task: Task) -> Tensor:
+            name = task.attack.name
+            if task.attack.adaptive:
+                return self.suite.craft(task.attack, self.victim(task), seed, self.blocks)
+            if name not in made:
+                made[name] = self.suite.craft(task.attack, self.victim(task), seed, self.blocks)
+            return made[name]
+
+        return examples
+
     def predict(self, defended: DefendedModule, images: Tensor, keys: Tensor) -> Tensor:
-        """The defended predictions, batch by batch: int64, shape (N,)."""
+        """The defended predictions by examples' keys, draw by draw and batch by batch: int64, shape (draws, N)."""
         work = forward_equivalents(defended)
-        predicted = [images.new_empty(0, dtype=torch.int64)]
-        for index, kept in batches(len(images), self.crafter.batch_size, images.device):
-            predicted.append(defended.classify(images[index], keys[index])[0][:kept])
-            self.crafter.advance(work * kept)
-        return torch.cat(predicted)
+        predicted = []
+        for given in (defence_keys(keys, draw) for draw in range(self.draws)):
+            labels = [images.new_empty(0, dtype=torch.int64)]
+            for index, kept in batches(len(images), self.crafter.batch_size, images.device):
+                labels.append(defended.classify(images[index], given[index])[0][:kept])
+                self.crafter.advance(work * kept)
+            predicted.append(torch.cat(labels))
+        return torch.stack(predicted)
 
     def work(self, tasks: Sequence[Task]) -> int:
         """The forward-equivalents that some tasks take on this process."""
         runs: dict[tuple[int, bool], list[int]] = {}
+        made: dict[tuple[int, Attack, str], int] = {}
         for task in tasks:
-            runs.setdefault((task.place.seed, task.attack.targeted), []).append(task.attack.steps)
+            seed, attack = task.place.seed, task.attack
+            runs.setdefault((seed, attack.targeted), []).append(attack.steps)
+            if attack.recipe is not None:
+                own = task.place.defence if attack.adaptive else ""
+                made[seed, attack, own] = self.suite.cost(attack, self.victim(task))
         defending = sum(forward_equivalents(self.defended(task.defence, task.parameters)) for task in tasks)
-        return (sum(map(attack_cost, runs.values())) + defending) * len(self.index)
+        attacking = sum(map(attack_cost, runs.values())) + sum(made.values())
+        return (attacking + self.draws * defending) * len(self.index)
 
 
 def evaluate(
@@ -122,7 +156,9 @@ def evaluate(
 ) -> Run:
     """Measures the accuracy of every defence against every attack, for every network of a spec.
 
-    The attacks are oblivious: they are crafted on the bare network. Accuracy is against the true label over all images.
+    Oblivious attacks are made on the bare network, adaptive ones on the defended network. Accuracy is against the true
+    label over all images, and the mean over the spec's draws of the defence, none of which the attacker has seen; only
+    the attack `fixed` is told them.
     Started by torchrun or Fabric's launcher, processes share the examples among them and all return the whole run.
 
     Args:
@@ -155,7 +191,7 @@ def evaluate(
         pictures = position == 0 and record.wants_illustrations
         if not (pending or pictures):
             continue
-        subject = _Subject(network, spec.attack, means)
+        subject = _Subject(network, spec, means)
         if pictures:
             record.illustrate(illustrate(spec, label, subject.crafter))
         if pending:
@@ -174,13 +210,14 @@ def _measure(tasks: Sequence[Task], subject: _Subject, record: Record) -> None:
     """Measures cells of one network with one seed, and records each as soon as it is done."""
     if not tasks:
         return
-    seed, index, data = tasks[0].place.seed, subject.index, subject.crafter.data
-    examples = subject.crafter.craft({task.attack for task in tasks}, seed, subject.blocks)
-    keys = defence_keys(example_keys(seed, index))
+    index, data = subject.index, subject.crafter.data
+    examples, keys = subject.examples(tasks), example_keys(tasks[0].place.seed, subject.index)
     for task in tasks:
         defended = subject.defended(task.defence, task.parameters)
-        predicted, seconds = _timed(functools.partial(subject.predict, defended, examples[task.attack.name], keys))
-        part = _Part(index.cpu(), (predicted == data.labels[index]).cpu(), seconds, subject.plain_seconds)
+        images = examples(task)
+        predicted, seconds = _timed(functools.partial(subject.predict, defended, images, keys))
+        plain = subject.plain_seconds * subject.draws
+        part = _Part(index.cpu(), (predicted == data.labels[index]).cpu(), seconds, plain)
         parts = subject.shard.gather(part)
         order = torch.cat([part.index for part in parts]).argsort()
         record.add(
@@ -191,14 +228,15 @@ def _measure(tasks: Sequence[Task], subject: _Subject, record: Record) -> None:
                 seconds=max(part.seconds for part in parts),
                 plain_seconds=max(part.plain_seconds for part in parts),
                 n=len(order),
-                correct=pack(torch.cat([part.correct for part in parts])[order]),
+                correct=pack(torch.cat([part.correct for part in parts], dim=1)[:, order]),
+                draws=subject.draws,
             )
         )
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one process measured of a cell: of which examples, which were correct, and the times."""
+    """What one process measured of a cell: of which examples, which were correct draw by draw, and the times."""
 
     index: Tensor
     correct: Tensor

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from counteract._toml import validate
+from counteract.attacks import Budget
+from counteract.attacks.budget import DEFAULT
 from counteract.evaluation.parameters import Count, DefenceParameters, Positive, Strict
 
 
@@ -79,9 +81,11 @@ class EvaluationSpec(Strict):
         defences: Names of defences, joined by `+`.
         limit: How many test images, from the first; None for all.
         seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
+        draws: By how many draws of the defence each example is judged; the accuracy is the mean over them.
         illustrations: Of how many examples the first network's images and probabilities are kept for the report.
         own_network: Weights and normalisation of networks named `package.module:factory`.
-        attack: The attacks' budget.
+        attack: The attacks' bounds.
+        budget: How hard the suite's attacks try: a preset's name, or fields, `preset` among them.
         parameters: The defences' parameters.
         settings: Parameters that differ for a network or kind of attack; the last one that applies wins.
         sweep: A parameter that takes several values.
@@ -95,9 +99,11 @@ class EvaluationSpec(Strict):
     defences: Annotated[tuple[str, ...], Field(min_length=1)]
     limit: Count | None = None
     seeds: Count = 1
+    draws: Count = 1
     illustrations: Annotated[int, Field(ge=0)] = 0
     own_network: OwnNetwork = OwnNetwork()
     attack: AttackBudget = AttackBudget()
+    budget: Budget = Field(default_factory=lambda: Budget.model_validate(DEFAULT))
     parameters: DefenceParameters = DefenceParameters()
     settings: tuple[Setting, ...] = ()
     sweep: Sweep | None = None

@@ -10,7 +10,7 @@ from counteract.evaluation.record import Run
 
 _COLUMNS = (
     "dataset", "model", "defence", "attack", "n", "seeds", "accuracy", "std", "ci95_low", "ci95_high",
-    "executions", "forward_equivalents", "seconds", "relative_time",
+    "any_wrong", "executions", "forward_equivalents", "seconds", "relative_time",
 )  # fmt: skip
 
 
