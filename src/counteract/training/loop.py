@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._network import folded
 from counteract._processes import launched
 from counteract._random import fold
 from counteract.datasets import Dataset
@@ -275,7 +276,8 @@ class Trainer:
         with self.fabric.autocast():
             if recipe.attack_labels == "predicted":
                 y = predict(self.network, x)
-            return pgd(self.network, x, y, start, eps=eps, step=recipe.attack_step / 255, steps=recipe.attack_steps)
+            network = folded(self.network)
+            return pgd(network, x, y, start, eps=eps, step=recipe.attack_step / 255, steps=recipe.attack_steps)
 
     def _validate(self) -> tuple[float, float]:
         """Clean and PGD-10 accuracy on the validation images."""
