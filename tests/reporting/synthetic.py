@@ -16,7 +16,7 @@ ENVIRONMENT: dict[str, str | int] = {"python": "3.12.1", "torch": "2.11.0", "cor
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 Correct = Callable[[str, str, str, int], "Tensor | list[int] | None"]
-"""Which examples are right for a network, defence, attack and seed; None if that was not measured yet."""
+"""Which examples are right for a network, defence, attack and seed, or draws by examples; None if not measured yet."""
 
 
 def make_run(
@@ -44,7 +44,8 @@ def make_run(
         found = correct(place.model, place.defence, place.attack, place.seed)
         if found is not None:
             hits, cost = torch.as_tensor(found).bool(), len(place.defence)
-            record.add(Entry(place.key, 1, cost, 0.5 * cost, 0.5, len(hits), pack(hits)))
+            draws = 1 if hits.ndim == 1 else len(hits)
+            record.add(Entry(place.key, 1, cost, 0.5 * cost, 0.5, hits.shape[-1], pack(hits), draws))
     if illustrations is not None:
         record.illustrate(illustrations)
     return record.run()

@@ -16,7 +16,7 @@ from counteract.models.eligibility import NOT_ELIGIBLE
 from counteract.reporting import content
 from counteract.reporting.csv_file import to_csv
 from counteract.reporting.markdown import to_markdown
-from counteract.reporting.terminal import FOOTNOTE, accuracy_table, print_run
+from counteract.reporting.terminal import ADAPTIVE, FOOTNOTE, accuracy_table, print_run
 
 SPEC: dict[str, Any] = {
     "dataset": "digits", "models": ["net"], "attacks": ["none", "pgd2"], "seeds": 2, "limit": 4,
@@ -138,3 +138,55 @@ def test_gains_compare_with_the_same_without_counteraction() -> None:
     assert [(row[0].text, row[1].text) for row in grid.rows] == [
         ("counteraction", "+50.0"), ("counteraction+rotation", "+75.0"),
     ]  # fmt: skip
+
+
+# four examples, by two draws; static worst case 0100, defended 1/2 0 0 0
+KNOWN: dict[tuple[str, str], list[float]] = {
+    ("none", "none"): [1, 1, 1, 1],
+    ("none", "pgd2"): [0, 1, 0, 1],
+    ("none", "bpda-pgd"): [1, 1, 1, 0],
+    ("none", "square"): [1, 1, 1, 1],
+    ("rotation", "none"): [1, 1, 1, 0],
+    ("rotation", "pgd2"): [1, 1, 0.5, 1],
+    ("rotation", "bpda-pgd"): [0.5, 0, 0, 1],
+    ("rotation", "square"): [1, 1, 1, 0.5],
+}
+
+
+def adaptive(**fields: Any) -> Run:
+    attacks, defences = ["none", "pgd2", "bpda-pgd", "square"], ["none", "rotation"]
+    changed = SPEC | {"attacks": attacks, "defences": defences, "seeds": 1, "draws": 2} | fields
+
+    def correct(model: str, defence: str, attack: str, seed: int) -> torch.Tensor:
+        shares = torch.tensor(KNOWN[defence, attack])
+        return torch.stack([shares > 0, shares > 0.5])
+
+    return make_run(changed, correct)
+
+
+def test_a_run_with_adaptive_attacks_says_what_the_defence_is_worth(capsys: pytest.CaptureFixture[str]) -> None:
+    print_run(adaptive())
+    said = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "none 100.0 50.0 75.0 (bpda-pgd) 25.0 (5-70) - 75.0" in lines
+    assert any(
+        line.startswith("rotation 75.0 62.5 37.5 (bpda-pgd) 12.5 (1-60) -12.5 (") and line.endswith(" 100.0")
+        for line in lines
+    )
+    assert "not measured" not in said
+    assert ADAPTIVE in " ".join(said.split())
+
+
+def test_markdown_with_adaptive_attacks() -> None:
+    text = to_markdown(adaptive())
+    (row,) = [line for line in text.splitlines() if line.startswith("| rotation | 62.5")]
+    header = "| defence | oblivious worst case | adaptive | static | worst case | gain | any wrong | none |"
+    assert header in text
+    assert "| 37.5 (9.2-78.1, bpda-pgd) | 25.0 | 12.5 (" in row
+    assert "| -12.5 (" in row
+    assert "| 100.0 | 75.0 (" in row
+    assert "- attacks: oblivious and adaptive; eps = 12/255" in text
+    assert "- draws: 2 judge each example" in text
+    assert "- budget: steps 40, restarts 1" in text
+    assert "not measured" not in text.split("## Claims")[0]
+    assert "no attack but \\`fixed\\` has seen" in text

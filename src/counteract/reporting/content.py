@@ -6,10 +6,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from counteract.evaluation.attacks import NONE
+from counteract.evaluation.attacks import NONE, parse_attack
 from counteract.evaluation.record import Run
-from counteract.evaluation.scores import Difference, Row
-from counteract.reporting.lines import Line, describe, examples, interval, make_lines, points, progress
+from counteract.evaluation.scores import Accuracy, Difference, Row
+from counteract.reporting.lines import (
+    Line,
+    adaptive_attacks,
+    describe,
+    examples,
+    gain,
+    interval,
+    make_lines,
+    points,
+    progress,
+    strongest,
+)
 from counteract.reporting.paper import Beside, beside
 from counteract.reporting.verdicts import Assessment, Verdict
 
@@ -20,10 +31,26 @@ GLOSSARY = (
     "pass counts as one), and measured time in units of one plain forward."
 )
 
+ADAPTIVE = (
+    "With each accuracy goes its Wilson 95% interval, with each difference its paired one. oblivious worst case: what "
+    "is left when every example meets the attack that is worst for it among those that do not know of the "
+    "defence{clean}. adaptive: under the strongest single attack that does. static: the undefended network's worst "
+    "case over all attacks. worst case: that of the network with the defence; gain: how far it lies above static. "
+    "{draws}Costs: forward passes per prediction (a backward pass counts as one), and measured time in units of one "
+    "plain forward."
+)
+
+DRAWS = (
+    "Each example is judged by {draws} draws of the defence that no attack but `fixed` has seen: accuracy is the mean "
+    "over them, any wrong the share of examples that one of them or more got wrong under any attack. "
+)
+
 GAINS = (
     "Each defence with counteraction against the same without: the difference of accuracies on the same examples, in "
-    "points, with its paired 95% interval. Against oblivious attacks; adaptive: not measured."
+    "points, with its paired 95% interval. {adaptive}"
 )
+
+NOT_ADAPTIVE = "Against oblivious attacks; adaptive: not measured."
 
 CLAIMS = (
     "A claim holds if the paired 95% interval of each of its comparisons lies on the right side, does not hold if one "
@@ -70,10 +97,14 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         "dataset": f"{spec.dataset}, n = {examples(run)}, {len(run.class_names)} classes",
         "seeds": str(spec.seeds),
         "networks": _networks(run),
-        "attacks": f"oblivious; eps = {255 * eps.eps:.3g}/255, step {255 * eps.eps_step:.3g}/255, "
+        "attacks": f"{_kinds(run)}; eps = {255 * eps.eps:.3g}/255, step {255 * eps.eps_step:.3g}/255, "
         f"untargeted ones away from the {eps.attack_label} label",
         "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
     }
+    if any(parse_attack(name).recipe for name in spec.attacks):
+        found["budget"] = ", ".join(f"{name} {value}" for name, value in spec.budget.model_dump().items())
+    if spec.draws > 1:
+        found["draws"] = f"{spec.draws} judge each example"
     if any("mixup-inference" in defence for defence in spec.defences):
         found["mixup pool"] = f"{spec.pool} images"
     return list(found.items())
@@ -81,13 +112,26 @@ def conditions(run: Run) -> list[tuple[str, str]]:
 
 def accuracies(run: Run) -> list[Grid]:
     """For each network its defences under every attack, with worst case and costs."""
-    header = ("defence", "oblivious worst case", "adaptive", "static", *run.spec.attacks, "forwards", "time")
+    more = ["worst case", "gain"] if adaptive_attacks(run) else []
+    more += ["any wrong"] if run.spec.draws > 1 else []
+    header = ("defence", "oblivious worst case", "adaptive", "static", *more, *run.spec.attacks, "forwards", "time")
     return [Grid(model, header, _accuracy_rows(run, model)) for model in run.spec.models]
 
 
 def glossary(run: Run) -> str:
     """What the columns of the accuracies mean."""
-    return GLOSSARY.format(clean=", the clean images included" if NONE in run.spec.attacks else "")
+    clean = ", the clean images included" if NONE in run.spec.attacks else ""
+    draws = DRAWS.format(draws=run.spec.draws) if run.spec.draws > 1 else ""
+    return ADAPTIVE.format(clean=clean, draws=draws) if adaptive_attacks(run) else GLOSSARY.format(clean=clean)
+
+
+def gains_note(run: Run) -> str:
+    """What must be said beside the gains."""
+    return GAINS.format(adaptive="" if adaptive_attacks(run) else NOT_ADAPTIVE).strip()
+
+
+def _kinds(run: Run) -> str:
+    return "oblivious and adaptive" if adaptive_attacks(run) else "oblivious"
 
 
 def gains(run: Run) -> list[Grid]:
@@ -149,14 +193,27 @@ def _accuracy_rows(run: Run, model: str) -> tuple[tuple[Item, ...], ...]:
     return tuple(
         (
             Item(line.defence),
-            Item(points(line.worst), interval(line.worst.ci95) if line.worst else ""),
-            Item("not measured"),
+            _worst(line.summary.oblivious if line.summary else None),
+            Item(*strongest(line.summary)),
             Item(points(static)),
+            *_more(run, line),
             *(_accuracy(line.rows.get(attack), run.spec.seeds) for attack in run.spec.attacks),
             *_costs(line),
         )
         for line in lines
     )
+
+
+def _worst(case: Accuracy | None) -> Item:
+    return Item(points(case), interval(case.ci95) if case else "")
+
+
+def _more(run: Run, line: Line) -> list[Item]:
+    """What a table has besides when there are adaptive attacks, or several draws."""
+    found = [_worst(line.worst), Item(*gain(line.summary))] if adaptive_attacks(run) else []
+    if run.spec.draws > 1:
+        found.append(Item(f"{line.worst.any_wrong:.1f}" if line.worst else MISSING))
+    return found
 
 
 def _accuracy(row: Row | None, seeds: int) -> Item:

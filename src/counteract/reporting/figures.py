@@ -20,7 +20,7 @@ from torch import Tensor
 from counteract.evaluation.attacks import NONE
 from counteract.evaluation.record import Illustrations, Run
 from counteract.evaluation.spec import Sweep
-from counteract.reporting.lines import Line, make_lines
+from counteract.reporting.lines import Line, adaptive_attacks, make_lines
 
 # Narrow and with large letters: on a phone a figure is as wide as the page.
 _STYLE: dict[Any, Any] = {
@@ -80,13 +80,12 @@ def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | N
     }
     if not places:
         return None
+    worst = "worst case" if adaptive_attacks(run) else "oblivious worst case"
     bases = list(dict.fromkeys(_split(defence)[1] for defence in places))
     shapes = dict(zip(bases, cycle(_MARKERS)))
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_subplot(
-            xlim=(-3, 103), ylim=(-3, 103), xlabel="clean accuracy (%)", ylabel="oblivious worst case (%)"
-        )
+        axes = figure.add_subplot(xlim=(-3, 103), ylim=(-3, 103), xlabel="clean accuracy (%)", ylabel=f"{worst} (%)")
         axes.plot([0, 100], [0, 100], ":", color="0.6", linewidth=1)
         for defence, place in places.items():
             kind, base = _split(defence)
@@ -96,9 +95,9 @@ def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | N
         _legend(figure, shapes, {_split(defence)[0] for defence in places})
 
     caption = (
-        f"{model}: accuracy on clean images and in the oblivious worst case of this run. A grey line joins each "
-        "defence to the same with counteraction before it. On the dotted line no attack takes anything. Adaptive: not "
-        "measured."
+        f"{model}: accuracy on clean images and in the {worst} of this run. A grey line joins each "
+        "defence to the same with counteraction before it. On the dotted line no attack takes anything."
+        f"{'' if adaptive_attacks(run) else ' Adaptive: not measured.'}"
     )
     return Picture(_draw((5, 5.8), paint), caption)
 
@@ -157,8 +156,8 @@ def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) 
         figure.legend(loc="outside lower center", ncols=2, fontsize=10)
 
     caption = (
-        f"{model}: accuracy of {defence} against {sweep.parameter}, with Wilson 95% intervals. Oblivious attacks; "
-        "adaptive: not measured."
+        f"{model}: accuracy of {defence} against {sweep.parameter}, with Wilson 95% intervals."
+        f"{'' if adaptive_attacks(run) else ' Oblivious attacks; adaptive: not measured.'}"
     )
     return Picture(_draw((5, 4.6), paint), caption)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from counteract.evaluation.attacks import parse_attack
 from counteract.evaluation.record import Run
-from counteract.evaluation.scores import Row, WorstCase, make_row
+from counteract.evaluation.scores import Accuracy, Row, Summary, WorstCase, make_row
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Line:
         defence: The defence, as the spec's variants name it.
         rows: The accuracies by attack.
         worst: The accuracy over all attacks of the run, example by example.
+        summary: What the attacks come to, oblivious and adaptive ones told apart.
         forwards: The cost of one defended prediction, in forward passes.
         relative_time: Its measured time, in units of one plain forward.
     """
@@ -23,6 +25,7 @@ class Line:
     defence: str
     rows: dict[str, Row]
     worst: WorstCase | None
+    summary: Summary | None
     forwards: int | None
     relative_time: float | None
 
@@ -30,6 +33,7 @@ class Line:
 def make_lines(run: Run, model: str) -> list[Line]:
     """The lines of one network, by its label, in the order of the spec."""
     worst = {case.defence: case for case in run.worst_cases if case.model == model}
+    summaries = {summary.defence: summary for summary in run.summaries if summary.model == model}
     found = []
     for variant in run.spec.variants():
         cells = [cell for cell in run.measured if (cell.model, cell.defence) == (model, variant.name)]
@@ -37,8 +41,14 @@ def make_lines(run: Run, model: str) -> list[Line]:
         forwards = cells[0].work if cells else None
         plain = sum(cell.plain_seconds for cell in cells)
         time = sum(cell.seconds for cell in cells) / plain if plain else None
-        found.append(Line(variant.name, rows, worst.get(variant.name), forwards, time))
+        name = variant.name
+        found.append(Line(name, rows, worst.get(name), summaries.get(name), forwards, time))
     return found
+
+
+def adaptive_attacks(run: Run) -> list[str]:
+    """The attacks of a run that know of the defence."""
+    return [name for name in run.spec.attacks if parse_attack(name).adaptive]
 
 
 def describe(run: Run) -> str:
@@ -65,11 +75,26 @@ def progress(run: Run) -> str:
     return f"unfinished: {done} of {wanted} measurements (network x attack x defence x seed)"
 
 
-def points(accuracy: Row | WorstCase | None) -> str:
+def points(accuracy: Accuracy | None) -> str:
     """An accuracy as the tables have it, with its standard deviation if there are seeds to have one."""
     if accuracy is None:
         return "-"
     return f"{accuracy.accuracy:.1f}" + (f" ±{accuracy.std:.1f}" if accuracy.seeds > 1 else "")
+
+
+def strongest(summary: Summary | None) -> tuple[str, str]:
+    """The accuracy under the strongest adaptive attack, and its interval and name; or that none was measured."""
+    if summary is None or summary.adaptive is None:
+        return "not measured", ""
+    return points(summary.adaptive), f"{interval(summary.adaptive.ci95)}, {summary.strongest}"
+
+
+def gain(summary: Summary | None) -> tuple[str, str]:
+    """The worst case beside the undefended network's: the difference, and its paired interval."""
+    if summary is None or summary.gain is None or summary.gain_ci95 is None:
+        return "-", ""
+    low, high = summary.gain_ci95
+    return f"{summary.gain:+.1f}", f"{low:+.1f} to {high:+.1f}"
 
 
 def interval(ci95: tuple[float, float], digits: int = 1) -> str:

@@ -21,7 +21,7 @@ def to_markdown(run: Run) -> str:
         parts += [_grid(grid), *map(_escape, notes(run))]
     parts.append(_escape(content.glossary(run)))
     if gains := content.gains(run):
-        parts += ["## What counteraction adds", content.GAINS, *map(_grid, gains)]
+        parts += ["## What counteraction adds", content.gains_note(run), *map(_grid, gains)]
     assessments = assess(run)
     parts += ["## Claims", *content.summary(assessments), content.CLAIMS, _claims(assessments)]
     if beside := content.paper_beside_measured(run):

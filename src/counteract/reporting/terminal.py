@@ -10,13 +10,31 @@ from rich.table import Table
 from counteract.evaluation.record import Run
 from counteract.models.eligibility import NOT_ELIGIBLE
 from counteract.models.robustbench import PREFIX
-from counteract.reporting.lines import Line, describe, interval, make_lines, points, progress
+from counteract.reporting.lines import (
+    Line,
+    adaptive_attacks,
+    describe,
+    gain,
+    interval,
+    make_lines,
+    points,
+    progress,
+    strongest,
+)
 
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the bare network by an attacker who does not know of the "
     "defence. Accuracy under an adaptive attacker, who does, was not measured here; it is what a defence is worth."
 )
 """What must be said beside every table of oblivious accuracies."""
+
+ADAPTIVE = (
+    "Accuracy in percent. Oblivious attacks were made on the bare network; adaptive ones know the defence, though not "
+    "the draws that judge them, and the strongest is named. The worst case is over all of them, example by example. "
+    "What a defence is worth is how far its worst case lies above that of the network without one; a stronger attack "
+    "than these can only lower it."
+)
+"""What must be said beside a table that has adaptive accuracies too."""
 
 
 def accuracy_table(run: Run) -> Table:
@@ -39,9 +57,27 @@ def accuracy_table(run: Run) -> Table:
     return table
 
 
+def summary_table(run: Run) -> Table:
+    """A row for each network and defence: what oblivious and adaptive attacks leave, and what that is worth."""
+    several = run.spec.draws > 1
+    table = Table(title="What the attacks leave", title_justify="left", box=box.SIMPLE)
+    table.add_column("defence")
+    wrong = [f"wrong in any of\n{run.spec.draws} draws"] if several else []
+    heads = ["clean", "oblivious\nworst case", "adaptive\n(strongest attack)", "worst case\n(95% interval)"]
+    for head in [*heads, "minus static\n(paired 95%)", *wrong]:
+        table.add_column(head, justify="right")
+    for model in run.spec.models:
+        if len(run.spec.models) > 1:
+            table.add_section()
+            table.add_row(f"[bold]{escape(model)}")
+        for line in make_lines(run, model):
+            table.add_row(escape(line.defence), *_summary(line, several))
+    return table
+
+
 def notes(run: Run) -> list[str]:
     """What must be said beside the accuracies of this run."""
-    found = [FOOTNOTE]
+    found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
     if not run.complete:
@@ -55,8 +91,25 @@ def print_run(run: Run) -> None:
     if not console.is_terminal:
         console.width = 160  # in a file or a pipe nothing limits the width
     console.print(accuracy_table(run))
+    if adaptive_attacks(run):
+        console.print(summary_table(run))
     for note in notes(run):
         console.print(note, highlight=False, markup=False)
+
+
+def _summary(line: Line, several: bool) -> list[str]:
+    """What the summary says of one defence of one network."""
+    found, worst = line.summary, line.worst
+    accuracy, attack = strongest(found)
+    difference, bounds = gain(found)
+    return [
+        points(found.clean if found else None),
+        points(found.oblivious if found else None),
+        f"{accuracy} ({attack.split(', ')[-1]})" if attack else accuracy,
+        f"{points(worst)} ({interval(worst.ci95, 0)})" if worst else "-",
+        f"{difference} ({bounds})" if bounds else difference,
+        *([f"{worst.any_wrong:.1f}" if worst else "-"] if several else []),
+    ]
 
 
 def _cells(line: Line, attacks: tuple[str, ...]) -> list[str]:
