@@ -148,7 +148,8 @@ def attack_calls(name: str, budget: Budget, *, random: bool, classes: int) -> in
     if not recipe.gradients:
         return budget.queries * draws
     runs = min(budget.targets, classes - 1) if recipe.loss == "targeted" else budget.restarts
-    return 2 * (budget.steps + 1) * runs * draws * (3 if recipe.view == "joint" else 1)
+    on_bare = sum(_begins_on_bare(recipe, run) for run in range(runs))
+    return 2 * (budget.steps + 1) * (on_bare + runs * draws * (3 if recipe.view == "joint" else 1))
 
 
 def _networks(recipe: Recipe, target: Target, budget: Budget) -> Sequence[Scores]:
@@ -196,12 +197,30 @@ def _candidates(recipe: Recipe, objective: Objective, target: Target, images: Te
     for run, loss in enumerate(_runs(recipe, objective, images, budget)):
         stream = _random.fold(keys, run)
         starts, given = draw_starts(stream, images, eps), replace(objective, loss=loss, keys=stream)
-        if recipe.search == "pgd":
-            points, _ = ascend(given, images, starts, eps=eps, step_size=target.eps_step, steps=budget.steps)
-        else:
-            points, _ = apgd(given, images, starts, eps=eps, steps=budget.steps)
-        found.append(points)
+        if _begins_on_bare(recipe, run):
+            bare = replace(given, networks=[_without_keys(target.bare)], draws=1, known=None)
+            starts = _search(recipe, bare, images, starts, target, budget)
+        found.append(_search(recipe, given, images, starts, target, budget))
     return found
+
+
+def _begins_on_bare(recipe: Recipe, run: int) -> bool:
+    """Whether a run starts where the same search ends on the bare network.
+
+    Gradients through a defence may lead nowhere: an attack that knows of it should do no worse than one that does not.
+    Of several restarts the first begins so, of runs towards several classes each.
+    """
+    return recipe.adaptive and (run == 0 or recipe.loss == "targeted")
+
+
+def _search(
+    recipe: Recipe, objective: Objective, images: Tensor, starts: Tensor, target: Target, budget: Budget
+) -> Tensor:
+    """The point of the highest loss that a search along gradients finds."""
+    if recipe.search == "pgd":
+        size = target.eps_step
+        return ascend(objective, images, starts, eps=target.eps, step_size=size, steps=budget.steps)[0]
+    return apgd(objective, images, starts, eps=target.eps, steps=budget.steps)[0]
 
 
 def _runs(recipe: Recipe, objective: Objective, images: Tensor, budget: Budget) -> list[losses.Loss]:

@@ -10,6 +10,7 @@ import typer
 
 from counteract._errors import UserError
 from counteract._processes import is_first
+from counteract.cli import options
 from counteract.cli.app import app
 
 if TYPE_CHECKING:
@@ -23,40 +24,31 @@ def evaluate(
     spec: Annotated[
         str | None, typer.Argument(help="table1 ... figure3, or a TOML file; without one, the dataset's own.")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="digits, cifar10, or an .npz with images, labels, class_names.")
-    ] = None,
+    dataset: options.DatasetOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(help="A name, .safetensors, robustbench:..., package.module:factory, or label=any; repeats."),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None,
-    mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None,
-    std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None,
-    model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models"),
-    trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False,
+    weights: options.WeightsOption = None,
+    mean: options.MeanOption = None,
+    std: options.StdOption = None,
+    model_dir: options.ModelDirOption = Path("models"),
+    trust: options.TrustOption = False,
     defence: Annotated[
         list[str] | None, typer.Option(help="none, counteraction, crop-resize, ..., joined with +; repeats.")
     ] = None,
     attack: Annotated[
         list[str] | None, typer.Option(help="none, pgd10, pgd50-targeted, apgd-ce, bpda-apgd-ce, ...; repeats.")
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="How hard attacks try: quick, standard or full.")] = None,
-    limit: Annotated[int | None, typer.Option(help="How many test images, from the first.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
-    draws: Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")] = None,
-    pool: Annotated[
-        str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch; does not change the results.")] = 100,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="COUNTERACT_CACHE", help="Where adversarial examples are kept; by default the user's cache."
-        ),
-    ] = None,
+    budget: options.BudgetOption = None,
+    limit: options.LimitOption = None,
+    seeds: options.SeedsOption = None,
+    draws: options.DrawsOption = None,
+    pool: options.PoolOption = None,
+    batch_size: options.BatchSizeOption = 100,
+    device: options.DeviceOption = "auto",
+    data_dir: options.DataDirOption = None,
+    cache: options.CacheOption = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for results and reports; a run that was killed goes on there.")
     ] = None,
@@ -70,12 +62,11 @@ def evaluate(
     overrides = {"defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool}
     overrides |= {"draws": draws, "budget": budget}
     data |= {key: value for key, value in overrides.items() if value is not None}
-    own = {"weights": weights and str(weights), "mean": _numbers("mean", mean), "std": _numbers("std", std)}
-    data["own_network"] = data.get("own_network", {}) | {key: value for key, value in own.items() if value}
+    data["own_network"] = data.get("own_network", {}) | options.own_network(weights, mean, std)
     if "models" not in data:
         raise UserError(f"dataset {dataset} has no network of its own: name one with --model")
     made = ev.make_spec(data, spec or "options")
-    where = _device(device)
+    where = choose_device(device)
     if out is not None:
         make_folder(out)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -117,15 +108,7 @@ def _write(run: Run, folder: Path) -> None:
         typer.echo(f"{path.stem}: {path}")
 
 
-def _numbers(name: str, text: str | None) -> list[float] | None:
-    """The numbers in a list with commas."""
-    try:
-        return None if text is None else [float(number) for number in text.split(",")]
-    except ValueError as error:
-        raise UserError(f"--{name} must be numbers with commas between, found {text!r}") from error
-
-
-def _device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """The device that a name means, once it is known to work."""
     import torch
 

@@ -1,7 +1,7 @@
 """Evaluation: spec -> adversarial examples -> predictions -> scores -> record."""
 
 from counteract.evaluation.cache import ExampleCache, default_cache
-from counteract.evaluation.experiments import experiment_names, preset_for, read_spec
+from counteract.evaluation.experiments import experiment_names, preset_for, read_spec, with_models
 from counteract.evaluation.record import Run, read_run, write_results
 from counteract.evaluation.runner import Watcher, evaluate
 from counteract.evaluation.spec import EvaluationSpec, make_spec
@@ -18,5 +18,6 @@ __all__ = [
     "preset_for",
     "read_run",
     "read_spec",
+    "with_models",
     "write_results",
 ]

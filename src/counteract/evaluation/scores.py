@@ -223,20 +223,20 @@ def make_worst_cases(dataset: str, cells: Iterable[Cell]) -> list[WorstCase]:
 
 def worst_case(dataset: str, cells: Sequence[Cell]) -> WorstCase | None:
     """The accuracy over some attacks on one network with one defence; None if no seed has them all."""
-    survived = list(_survived(cells).values())
-    if not survived:
+    found = list(survived(cells).values())
+    if not found:
         return None
     return WorstCase(
-        **vars(Accuracy.of(survived)),
+        **vars(Accuracy.of(found)),
         dataset=dataset,
         model=cells[0].model,
         defence=cells[0].defence,
         attacks=tuple(cell.attack for cell in cells),
-        any_wrong=_any_wrong(survived),
+        any_wrong=_any_wrong(found),
     )
 
 
-def _survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
+def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
     """By seed, in which share of the draws each example is right under the attack that is worst for it: float64."""
     seeds = sorted(set.intersection(*(set(cell.correct) for cell in cells))) if cells else []
     return {seed: torch.stack([cell.correct[seed].double() for cell in cells]).amin(0) for seed in seeds}
@@ -290,10 +290,10 @@ def _summarise(dataset: str, cells: Sequence[Cell], static: Sequence[Cell]) -> S
     clean = next((cell for cell in cells if cell.attack == NO_ATTACK and cell.correct), None)
     adaptive = [make_row(dataset, cell) for cell in cells if parse_attack(cell.attack).adaptive and cell.correct]
     strongest = min(adaptive, key=lambda row: row.accuracy, default=None)
-    survived, without = _survived(cells), _survived(static)
-    seeds = sorted(survived.keys() & without.keys())
+    mine, without = survived(cells), survived(static)
+    seeds = sorted(mine.keys() & without.keys())
     compared = bool(seeds) and cells[0].defence != NO_DEFENCE
-    gain = paired_difference([survived[s] for s in seeds], [without[s] for s in seeds]) if compared else (None, None)
+    gain = paired_difference([mine[s] for s in seeds], [without[s] for s in seeds]) if compared else (None, None)
     return Summary(
         model=cells[0].model,
         defence=cells[0].defence,

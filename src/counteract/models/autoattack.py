@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -21,6 +21,7 @@ import pyautoattack
 import pyautoattack.autoattack
 import pyautoattack.state
 import torch
+from pyautoattack import checks
 from torch import Tensor, nn
 
 from counteract._errors import UserError
@@ -212,6 +213,26 @@ class AutoAttack(pyautoattack.AutoAttack):
             for handler in handlers:
                 self.logger.removeHandler(handler)
                 handler.close()
+
+
+def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str]:
+    """What AutoAttack warns of before it attacks: randomness, outputs that are no logits, gradients inside or none.
+
+    Args:
+        model: Maps images in [0, 1] to logits.
+        images: A few images, shape (N, C, H, W).
+        labels: Their labels, shape (N,).
+    """
+    found: list[str] = []
+    logger = SimpleNamespace(warning=found.append)
+    checks.check_randomized(model, images, labels, logger=logger)
+    checks.check_range_output(model, images, logger=logger)
+    checks.check_dynamic(model, images, logger=logger)
+    points = images.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        loss = torch.nn.functional.cross_entropy(model(points), labels, reduction="sum")
+        checks.check_zero_gradients(torch.autograd.grad(loss, points)[0].contiguous(), logger=logger)
+    return [" ".join(text.removesuffix(" See flags_doc.md for details.").split()) for text in found]
 
 
 def as_modules() -> dict[str, ModuleType]:

@@ -29,12 +29,16 @@ FOOTNOTE = (
 """What must be said beside every table of oblivious accuracies."""
 
 ADAPTIVE = (
-    "Accuracy in percent. Oblivious attacks were made on the bare network; adaptive ones know the defence, though not "
-    "the draws that judge them, and the strongest is named. The worst case is over all of them, example by example. "
-    "What a defence is worth is how far its worst case lies above that of the network without one; a stronger attack "
-    "than these can only lower it."
+    "Accuracy in percent. Oblivious attacks were made on the bare network; adaptive ones know the defence, and but for "
+    "`fixed` not the draws that judge them; the strongest is named. The worst case is over all of them, example by "
+    "example. What a defence is worth is how far its worst case lies above that of the network without one; a stronger "
+    "attack than these can only lower it."
 )
 """What must be said beside a table that has adaptive accuracies too."""
+
+
+_FEW = 10
+"""Up to so many attacks have columns of their own."""
 
 
 def accuracy_table(run: Run) -> Table:
@@ -57,10 +61,26 @@ def accuracy_table(run: Run) -> Table:
     return table
 
 
+def attack_table(run: Run, model: str) -> Table:
+    """The same of one network with a row for each attack and a column for each defence: for runs of many attacks."""
+    lines = make_lines(run, model)
+    table = Table(title=escape(f"{model}: accuracy under each attack"), title_justify="left", box=box.SIMPLE)
+    table.add_column("attack")
+    for line in lines:
+        table.add_column(escape(line.defence.replace("+", "+\n")), justify="right")
+    for attack in run.spec.attacks:
+        table.add_row(attack, *(points(line.rows.get(attack)) for line in lines))
+    table.add_section()
+    table.add_row("cost in forwards", *("-" if line.forwards is None else str(line.forwards) for line in lines))
+    table.add_row("in time", *("-" if line.relative_time is None else f"{line.relative_time:.1f}x" for line in lines))
+    return table
+
+
 def summary_table(run: Run) -> Table:
     """A row for each network and defence: what oblivious and adaptive attacks leave, and what that is worth."""
     several = run.spec.draws > 1
-    table = Table(title="What the attacks leave", title_justify="left", box=box.SIMPLE)
+    title = f"{describe(run)}: what the attacks leave"
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE)
     table.add_column("defence")
     wrong = [f"wrong in any of\n{run.spec.draws} draws"] if several else []
     heads = ["clean", "oblivious\nworst case", "adaptive\n(strongest attack)", "worst case\n(95% interval)"]
@@ -90,7 +110,11 @@ def print_run(run: Run) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 160  # in a file or a pipe nothing limits the width
-    console.print(accuracy_table(run))
+    if len(run.spec.attacks) > _FEW:
+        for model in run.spec.models:
+            console.print(attack_table(run, model))
+    else:
+        console.print(accuracy_table(run))
     if adaptive_attacks(run):
         console.print(summary_table(run))
     for note in notes(run):

@@ -1,0 +1,153 @@
+"""An audit: the whole suite on one network with one defence, and the checklist."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from counteract._errors import UserError
+from counteract._files import write_atomically
+from counteract._network import folded
+from counteract.attacks import RECIPES
+from counteract.datasets import Dataset, load_dataset
+from counteract.defended import DefendedModule
+from counteract.evaluation.attacks import NONE, parse_attack
+from counteract.evaluation.checklist import Check, check_probes, check_run
+from counteract.evaluation.defences import NONE as UNDEFENDED
+from counteract.evaluation.defences import Ingredients, build_defence
+from counteract.evaluation.inputs import load_networks, load_pool
+from counteract.evaluation.probes import Prober, Probes
+from counteract.evaluation.record import Run
+from counteract.evaluation.runner import Watcher, evaluate
+from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
+
+ATTACKS = (NONE, "pgd50", "pgd50-targeted", *RECIPES)
+"""Every kind of attack there is."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        defence: The defence that was audited.
+        run: The accuracies, of the defence and of the undefended network.
+        probes: The strongest attack that has gradients, with other steps and bounds.
+        checks: The checklist.
+        notes: AutoAttack's own warnings, which say what its standard version may not be trusted with. They are no
+            flags: the suite averages over draws and differentiates through the defence, which is what they ask for.
+    """
+
+    defence: str
+    run: Run
+    probes: Probes
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether no flag is up."""
+        return not any(check.flag for check in self.checks)
+
+
+def audit_spec(data: dict[str, Any], defence: str) -> EvaluationSpec:
+    """What an audit measures: the suite on the undefended network and on the defended one.
+
+    Args:
+        data: A spec; its attacks and defences do not count.
+        defence: The defence.
+    """
+    defences = list(dict.fromkeys([UNDEFENDED, defence]))
+    made = make_spec(data | {"attacks": ATTACKS, "defences": defences}, "options")
+    if len(made.models) > 1:
+        raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
+    return made
+
+
+def audit(
+    spec: EvaluationSpec,
+    *,
+    device: torch.device,
+    batch_size: int,
+    watcher: Watcher,
+    data_dir: Path | None = None,
+    model_dir: Path = Path("models"),
+    trust: bool = False,
+    cache: Path | None = None,
+    folder: Path | None = None,
+) -> Audit:
+    """Audits the last defence of a spec that `audit_spec` made; the arguments are those of `evaluate`.
+
+    Raises:
+        UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit.
+    """
+    run = evaluate(
+        spec,
+        device=device,
+        batch_size=batch_size,
+        watcher=watcher,
+        data_dir=data_dir,
+        model_dir=model_dir,
+        trust=trust,
+        cache=cache,
+        folder=folder,
+    )
+    data = load_dataset(spec.dataset, "test", data_dir=data_dir).take(spec.limit)
+    ((label, network),) = load_networks(spec, data, model_dir=model_dir, trust=trust).items()
+    network = folded(network).to(device).to(memory_format=torch.channels_last)
+    data = Dataset(data.name, data.images.to(device), data.labels.to(device), data.class_names)
+    defended = _defended(spec, label, network, data_dir)
+    watcher.begin("probes", 5)
+    probes = Prober(network, defended, data, spec, batch_size, watcher.advance).probe(_strongest(run))
+    defence = spec.defences[-1]
+    checks = (*check_run(run, defence), *check_probes(probes, data.num_classes))
+    return Audit(defence, run, probes, checks, tuple(_autoattack(defended, data)))
+
+
+def write_audit(found: Audit, path: Path) -> None:
+    """Writes an audit as JSON, atomically.
+
+    Raises:
+        UserError: (a ValueError) it cannot be written.
+    """
+    content = {
+        "sound": found.sound,
+        "defence": found.defence,
+        "checks": [asdict(check) for check in found.checks],
+        "notes": list(found.notes),
+        "summaries": [asdict(summary) for summary in found.run.summaries],
+        "rows": [asdict(row) for row in found.run.rows],
+        "environment": found.run.environment,
+        "spec": found.run.spec.model_dump(mode="json", by_alias=True),
+    }
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _defended(spec: EvaluationSpec, label: str, network: nn.Module, data_dir: Path | None) -> DefendedModule:
+    defence = spec.defences[-1]
+    parameters = spec.parameters_for(label, targeted=False, variant=Variant(name=defence, defence=defence))
+    return build_defence(defence, Ingredients(network, parameters, functools.partial(load_pool, spec, data_dir)))
+
+
+def _strongest(run: Run) -> str:
+    """The attack with gradients through the defence that left the least; knowing the draws would be no fair measure."""
+    rows = {row.attack: row.accuracy for row in run.rows if row.defence == run.spec.defences[-1]}
+    recipes = {name: parse_attack(name).recipe for name in rows}
+    fair = [name for name, recipe in recipes.items() if recipe and recipe.adaptive and recipe.gradients]
+    return min((name for name in fair if not RECIPES[name].known), key=rows.__getitem__)
+
+
+def _autoattack(defended: DefendedModule, data: Dataset) -> list[str]:
+    """What AutoAttack says before it begins."""
+    try:
+        from counteract.models.autoattack import warnings_about
+    except ImportError:
+        return ["AutoAttack's own checks were not run: they come with the extra `robustbench`"]
+    few = data.take(16)
+    return [f"AutoAttack warns: {text}" for text in warnings_about(defended, few.images, few.labels)]
