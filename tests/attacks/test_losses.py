@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from counteract.attacks.losses import cross_entropy, dlr, margin, targeted_dlr, wrong
+from counteract.attacks.losses import cross_entropy, dlr, margin, odds, targeted_dlr, wrong
 
 SCORES = torch.tensor([[3.0, 1.0, 0.5, -1.0], [0.0, 2.0, 4.0, 1.0]])
 LABELS = torch.tensor([0, 1])
@@ -16,6 +16,7 @@ def test_by_hand() -> None:
     assert dlr(SCORES, LABELS).tolist() == pytest.approx([-2 / 2.5, 2 / 3])
     found = targeted_dlr(torch.tensor([2, 2]))(SCORES, LABELS)
     assert found.tolist() == pytest.approx([-2.5 / (3 - (0.5 - 1) / 2), 2 / (4 - (1 + 0) / 2)])
+    assert odds(SCORES, LABELS).tolist() == pytest.approx([0.1192, 0.8808], abs=1e-4)
     assert wrong(SCORES, LABELS).tolist() == [0, 1]
     assert torch.allclose(cross_entropy(SCORES, LABELS), -SCORES.log_softmax(1)[range(2), LABELS])
 

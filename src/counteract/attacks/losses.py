@@ -62,6 +62,11 @@ def targeted_dlr(targets: Tensor) -> Loss:
     return loss
 
 
+def odds(scores: Tensor, labels: Tensor) -> Tensor:
+    """The margin squeezed into (0, 1): its mean over draws is nearly how often the label is not the prediction."""
+    return torch.sigmoid(margin(scores, labels))
+
+
 def wrong(scores: Tensor, labels: Tensor) -> Tensor:
     """1 where the label is not the prediction, else 0: all that an attacker sees who is told labels alone."""
     return (scores.argmax(1) != labels).to(scores.dtype)

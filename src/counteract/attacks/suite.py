@@ -23,6 +23,9 @@ from counteract.attacks.square import square
 from counteract.attacks.surrogates import cheap, rebuilt, smooth, turned
 from counteract.defended import DefendedModule
 
+_JUDGING = 4
+"""How many times as many draws pick among the points that the runs end with as each step takes."""
+
 _SELECT, _SQUARES = -1, -2
 """Streams of an attacker's keys beside its runs', which count from 0."""
 
@@ -112,7 +115,8 @@ def run_attack(
 ) -> Tensor:
     """Attacks a batch.
 
-    Of several runs, for each example the point is kept whose margin is highest on draws of their own.
+    Of the points that its runs end with, for each example that one is kept which is misclassified most often on draws
+    that none of them has seen: the highest loss on a few draws of its own is luck in part.
 
     Args:
         name: One of `RECIPES`.
@@ -135,12 +139,16 @@ def run_attack(
         for module in modules:
             stack.enter_context(borrowed(module))
         candidates = _candidates(recipe, objective, target, images, budget)
-        judge = replace(objective, networks=networks[-1:], loss=losses.margin, average="outputs")
+        many = draws if draws == 1 else _JUDGING * draws
+        judge = replace(objective, networks=networks[-1:], loss=losses.odds, draws=many, average="losses")
         return _best(judge, candidates)
 
 
 def attack_calls(name: str, budget: Budget, *, random: bool, classes: int) -> int:
-    """How many times an attack asks for the network's answer to an image, a gradient counting as two."""
+    """How many times an attack asks for the network's answer to an image, a gradient counting as two.
+
+    Not counted is the choice among the points that its runs end with.
+    """
     recipe = RECIPES[name]
     draws = budget.draws if random and recipe.adaptive else 1
     if recipe.search == "none":
@@ -185,7 +193,7 @@ def _loss(recipe: Recipe) -> losses.Loss:
 
 
 def _candidates(recipe: Recipe, objective: Objective, target: Target, images: Tensor, budget: Budget) -> list[Tensor]:
-    """The points that an attack's runs end with."""
+    """The points that an attack's runs end with, and those on the bare network that some begin with."""
     keys, eps = objective.keys, target.eps
     if recipe.search == "none":
         return [draw_starts(keys, images, eps)]
@@ -200,6 +208,7 @@ def _candidates(recipe: Recipe, objective: Objective, target: Target, images: Te
         if _begins_on_bare(recipe, run):
             bare = replace(given, networks=[_without_keys(target.bare)], draws=1, known=None)
             starts = _search(recipe, bare, images, starts, target, budget)
+            found.append(starts)
         found.append(_search(recipe, given, images, starts, target, budget))
     return found
 
