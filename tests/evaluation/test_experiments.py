@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from counteract.attacks import RECIPES, Budget
 from counteract.evaluation.experiments import experiment_names, preset_for, read_spec, with_models
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
@@ -17,7 +18,7 @@ def experiment(name: str) -> EvaluationSpec:
 
 def test_every_experiment_and_preset_is_valid() -> None:
     names = [f"table{number}" for number in range(1, 7)]
-    assert experiment_names() == sorted(["figure1", "figure2", "figure3", *names])
+    assert experiment_names() == sorted(["adaptive", "figure1", "figure2", "figure3", *names])
     for name in experiment_names():
         check_names(experiment(name))
     for name in ("cifar10", "digits"):
@@ -40,6 +41,17 @@ def test_table_4_has_both_kinds_of_perturbation() -> None:
     spec = experiment("table4")
     assert len(spec.defences) == 6
     assert {"counteraction", "counteraction-untargeted"} < set(spec.defences)
+
+
+def test_the_adaptive_experiment_has_every_attack_and_the_papers_defences_and_peers() -> None:
+    spec = experiment("adaptive")
+    assert set(spec.attacks) == {"none", "pgd50", "pgd50-targeted", *RECIPES}
+    assert {"hedge", "anti-adversary", *experiment("table1").defences} < set(spec.defences)
+    assert set(spec.models) == {"mixup", "iat"}
+    assert spec.limit is not None
+    assert spec.limit >= 500
+    assert (spec.draws, spec.budget) == (5, Budget.model_validate("standard"))
+    assert spec.parameters_for("iat", targeted=False, variant=spec.variants()[0]).crop_pad.size == (26, 32)
 
 
 @pytest.mark.parametrize(
