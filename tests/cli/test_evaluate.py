@@ -131,3 +131,18 @@ def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFi
     assert "0.1 MiB freed" in capsys.readouterr().out
     assert call(["cache", *where]) == 0
     assert "0 files, 0.0 MiB" in capsys.readouterr().out
+
+
+def test_adaptive_attacks_with_a_budget_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    attacks = ["--attack", "none", "--attack", "bpda-apgd-ce", "--budget", "quick", "--draws", "2"]
+    defences = ["--defence", "none", "--defence", "counteraction"]
+    assert call(["evaluate", "--limit", "4", *attacks, *defences, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "what the attacks leave" in printed
+    assert "(bpda-apgd-ce)" in printed
+    assert "not measured" not in printed
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert (results["spec"]["draws"], results["spec"]["budget"]["steps"]) == (2, 10)
+    assert [summary["strongest"] for summary in results["summaries"]] == ["bpda-apgd-ce"] * 2
+    assert call(["evaluate", "--budget", "quikc"]) == 2
+    assert "did you mean quick" in capsys.readouterr().err

@@ -190,3 +190,12 @@ def test_markdown_with_adaptive_attacks() -> None:
     assert "- budget: steps 40, restarts 1" in text
     assert "not measured" not in text.split("## Claims")[0]
     assert "no attack but \\`fixed\\` has seen" in text
+
+
+def test_many_attacks_have_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    attacks = [f"pgd{steps}" for steps in range(1, 12)]
+    print_run(make_run(SPEC | {"attacks": attacks, "seeds": 1}, lambda *_: [1, 0, 1, 1]))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "attack none counteraction rotation" in lines
+    assert "pgd11 75.0 75.0 75.0" in lines
+    assert "cost in forwards 4 13 8" in lines
