@@ -45,6 +45,10 @@ class Dataset:
         """How many classes there are."""
         return len(self.class_names)
 
+    def to(self, device: torch.device) -> Dataset:
+        """The same data on a device."""
+        return Dataset(self.name, self.images.to(device), self.labels.to(device), self.class_names)
+
     def take(self, limit: int | None) -> Dataset:
         """The first `limit` images, or all of them if `limit` is None."""
         return Dataset(self.name, self.images[:limit], self.labels[:limit], self.class_names)

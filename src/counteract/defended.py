@@ -136,18 +136,7 @@ class DefendedModule(nn.Module):
     def _average(self, x: Tensor, keys: Tensor) -> Tensor:
         """The log of the mean over all executions, a few of them at a time."""
         prepared = [transform.prepare(x) for transform in self.transforms]
-        per_pass = self._executions_per_pass(x)
-        starts = range(0, self.executions, per_pass)
-        # With several passes, the backward pass recomputes each one rather than keep all of them in memory.
-        recompute = torch.is_grad_enabled() and len(starts) > 1 and not self.model.training
-        total: Tensor | float = 0.0
-        for start in starts:
-            numbers = torch.arange(start, min(start + per_pass, self.executions), device=x.device)
-            if recompute:
-                total = total + checkpoint(self._pass, x, keys, numbers, prepared, use_reentrant=False)
-            else:
-                total = total + self._pass(x, keys, numbers, prepared)
-        mean = torch.as_tensor(total) / self.executions
+        mean = self._sum(x, keys, prepared, 0, self.executions) / self.executions
         if self.average == "logits":
             return F.log_softmax(mean, dim=1)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
@@ -174,10 +163,16 @@ class DefendedModule(nn.Module):
     def _sum(self, x: Tensor, keys: Tensor, prepared: list[Tensor | None], start: int, end: int) -> Tensor:
         """The sum over the executions from `start` to `end`, as many in a pass as the memory is meant to hold."""
         per_pass = self._executions_per_pass(x)
+        firsts = range(start, end, per_pass)
+        # With several passes, the backward pass recomputes each one rather than keep all of them in memory.
+        recompute = torch.is_grad_enabled() and len(firsts) > 1 and not self.model.training
         total: Tensor | float = 0.0
-        for first in range(start, end, per_pass):
+        for first in firsts:
             numbers = torch.arange(first, min(first + per_pass, end), device=x.device)
-            total = total + self._pass(x, keys, numbers, prepared)
+            if recompute:
+                total = total + checkpoint(self._pass, x, keys, numbers, prepared, use_reentrant=False)
+            else:
+                total = total + self._pass(x, keys, numbers, prepared)
         return torch.as_tensor(total)
 
     def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:

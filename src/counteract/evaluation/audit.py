@@ -101,7 +101,7 @@ def audit(
     data = load_dataset(spec.dataset, "test", data_dir=data_dir).take(spec.limit)
     ((label, network),) = load_networks(spec, data, model_dir=model_dir, trust=trust).items()
     network = folded(network).to(device).to(memory_format=torch.channels_last)
-    data = Dataset(data.name, data.images.to(device), data.labels.to(device), data.class_names)
+    data = data.to(device)
     defended = _defended(spec, label, network, data_dir)
     watcher.begin("probes", 5)
     probes = Prober(network, defended, data, spec, batch_size, watcher.advance).probe(_strongest(run))

@@ -185,7 +185,7 @@ def evaluate(
     places = [task.place for task in tasks]
     record = Record(folder if shard.rank == 0 else None, spec, environment, data.class_names, places)
     record.entries |= shard.gather(record.entries)[0]
-    means = _Means(shard, _on(shard.device, data), pool, ExampleCache(cache, watcher.warn), batch_size, watcher)
+    means = _Means(shard, data.to(shard.device), pool, ExampleCache(cache, watcher.warn), batch_size, watcher)
     for position, (label, network) in enumerate(networks.items()):
         pending = [task for task in tasks if task.place.model == label and task.place.key not in record.entries]
         pictures = position == 0 and record.wants_illustrations
@@ -199,11 +199,6 @@ def evaluate(
         for seed in range(spec.seeds):
             _measure([task for task in pending if task.place.seed == seed], subject, record)
     return record.run()
-
-
-def _on(device: torch.device, data: Dataset) -> Dataset:
-    """The same data on a device."""
-    return Dataset(data.name, data.images.to(device), data.labels.to(device), data.class_names)
 
 
 def _measure(tasks: Sequence[Task], subject: _Subject, record: Record) -> None:
