@@ -18,30 +18,13 @@ from pathlib import Path
 
 import torch
 
-from counteract.evaluation import EvaluationSpec, evaluate, make_spec, read_spec
+from counteract.evaluation import EvaluationSpec, Means, evaluate, make_spec, read_spec
 from counteract.evaluation.experiments import with_models
-
-CPU = torch.device("cpu")
-
-
-class Quiet:
-    """A watcher that shows nothing."""
-
-    def begin(self, model: str, work: int) -> None:
-        """Shows nothing."""
-
-    def advance(self, work: int) -> None:
-        """Shows nothing."""
-
-    def warn(self, message: str) -> None:
-        """Prints it: a damaged cache would spoil the measurement."""
-        print(message)
 
 
 def run(spec: EvaluationSpec, cache: Path | None) -> list[float]:
     """Evaluates a spec, and returns its accuracies."""
-    found = evaluate(spec, device=CPU, batch_size=100, watcher=Quiet(), cache=cache)
-    return [row.accuracy for row in found.rows]
+    return [row.accuracy for row in evaluate(spec, Means(cache=cache)).rows]
 
 
 def separately(spec: EvaluationSpec) -> list[float]:

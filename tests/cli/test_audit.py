@@ -50,7 +50,7 @@ def test_counteraction_is_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[
     found = json.loads((tmp_path / "audit.json").read_text())
     assert not found["sound"]
     assert {"audit.json", "cells.jsonl", "report.html", "report.md", "rows.csv", "run.json"} == {
-        path.name for path in tmp_path.iterdir()
+        path.name for path in tmp_path.glob("[!.]*")
     }
     again = (tmp_path / "cells.jsonl").read_text()
     assert call([*SMALL, "--defence", "counteraction", "--out", str(tmp_path)]) == 1

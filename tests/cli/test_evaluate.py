@@ -37,7 +37,7 @@ def test_a_table_and_results(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert (row["n"], row["seeds"], row["seconds"] > 0) == (8, 2, True)
     assert results["environment"]["torch"]
     assert results["spec"]["parameters"]["crop-resize"]["executions"] == 20
-    assert {path.name for path in (tmp_path / "a/b").iterdir()} == {
+    assert {path.name for path in (tmp_path / "a/b").glob("[!.]*")} == {
         "run.json", "cells.jsonl", "results.json", "report.md", "report.html", "rows.csv",
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from counteract.evaluation import EvaluationSpec, Run, evaluate, make_spec, preset_for
+from counteract.evaluation import EvaluationSpec, Means, Run, evaluate, make_spec, preset_for
 from counteract.evaluation.record import Entry, pack
 
 TINY = {"preset": "quick", "steps": 2, "queries": 4, "targets": 2, "draws": 2, "executions": 2}
@@ -35,8 +35,7 @@ def spec(**changes: Any) -> EvaluationSpec:
 
 
 def run(made: EvaluationSpec, batch_size: int = 100, watcher: Watcher | None = None, **places: Any) -> Run:
-    device = torch.device("cpu")
-    return evaluate(made, device=device, batch_size=batch_size, watcher=watcher or Watcher(), **places)
+    return evaluate(made, Means(batch_size=batch_size, watcher=watcher or Watcher(), **places))
 
 
 def correct(found: Run) -> dict[tuple[str, str], list[float]]:

@@ -18,7 +18,8 @@ def experiment(name: str) -> EvaluationSpec:
 
 def test_every_experiment_and_preset_is_valid() -> None:
     names = [f"table{number}" for number in range(1, 7)]
-    assert experiment_names() == sorted(["adaptive", "figure1", "figure2", "figure3", *names])
+    halves = [f"{name}-cifar100" for name in ("table3", "table4", "figure2", "figure3")]
+    assert experiment_names() == sorted(["adaptive", "figure1", "figure2", "figure3", *names, *halves])
     for name in experiment_names():
         check_names(experiment(name))
     for name in ("cifar10", "digits"):
@@ -27,7 +28,9 @@ def test_every_experiment_and_preset_is_valid() -> None:
         assert spec.dataset == name
 
 
-@pytest.mark.parametrize(("name", "rows", "columns"), [("table1", 16, 7), ("table2", 16, 7), ("table3", 6, 4)])
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"), [("table1", 16, 7), ("table2", 16, 7), ("table3", 6, 4), ("table3-cifar100", 6, 4)]
+)
 def test_the_tables_have_the_papers_rows_and_columns_and_the_clean_images(name: str, rows: int, columns: int) -> None:
     spec = experiment(name)
     assert len(spec.models) * len(spec.defences) == rows
@@ -37,8 +40,9 @@ def test_the_tables_have_the_papers_rows_and_columns_and_the_clean_images(name: 
     assert (spec.attack.eps, spec.attack.eps_step, spec.limit) == (8 / 255, 2 / 255, None)
 
 
-def test_table_4_has_both_kinds_of_perturbation() -> None:
-    spec = experiment("table4")
+@pytest.mark.parametrize("name", ["table4", "table4-cifar100"])
+def test_table_4_has_both_kinds_of_perturbation(name: str) -> None:
+    spec = experiment(name)
     assert len(spec.defences) == 6
     assert {"counteraction", "counteraction-untargeted"} < set(spec.defences)
 
@@ -90,6 +94,8 @@ def test_the_figures_sweep_what_the_paper_sweeps() -> None:
     assert names == ["none", *(f"counteraction@{step}/255" for step in range(1, 9))]
     names = [variant.name for variant in experiment("figure3").variants()]
     assert names == ["none", *(f"counteraction@{count}" for count in range(1, 10))]
+    names = [variant.name for variant in experiment("figure3-cifar100").variants()]
+    assert names == ["none", *(f"counteraction@{count}" for count in [*range(1, 10), 12, 16, 20])]
     assert experiment("figure1").illustrations > 0
 
 

@@ -9,14 +9,15 @@ from counteract import Counteraction
 from counteract.datasets import Dataset
 from counteract.evaluation import ExampleCache, make_spec, preset_for
 from counteract.evaluation.attacks import Crafter, parse_attack
+from counteract.evaluation.batches import BatchSize
 from counteract.evaluation.illustrate import illustrate
 
 
 def test_label_by_label(digits_net: nn.Module, digits: Dataset) -> None:
     spec = make_spec(preset_for("digits") | {"attacks": ["none", "pgd3"], "illustrations": 3}, "test")
     data = digits.take(30)
-    cache = ExampleCache(None, lambda message: None)
-    crafter = Crafter(digits_net, "some", data, spec.attack, cache, 30, lambda work: None)
+    cache, size = ExampleCache(None, print), BatchSize(30, torch.device("cpu"), print)
+    crafter = Crafter(digits_net, "some", data, spec.attack, cache, size, lambda work: None)
     found = illustrate(spec, "digits-resnet-mixup", crafter)
     assert found.steps.shape == (3, 10, 3, 32, 32)
     adversarial = crafter.craft([parse_attack("pgd3")], 0, [range(30)])["pgd3"]

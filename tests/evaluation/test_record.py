@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from counteract.evaluation import Means, evaluate, preset_for
 from counteract.evaluation.record import Entry, Place, Record, pack, read_run
 from counteract.evaluation.spec import EvaluationSpec, make_spec
 
@@ -87,3 +90,16 @@ def test_folders_that_hold_no_run(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"run\.json is damaged .*places"):
         read_run(tmp_path)
+
+
+def test_a_folder_has_one_writer(tmp_path: Path) -> None:
+    made = make_spec(preset_for("digits") | {"limit": 8, "attacks": ["none"], "defences": ["none"]}, "test")
+    hold = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+    command = [sys.executable, "-c", hold, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ValueError, match=r"another run writes to .*: wait until it has ended, or name another"):
+            evaluate(made, Means(folder=tmp_path))
+        other.kill()
+    assert evaluate(made, Means(folder=tmp_path)).complete

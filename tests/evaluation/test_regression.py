@@ -7,24 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from counteract.evaluation import Run, evaluate, make_spec, preset_for
 from counteract.evaluation.scores import Summary
 
 
-class Silent:
-    def begin(self, model: str, work: int) -> None: ...
-
-    def advance(self, work: int) -> None: ...
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
-
-
 def run(defence: str, attacks: list[str], **changes: Any) -> Run:
     data = preset_for("digits") | {"defences": ["none", defence], "attacks": attacks, "limit": 32, "budget": "quick"}
-    return evaluate(make_spec(data | changes, "test"), device=torch.device("cpu"), batch_size=100, watcher=Silent())
+    return evaluate(make_spec(data | changes, "test"))
 
 
 def accuracy(found: Run, defence: str, attack: str) -> float:

@@ -15,9 +15,9 @@ from torch import nn
 from counteract import DefendedModule, RandomCropResize, _random, load_model
 from counteract.attacks import draw_starts
 from counteract.datasets import Dataset, load_dataset
-from counteract.evaluation import EvaluationSpec, ExampleCache, Run, evaluate, make_spec, preset_for
+from counteract.evaluation import EvaluationSpec, ExampleCache, Means, Run, evaluate, make_spec, preset_for
 from counteract.evaluation.attacks import Crafter, attack_keys, defence_keys, parse_attack
-from counteract.evaluation.batches import batches
+from counteract.evaluation.batches import BatchSize
 from counteract.evaluation.spec import AttackBudget
 from counteract.models import ResNet
 
@@ -44,7 +44,7 @@ def spec(**changes: Any) -> EvaluationSpec:
 
 
 def run(made: EvaluationSpec, batch_size: int = 100, watcher: Watcher | None = None) -> Run:
-    return evaluate(made, device=CPU, batch_size=batch_size, watcher=watcher or Watcher())
+    return evaluate(made, Means(batch_size=batch_size, watcher=watcher or Watcher()))
 
 
 def results(run: Run) -> list[dict[str, Any]]:
@@ -121,7 +121,9 @@ def test_attacks_on_the_predicted_label_do_not_look_at_the_true_one(digits_net: 
 
 
 def crafter(network: nn.Module, data: Dataset, budget: AttackBudget, cache: Path | None = None) -> Crafter:
-    return Crafter(network, "some", data, budget, ExampleCache(cache, Watcher().warn), 16, lambda work: None)
+    warn = Watcher().warn
+    size = BatchSize(16, CPU, warn)
+    return Crafter(network, "some", data, budget, ExampleCache(cache, warn), size, lambda work: None)
 
 
 def test_one_run_of_steps_gives_what_separate_runs_of_torchattacks_give(digits_net: ResNet, digits: Dataset) -> None:
@@ -194,15 +196,6 @@ def test_a_network_for_other_classes(tmp_path: Path, digits_net: ResNet, cifar10
 
 def test_parse_attack() -> None:
     assert vars(parse_attack("pgd200-targeted")) == {"name": "pgd200-targeted", "steps": 200, "targeted": True}
-
-
-def test_batches_are_padded_to_eight_rows() -> None:
-    found = [(index.tolist(), kept) for index, kept in batches(12, 5, CPU)]
-    assert found == [
-        ([0, 1, 2, 3, 4, 4, 4, 4], 5),
-        ([5, 6, 7, 8, 9, 9, 9, 9], 5),
-        ([10, 11, 11, 11, 11, 11, 11, 11], 2),
-    ]
 
 
 def test_models_load_in_eval_mode() -> None:

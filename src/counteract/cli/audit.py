@@ -29,7 +29,7 @@ def audit(
     seeds: options.SeedsOption = 2,
     draws: options.DrawsOption = 5,
     pool: options.PoolOption = None,
-    batch_size: options.BatchSizeOption = 100,
+    batch_size: options.BatchSizeOption = None,
     device: options.DeviceOption = "auto",
     data_dir: options.DataDirOption = None,
     cache: options.CacheOption = None,
@@ -40,7 +40,6 @@ def audit(
 ) -> None:
     """Attacks a defence in every way there is and raises red flags; exit code 1 if there are any, 0 if it is sound."""
     from counteract import evaluation as ev
-    from counteract.cli.evaluate import choose_device, make_folder
     from counteract.cli.progress import ProgressBar
     from counteract.evaluation.audit import audit as run_audit
     from counteract.evaluation.audit import audit_spec, write_audit
@@ -54,26 +53,15 @@ def audit(
     overrides = {"budget": budget, "limit": limit, "seeds": seeds, "draws": draws, "pool": pool}
     data |= {key: value for key, value in overrides.items() if value is not None}
     data["own_network"] = options.own_network(weights, mean, std)
-    spec, where = audit_spec(data, defence), choose_device(device)
+    spec, where, cache = audit_spec(data, defence), options.choose_device(device), cache or ev.default_cache()
     folder = out if out is not None and out.suffix != ".json" else None
-    if out is not None:
-        make_folder(folder or out.parent)
+    options.make_folder(folder or (out and out.parent))
     with ProgressBar() as watcher:
-        found = run_audit(
-            spec,
-            device=where,
-            batch_size=batch_size,
-            watcher=watcher,
-            data_dir=data_dir,
-            model_dir=model_dir,
-            trust=trust,
-            cache=cache or ev.default_cache(),
-            folder=folder,
-        )
+        found = run_audit(spec, ev.Means(where, batch_size, watcher, data_dir, model_dir, trust, cache, folder))
     print_audit(found)
     if out is not None:
         path = folder / "audit.json" if folder else out
         write_audit(found, path)
         for written in [path, *(write_reports(found.run, folder) if folder else [])]:
-            typer.echo(f"{written.stem}: {written}")
+            typer.echo(f"written: {written}")
     raise typer.Exit(0 if found.sound else 1)

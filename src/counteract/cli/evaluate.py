@@ -14,8 +14,6 @@ from counteract.cli import options
 from counteract.cli.app import app
 
 if TYPE_CHECKING:
-    import torch
-
     from counteract.evaluation import Run
 
 
@@ -45,7 +43,7 @@ def evaluate(
     seeds: options.SeedsOption = None,
     draws: options.DrawsOption = None,
     pool: options.PoolOption = None,
-    batch_size: options.BatchSizeOption = 100,
+    batch_size: options.BatchSizeOption = None,
     device: options.DeviceOption = "auto",
     data_dir: options.DataDirOption = None,
     cache: options.CacheOption = None,
@@ -66,22 +64,11 @@ def evaluate(
     if "models" not in data:
         raise UserError(f"dataset {dataset} has no network of its own: name one with --model")
     made = ev.make_spec(data, spec or "options")
-    where = choose_device(device)
-    if out is not None:
-        make_folder(out)
+    where, cache = options.choose_device(device), cache or ev.default_cache()
+    options.make_folder(out)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with ProgressBar(active=is_first()) as watcher:
-        run = ev.evaluate(
-            made,
-            device=where,
-            batch_size=batch_size,
-            watcher=watcher,
-            data_dir=data_dir,
-            model_dir=model_dir,
-            trust=trust,
-            cache=cache or ev.default_cache(),
-            folder=out,
-        )
+        run = ev.evaluate(made, ev.Means(where, batch_size, watcher, data_dir, model_dir, trust, cache, out))
     if is_first():
         print_run(run)
         if out is not None:
@@ -105,26 +92,4 @@ def _write(run: Run, folder: Path) -> None:
     from counteract.reporting.write import write_reports
 
     for path in (write_results(run, folder), *write_reports(run, folder)):
-        typer.echo(f"{path.stem}: {path}")
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that a name means, once it is known to work."""
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder for results, or says why it cannot be one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from error
+        typer.echo(f"written: {path}")

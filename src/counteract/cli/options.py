@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from counteract._errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="digits, cifar10, or an .npz with images, labels, class_names.")
@@ -24,13 +27,39 @@ DrawsOption = Annotated[int | None, typer.Option(help="By how many draws of the 
 PoolOption = Annotated[
     str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
 ]
-BatchSizeOption = Annotated[int, typer.Option(min=1, help="Images per batch; does not change the results.")]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Images per batch, by default what suits the device; does not change the results."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")]
 CacheOption = Annotated[
     Path | None,
     typer.Option(envvar="COUNTERACT_CACHE", help="Where adversarial examples are kept; by default the user's cache."),
 ]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a name means, once it is known to work."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def make_folder(folder: Path | None) -> None:
+    """Makes a folder for results, if there is to be one, or says why it cannot be."""
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from error
 
 
 def own_network(weights: Path | None, mean: str | None, std: str | None) -> dict[str, Any]:

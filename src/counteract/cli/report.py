@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from counteract.cli.app import app
+from counteract.cli.options import make_folder
 
 
 @app.command()
@@ -16,15 +17,13 @@ def report(
     out: Annotated[Path | None, typer.Option(help="A folder for the reports; by default the run's own.")] = None,
 ) -> None:
     """Writes report.md, rows.csv and report.html, one self-contained page, from a run, finished or half-finished."""
-    from counteract.cli.evaluate import make_folder
     from counteract.evaluation.record import read_run
     from counteract.reporting.terminal import print_run
     from counteract.reporting.write import write_reports
 
     run = read_run(run_dir)
-    if out is not None:
-        make_folder(out)
+    make_folder(out)
     paths = write_reports(run, out or run_dir)
     print_run(run)
     for path in paths:
-        typer.echo(f"report: {path}")
+        typer.echo(f"written: {path}")

@@ -14,7 +14,7 @@ from counteract._errors import unknown_name
 from counteract._network import borrowed
 from counteract.attacks import PGD, RECIPES, Recipe, draw_starts, draw_targets
 from counteract.datasets import Dataset
-from counteract.evaluation.batches import batches
+from counteract.evaluation.batches import BatchSize, in_batches
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.fingerprint import fingerprint
 from counteract.evaluation.shard import BLOCK
@@ -70,7 +70,7 @@ class Crafter:
         data: The clean images and their true labels.
         budget: The attacks' budget.
         cache: Where examples are found and left.
-        batch_size: Images per batch; it does not change the result.
+        batch_size: How many images go into a batch; it does not change the result.
         advance: Told the forward-equivalents done.
     """
 
@@ -79,7 +79,7 @@ class Crafter:
     data: Dataset
     budget: AttackBudget
     cache: ExampleCache
-    batch_size: int
+    batch_size: BatchSize
     advance: Callable[[int], None]
 
     def craft(self, attacks: Iterable[Attack], seed: int, blocks: Sequence[range]) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ class Crafter:
 
     def batched(self, blocks: Sequence[range]) -> Iterator[Sequence[range]]:
         """As many blocks at a time as fill a batch."""
-        together = max(1, self.batch_size // BLOCK)
+        together = max(1, self.batch_size.rows // BLOCK)
         for start in range(0, len(blocks), together):
             yield blocks[start : start + together]
 
@@ -131,10 +131,15 @@ class Crafter:
         device = data.images.device
         rows = torch.cat([torch.arange(block.start, block.stop, device=device) for block in blocks])
         keys = attack_keys(example_keys(seed, rows))
-        for index, kept in batches(len(rows), self.batch_size, device):
+
+        def snapshots(index: Tensor) -> dict[int, Tensor]:
             images, key = data.images[rows[index]], keys[index]
             labels = self._labels(images, data.labels[rows[index]], key, targeted)
-            for count, adversarial in attack(images, labels, starts=draw_starts(key, images, budget.eps)).items():
+            adversarial: dict[int, Tensor] = attack(images, labels, starts=draw_starts(key, images, budget.eps))
+            return adversarial
+
+        for found, kept in in_batches(snapshots, len(rows), self.batch_size):
+            for count, adversarial in found.items():
                 made[count].append(adversarial[:kept])
         return {count: torch.cat(parts) for count, parts in made.items()}
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from counteract._errors import UserError
 from counteract._files import write_atomically
-from counteract._network import folded
 from counteract.attacks import RECIPES
-from counteract.datasets import Dataset, load_dataset
+from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import NONE, parse_attack
+from counteract.evaluation.batches import BatchSize
 from counteract.evaluation.checklist import Check, check_probes, check_run
 from counteract.evaluation.defences import NONE as UNDEFENDED
 from counteract.evaluation.defences import Ingredients, build_defence
-from counteract.evaluation.inputs import load_networks, load_pool
+from counteract.evaluation.inputs import load_inputs
+from counteract.evaluation.means import Means
 from counteract.evaluation.probes import Prober, Probes
 from counteract.evaluation.record import Run
-from counteract.evaluation.runner import Watcher, evaluate
+from counteract.evaluation.runner import evaluate
 from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
+from counteract.evaluation.subject import ready
 
 ATTACKS = (NONE, "pgd50", "pgd50-targeted", *RECIPES)
 """Every kind of attack there is."""
@@ -70,42 +68,23 @@ def audit_spec(data: dict[str, Any], defence: str) -> EvaluationSpec:
     return made
 
 
-def audit(
-    spec: EvaluationSpec,
-    *,
-    device: torch.device,
-    batch_size: int,
-    watcher: Watcher,
-    data_dir: Path | None = None,
-    model_dir: Path = Path("models"),
-    trust: bool = False,
-    cache: Path | None = None,
-    folder: Path | None = None,
-) -> Audit:
-    """Audits the last defence of a spec that `audit_spec` made; the arguments are those of `evaluate`.
+def audit(spec: EvaluationSpec, means: Means | None = None) -> Audit:
+    """Audits the last defence of a spec that `audit_spec` made, by the means that `evaluate` would have.
 
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit.
     """
-    run = evaluate(
-        spec,
-        device=device,
-        batch_size=batch_size,
-        watcher=watcher,
-        data_dir=data_dir,
-        model_dir=model_dir,
-        trust=trust,
-        cache=cache,
-        folder=folder,
-    )
-    data = load_dataset(spec.dataset, "test", data_dir=data_dir).take(spec.limit)
-    ((label, network),) = load_networks(spec, data, model_dir=model_dir, trust=trust).items()
-    network = folded(network).to(device).to(memory_format=torch.channels_last)
-    data = data.to(device)
-    defended = _defended(spec, label, network, data_dir)
-    watcher.begin("probes", 5)
-    probes = Prober(network, defended, data, spec, batch_size, watcher.advance).probe(_strongest(run))
+    means = means or Means()
+    inputs = load_inputs(spec, means)
+    run = evaluate(spec, means, inputs=inputs)
+    ((label, network),) = inputs.networks.items()
+    network, data = ready(network, means.device), inputs.data.to(means.device)
     defence = spec.defences[-1]
+    parameters = spec.parameters_for(label, targeted=False, variant=Variant(name=defence, defence=defence))
+    defended = build_defence(defence, Ingredients(network, parameters, inputs.pool))
+    size = BatchSize(means.batch_size, means.device, means.watcher.warn)
+    means.watcher.begin("probes", 5)
+    probes = Prober(network, defended, data, spec, size, means.watcher.advance).probe(_strongest(run))
     checks = (*check_run(run, defence), *check_probes(probes, data.num_classes))
     return Audit(defence, run, probes, checks, tuple(_autoattack(defended, data)))
 
@@ -127,12 +106,6 @@ def write_audit(found: Audit, path: Path) -> None:
         "spec": found.run.spec.model_dump(mode="json", by_alias=True),
     }
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def _defended(spec: EvaluationSpec, label: str, network: nn.Module, data_dir: Path | None) -> DefendedModule:
-    defence = spec.defences[-1]
-    parameters = spec.parameters_for(label, targeted=False, variant=Variant(name=defence, defence=defence))
-    return build_defence(defence, Ingredients(network, parameters, functools.partial(load_pool, spec, data_dir)))
 
 
 def _strongest(run: Run) -> str:

@@ -12,7 +12,7 @@ from counteract import _random
 from counteract.attacks import Budget, Target, attack_calls, run_attack
 from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import Attack, Crafter, attack_keys, defence_keys, example_keys
-from counteract.evaluation.batches import GRANULE, batches
+from counteract.evaluation.batches import GRANULE, in_batches
 from counteract.evaluation.defences import forward_equivalents
 from counteract.evaluation.fingerprint import fingerprint
 from counteract.evaluation.parameters import DefenceParameters
@@ -99,12 +99,12 @@ class SuiteCrafter:
         examples = example_keys(seed, rows)
         keys = _random.fold(attack_keys(examples), _SUITE)
         judging = torch.stack([defence_keys(examples, draw) for draw in range(self.draws)], dim=1)
-        made = []
-        for index, kept in batches(len(rows), self.crafter.batch_size, device):
+
+        def attacked(index: Tensor) -> Tensor:
             images, labels = data.images[rows[index]], data.labels[rows[index]]
-            found = run_attack(attack.name, target, images, labels, keys[index], self.budget, judging[index])
-            made.append(found[:kept])
-        return torch.cat(made)
+            return run_attack(attack.name, target, images, labels, keys[index], self.budget, judging[index])
+
+        return torch.cat([found[:kept] for found, kept in in_batches(attacked, len(rows), self.crafter.batch_size)])
 
     def _key(self, block: range, attack: Attack, victim: Victim, seed: int) -> str:
         """What the cache knows a block's examples by."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from torch import nn
-
-from counteract.datasets import Dataset
 from counteract.evaluation.attacks import Attack, parse_attack
 from counteract.evaluation.defences import parse_defence
 from counteract.evaluation.fingerprint import data_fingerprint, fingerprint, network_fingerprint
+from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.parameters import DefenceParameters
 from counteract.evaluation.record import Place
 from counteract.evaluation.spec import EvaluationSpec
@@ -47,13 +44,12 @@ def check_names(spec: EvaluationSpec) -> None:
         parse_attack(name)
 
 
-def plan(
-    spec: EvaluationSpec, data: Dataset, networks: Mapping[str, nn.Module], pool: Callable[[], Dataset]
-) -> list[Task]:
+def plan(spec: EvaluationSpec, inputs: Inputs) -> list[Task]:
     """Every cell of a spec's tables with every seed, in the order in which they are measured."""
-    images = data_fingerprint(data)
-    identities = {label: network_fingerprint(network) for label, network in networks.items()}
-    mixed = {name: data_fingerprint(pool()) for name in spec.defences if "mixup-inference" in parse_defence(name)}
+    images = data_fingerprint(inputs.data)
+    identities = {label: network_fingerprint(network) for label, network in inputs.networks.items()}
+    mixing = [name for name in spec.defences if "mixup-inference" in parse_defence(name)]
+    mixed = {name: data_fingerprint(inputs.pool()) for name in mixing}
     tasks = []
     for label, identity in identities.items():
         for seed in range(spec.seeds):
@@ -61,9 +57,9 @@ def plan(
                 for variant in spec.variants():
                     parameters = spec.parameters_for(label, targeted=attack.targeted, variant=variant)
                     pooled = mixed.get(variant.defence, "")
-                    inputs = (identity, images, pooled)
+                    subject = (identity, images, pooled)
                     more = ([spec.budget] if attack.recipe else []) + ([spec.draws] if spec.draws > 1 else [])
-                    key = fingerprint(*inputs, seed, attack.name, spec.attack, variant.defence, parameters, *more)
+                    key = fingerprint(*subject, seed, attack.name, spec.attack, variant.defence, parameters, *more)
                     place = Place(label, attack.name, variant.name, seed, key)
                     tasks.append(Task(place, attack, variant.defence, parameters, pooled))
     return tasks

@@ -15,7 +15,7 @@ from counteract.attacks.losses import margin
 from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import attack_keys, defence_keys, example_keys
-from counteract.evaluation.batches import batches
+from counteract.evaluation.batches import BatchSize, in_batches
 from counteract.evaluation.crafting import draws_differ
 from counteract.evaluation.spec import EvaluationSpec
 
@@ -69,7 +69,7 @@ class Prober:
         defended: The network with it.
         data: The clean images and their true labels.
         spec: Bounds, budget and draws.
-        batch_size: Images per batch.
+        batch_size: How many images go into a batch.
         advance: Told of each attack that is done.
     """
 
@@ -77,7 +77,7 @@ class Prober:
     defended: DefendedModule
     data: Dataset
     spec: EvaluationSpec
-    batch_size: int
+    batch_size: BatchSize
     advance: Callable[[int], None]
 
     def probe(self, attack: str) -> Probes:
@@ -97,32 +97,39 @@ class Prober:
         """What is left after the attack with other bounds, judged as the run judges."""
         step = self.spec.attack.eps_step * eps / self.spec.attack.eps
         target = Target(self.bare, self.defended, draws_differ(self.defended, self.data.images), eps, step)
-        correct, probability = [], []
-        for images, labels, keys, kept in self._batches():
+
+        def judged(index: Tensor) -> Tensor:
+            images, labels, keys = self._examples(index)
             judging = torch.stack([defence_keys(keys, draw) for draw in range(self.spec.draws)], dim=1)
             found = run_attack(attack, target, images, labels, _stream(keys), budget, judging)
             with torch.no_grad():
                 draws = torch.stack([self.defended(found, each) for each in judging.unbind(1)]).double()
-            correct.append((draws.argmax(2) == labels).double().mean(0)[:kept])
-            probability.append(draws.exp().mean(0).gather(1, labels.unsqueeze(1)).squeeze(1)[:kept])
-        self.advance(1)
-        return Outcome(torch.cat(correct).cpu(), torch.cat(probability).cpu())
+            correct = (draws.argmax(2) == labels).double().mean(0)
+            return torch.stack([correct, draws.exp().mean(0).gather(1, labels.unsqueeze(1)).squeeze(1)])
+
+        correct, probability = self._over_all(judged).unbind()
+        return Outcome(correct, probability)
 
     def _zero_gradients(self) -> int:
         """How many clean images have no gradient of the margin at all."""
-        count = 0
-        for images, labels, keys, kept in self._batches():
+
+        def zero(index: Tensor) -> Tensor:
+            images, labels, keys = self._examples(index)
             with borrowed(self.defended):
                 _, gradient = Objective([self.defended], margin, labels, _stream(keys)).gradient(images, 0)
-            count += int((gradient.flatten(1) == 0).all(1)[:kept].sum())
-        self.advance(1)
-        return count
+            return (gradient.flatten(1) == 0).all(1)
 
-    def _batches(self) -> list[tuple[Tensor, Tensor, Tensor, int]]:
-        """Images, labels, examples' keys, and how many of them are not padding."""
-        images, labels = self.data.images, self.data.labels
-        rows = batches(len(images), self.batch_size, images.device)
-        return [(images[index], labels[index], example_keys(0, index), kept) for index, kept in rows]
+        return int(self._over_all(zero).sum())
+
+    def _over_all(self, measure: Callable[[Tensor], Tensor]) -> Tensor:
+        """What a measure of the examples of some indices is of all: its last axis is that of the examples."""
+        parts = [found[..., :kept] for found, kept in in_batches(measure, len(self.data), self.batch_size)]
+        self.advance(1)
+        return torch.cat(parts, dim=-1).cpu()
+
+    def _examples(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, labels and examples' keys."""
+        return self.data.images[index], self.data.labels[index], example_keys(0, index)
 
 
 def _stream(keys: Tensor) -> Tensor:
