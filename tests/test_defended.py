@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 import torchattacks
 from networks import TinyNet
+from scipy.stats import hypergeom
 from torch import Tensor, nn
 
 from counteract import (
@@ -21,6 +22,7 @@ from counteract import (
     _random,
 )
 from counteract.datasets import Dataset
+from counteract.defended import _decisive_lead
 
 KEYS = torch.arange(6) * 1_000_003
 
@@ -234,3 +236,26 @@ def test_labels_where_nothing_can_be_spared(net: nn.Module, x: Tensor, options: 
     assert torch.equal(labels, module(x, torch.arange(6)).argmax(1))
     assert (spent == module.executions).all()
     assert module.classify(x[:0])[0].shape == (0,)
+
+
+@pytest.mark.parametrize("error", [0.05, 1e-2, 1e-3])
+def test_the_bound_of_a_stated_error_holds_where_two_classes_have_as_many_votes(error: float) -> None:
+    """Against the hypergeometric distribution; with a third less of a lead it would not hold."""
+    executions = 200
+    tight = []
+    for seen in range(20, executions, 20):
+        ahead = hypergeom(executions, executions // 2, seen)  # how many of those seen are for the one of the two
+        lead = _decisive_lead(seen, executions, error)
+        assert ahead.sf((seen + lead) // 2) <= error
+        tight.append(ahead.sf((seen + 0.65 * lead) // 2) > error)
+    assert any(tight)
+
+
+def test_with_a_stated_error_fewer_executions_decide(digits_net: nn.Module, digits: Dataset) -> None:
+    x, keys = digits.images[:40], torch.arange(40)
+    module = DefendedModule(digits_net, transforms=[RandomCropResize((16, 30))], executions=50)
+    (exact, all_spent), (likely, spent) = module.classify(x, keys), module.classify(x, keys, error=0.05)
+    assert (exact == likely).double().mean() >= 0.95
+    assert spent.double().mean() < 0.9 * all_spent.double().mean()
+    with pytest.raises(ValueError, match=r"error must be a probability below 1, found 1\.5"):
+        module.classify(x, keys, error=1.5)

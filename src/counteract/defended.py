@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -102,29 +103,35 @@ class DefendedModule(nn.Module):
             return F.log_softmax(self.model(x), dim=1)
         return self._average(x, keys)
 
-    def classify(self, x: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def classify(self, x: Tensor, keys: Tensor | None = None, *, error: float = 0.0) -> tuple[Tensor, Tensor]:
         """The labels that `forward` gives the highest probability, without the executions that cannot change them.
 
         Of averaged probabilities, what remains of an image's executions can bring a class nearer to the leading one by
-        no more than their number: once the lead in summed probability is larger, the image is decided and done.
+        no more than their number: once the lead in summed probability is larger, the image is decided and done. With an
+        `error` above zero it is also done once its executions so far, drawn at random from all of them, would show such
+        a lead with no more than that probability if the label were another one (Hoeffding's inequality for sampling
+        without replacement: Serfling 1974).
 
         Args:
             x: As in `forward`.
             keys: As in `forward`.
+            error: With what probability an image's label may not be that of `forward`, over its keys.
 
         Returns:
             The labels, and how many executions each took: both int64, shape (N,).
 
         Raises:
-            UserError: (a ValueError) `x` does not hold images.
+            UserError: (a ValueError) `x` does not hold images, or `error` is no probability below 1.
         """
+        if not 0 <= error < 1:
+            raise UserError(f"error must be a probability below 1, found {error}")
         x = check_images(x, clip_values=self.clip_values, dtype=dtype_of(self.model))
         if keys is None:
             keys = _random.fresh_keys(len(x), x.device)
         with torch.no_grad():
             if self.average == "logits" or self.executions < 3 or not (self.transforms and len(x)):
                 return self(x, keys).argmax(1), torch.full((len(x),), self.executions, device=x.device)
-            return self._decide(self.preprocess(x, keys), keys)
+            return self._decide(self.preprocess(x, keys), keys, error)
 
     def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
         """What the `preprocessing_defences` make of images that have passed the boundary check."""
@@ -141,23 +148,23 @@ class DefendedModule(nn.Module):
             return F.log_softmax(mean, dim=1)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
 
-    def _decide(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def _decide(self, x: Tensor, keys: Tensor, error: float) -> tuple[Tensor, Tensor]:
         """Labels and numbers of executions, some executions of all undecided images at a time."""
         prepared = [transform.prepare(x) for transform in self.transforms]
         labels, spent = torch.zeros_like(keys), torch.zeros_like(keys)
         open_rows, total, start = torch.arange(len(x), device=x.device), torch.zeros(()), 0
-        while start < self.executions and len(open_rows):
-            # Before half of the executions are done none can be decided.
-            wanted = self.executions // 2 + 1 if start == 0 else self.executions // 10 + 1
-            end = min(start + wanted, self.executions)
+        looks = _looks(self.executions, early=error > 0)
+        for end in looks:
             rows = [None if once is None else once[open_rows] for once in prepared]
             total = total + self._sum(x[open_rows], keys[open_rows], rows, start, end)
             best = total.topk(2, dim=1)
-            decided = best.values[:, 0] - best.values[:, 1] > self.executions - end + _SLACK
-            decided |= torch.tensor(end == self.executions, device=x.device)
+            lead = _decisive_lead(end, self.executions, error / (len(looks) * (total.shape[1] - 1)))
+            decided = best.values[:, 0] - best.values[:, 1] > lead
             done = open_rows[decided]
             labels[done], spent[done] = best.indices[decided, 0], end
             open_rows, total, start = open_rows[~decided], total[~decided], end
+            if not len(open_rows):
+                break
         return labels, spent
 
     def _sum(self, x: Tensor, keys: Tensor, prepared: list[Tensor | None], start: int, end: int) -> Tensor:
@@ -189,6 +196,30 @@ class DefendedModule(nn.Module):
 
     def _executions_per_pass(self, x: Tensor) -> int:
         return self.executions_per_pass or max(1, min(self.executions, _VALUES_PER_PASS // x.numel()))
+
+
+def _looks(executions: int, *, early: bool) -> list[int]:
+    """After how many executions to look which images are decided; without error none can be before half of them."""
+    step = executions // 10 + 1
+    first = step if early else executions // 2 + 1
+    return [*range(first, executions, step), executions]
+
+
+def _decisive_lead(seen: int, executions: int, error: float) -> float:
+    """What lead in summed probability, after some of the executions, the rest of them cannot or will hardly undo.
+
+    Args:
+        seen: How many are done.
+        executions: Of how many.
+        error: With what probability a lead may be undone, of one class over one other at one look.
+    """
+    if seen == executions:
+        return -1.0
+    certain = executions - seen + _SLACK
+    if not error:
+        return certain
+    unseen = min(1 - (seen - 1) / executions, (1 - seen / executions) * (1 + 1 / seen))
+    return min(certain, math.sqrt(2 * seen * unseen * math.log(1 / error)))
 
 
 def _check_defences(name: str, defences: Sequence[RandomPreprocessor[Any]]) -> tuple[RandomPreprocessor[Any], ...]:
