@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,8 @@ def audit(
     limit: options.LimitOption = 100,
     seeds: options.SeedsOption = 2,
     draws: options.DrawsOption = 5,
+    precision: options.PrecisionOption = None,
+    error: options.ErrorOption = None,
     pool: options.PoolOption = None,
     batch_size: options.BatchSizeOption = None,
     device: options.DeviceOption = "auto",
@@ -50,7 +52,8 @@ def audit(
     data = ev.with_models(data, [model]) if model else data
     if "models" not in data:
         raise UserError(f"dataset {dataset} has no network of its own: name one with --model")
-    overrides = {"budget": budget, "limit": limit, "seeds": seeds, "draws": draws, "pool": pool}
+    overrides: dict[str, Any] = {"budget": budget, "limit": limit, "seeds": seeds, "draws": draws, "pool": pool}
+    overrides |= {"precision": precision, "error": error}
     data |= {key: value for key, value in overrides.items() if value is not None}
     data["own_network"] = options.own_network(weights, mean, std)
     spec, where, cache = audit_spec(data, defence), options.choose_device(device), cache or ev.default_cache()

@@ -42,6 +42,8 @@ def evaluate(
     limit: options.LimitOption = None,
     seeds: options.SeedsOption = None,
     draws: options.DrawsOption = None,
+    precision: options.PrecisionOption = None,
+    error: options.ErrorOption = None,
     pool: options.PoolOption = None,
     batch_size: options.BatchSizeOption = None,
     device: options.DeviceOption = "auto",
@@ -57,8 +59,8 @@ def evaluate(
     from counteract.reporting.terminal import print_run
 
     data = _read(spec, dataset, model)
-    overrides = {"defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool}
-    overrides |= {"draws": draws, "budget": budget}
+    overrides: dict[str, Any] = {"defences": defence, "attacks": attack, "limit": limit, "seeds": seeds, "pool": pool}
+    overrides |= {"draws": draws, "budget": budget, "precision": precision, "error": error}
     data |= {key: value for key, value in overrides.items() if value is not None}
     data["own_network"] = data.get("own_network", {}) | options.own_network(weights, mean, std)
     if "models" not in data:

@@ -24,6 +24,13 @@ BudgetOption = Annotated[str | None, typer.Option(help="How hard attacks try: qu
 LimitOption = Annotated[int | None, typer.Option(help="How many test images, from the first.")]
 SeedsOption = Annotated[int | None, typer.Option(help="How many seeds.")]
 DrawsOption = Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="What defended networks compute in: float32 or bf16 (docs/performance.md)."),
+]
+ErrorOption = Annotated[
+    float | None, typer.Option(help="Spare executions: with what probability a label may then be another one.")
+]
 PoolOption = Annotated[
     str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
 ]

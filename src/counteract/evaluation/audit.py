@@ -19,6 +19,7 @@ from counteract.evaluation.defences import NONE as UNDEFENDED
 from counteract.evaluation.defences import Ingredients, build_defence
 from counteract.evaluation.inputs import load_inputs
 from counteract.evaluation.means import Means
+from counteract.evaluation.precision import in_precision
 from counteract.evaluation.probes import Prober, Probes
 from counteract.evaluation.record import Run
 from counteract.evaluation.runner import evaluate
@@ -81,7 +82,7 @@ def audit(spec: EvaluationSpec, means: Means | None = None) -> Audit:
     network, data = ready(network, means.device), inputs.data.to(means.device)
     defence = spec.defences[-1]
     parameters = spec.parameters_for(label, targeted=False, variant=Variant(name=defence, defence=defence))
-    defended = build_defence(defence, Ingredients(network, parameters, inputs.pool))
+    defended = build_defence(defence, Ingredients(in_precision(network, spec.precision), parameters, inputs.pool))
     size = BatchSize(means.batch_size, means.device, means.watcher.warn)
     means.watcher.begin("probes", 5)
     probes = Prober(network, defended, data, spec, size, means.watcher.advance).probe(_strongest(run))

@@ -50,6 +50,7 @@ def plan(spec: EvaluationSpec, inputs: Inputs) -> list[Task]:
     identities = {label: network_fingerprint(network) for label, network in inputs.networks.items()}
     mixing = [name for name in spec.defences if "mixup-inference" in parse_defence(name)]
     mixed = {name: data_fingerprint(inputs.pool()) for name in mixing}
+    fast = [spec.precision, spec.error] if spec.precision != "float32" or spec.error else []
     tasks = []
     for label, identity in identities.items():
         for seed in range(spec.seeds):
@@ -58,7 +59,7 @@ def plan(spec: EvaluationSpec, inputs: Inputs) -> list[Task]:
                     parameters = spec.parameters_for(label, targeted=attack.targeted, variant=variant)
                     pooled = mixed.get(variant.defence, "")
                     subject = (identity, images, pooled)
-                    more = ([spec.budget] if attack.recipe else []) + ([spec.draws] if spec.draws > 1 else [])
+                    more = ([spec.budget] if attack.recipe else []) + ([spec.draws] if spec.draws > 1 else []) + fast
                     key = fingerprint(*subject, seed, attack.name, spec.attack, variant.defence, parameters, *more)
                     place = Place(label, attack.name, variant.name, seed, key)
                     tasks.append(Task(place, attack, variant.defence, parameters, pooled))

@@ -10,6 +10,7 @@ from counteract._toml import validate
 from counteract.attacks import Budget
 from counteract.attacks.budget import DEFAULT
 from counteract.evaluation.parameters import Count, DefenceParameters, Positive, Strict
+from counteract.evaluation.precision import Precision
 
 
 class AttackBudget(Strict):
@@ -82,6 +83,9 @@ class EvaluationSpec(Strict):
         limit: How many test images, from the first; None for all.
         seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
         draws: By how many draws of the defence each example is judged; the accuracy is the mean over them.
+        precision: What the defended network computes in, the defence's own passes included; oblivious attacks are made
+            in float32 in any case.
+        error: With what probability a label may differ from that of all executions, to spare some of them.
         illustrations: Of how many examples the first network's images and probabilities are kept for the report.
         own_network: Weights and normalisation of networks named `package.module:factory`.
         attack: The attacks' bounds.
@@ -100,6 +104,8 @@ class EvaluationSpec(Strict):
     limit: Count | None = None
     seeds: Count = 1
     draws: Count = 1
+    precision: Precision = "float32"
+    error: Annotated[float, Field(ge=0, lt=1)] = 0.0
     illustrations: Annotated[int, Field(ge=0)] = 0
     own_network: OwnNetwork = OwnNetwork()
     attack: AttackBudget = AttackBudget()

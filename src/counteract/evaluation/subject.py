@@ -22,6 +22,7 @@ from counteract.evaluation.defences import NONE, Ingredients, build_defence, for
 from counteract.evaluation.fingerprint import network_fingerprint
 from counteract.evaluation.parameters import DefenceParameters
 from counteract.evaluation.plan import Task
+from counteract.evaluation.precision import in_precision
 from counteract.evaluation.shard import Shard
 from counteract.evaluation.spec import EvaluationSpec
 
@@ -61,7 +62,8 @@ class Subject:
             around.advance,
         )
         self.suite = SuiteCrafter(self.crafter, spec.budget, spec.draws)
-        self.draws = spec.draws
+        self.network = in_precision(self.crafter.network, spec.precision)
+        self.draws, self.error = spec.draws, spec.error
         self.shard = around.shard
         self.blocks = self.shard.blocks(len(around.data))
         rows = [row for block in self.blocks for row in block]
@@ -72,7 +74,7 @@ class Subject:
 
     def _defended(self, defence: str, parameters: DefenceParameters) -> DefendedModule:
         """The network with a defence, made once."""
-        return build_defence(defence, Ingredients(self.crafter.network, parameters, self._pool))
+        return build_defence(defence, Ingredients(self.network, parameters, self._pool))
 
     @functools.cached_property
     def plain_seconds(self) -> float:
@@ -110,7 +112,7 @@ class Subject:
         predicted = []
         for given in (defence_keys(keys, draw) for draw in range(self.draws)):
             labels = [images.new_empty(0, dtype=torch.int64)]
-            classify = functools.partial(_classify, defended, images, given)
+            classify = functools.partial(_classify, defended, images, given, self.error)
             for found, kept in in_batches(classify, len(images), self.crafter.batch_size):
                 labels.append(found[:kept])
                 self.crafter.advance(work * kept)
@@ -137,8 +139,8 @@ def ready(network: nn.Module, device: torch.device) -> nn.Module:
     return folded(network).to(device).to(memory_format=torch.channels_last)
 
 
-def _classify(defended: DefendedModule, images: Tensor, keys: Tensor, index: Tensor) -> Tensor:
-    return defended.classify(images[index], keys[index])[0]
+def _classify(defended: DefendedModule, images: Tensor, keys: Tensor, error: float, index: Tensor) -> Tensor:
+    return defended.classify(images[index], keys[index], error=error)[0]
 
 
 def timed(call: Callable[[], Tensor]) -> tuple[Tensor, float]:

@@ -19,6 +19,7 @@ from counteract.reporting.lines import (
     make_lines,
     points,
     progress,
+    shortcuts,
     strongest,
 )
 from counteract.reporting.paper import Beside, beside
@@ -105,6 +106,8 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         found["budget"] = ", ".join(f"{name} {value}" for name, value in spec.budget.model_dump().items())
     if spec.draws > 1:
         found["draws"] = f"{spec.draws} judge each example"
+    if short := shortcuts(run):
+        found["shortcuts"] = short
     if any("mixup-inference" in defence for defence in spec.defences):
         found["mixup pool"] = f"{spec.pool} images"
     return list(found.items())

@@ -59,6 +59,14 @@ def describe(run: Run) -> str:
     return f"{subject} on {spec.dataset}, n = {examples(run)}, {spec.seeds} seed{'s' * (spec.seeds > 1)}, {budget}"
 
 
+def shortcuts(run: Run) -> str:
+    """How a run was made faster at the price of exactness; empty if it was not."""
+    spec = run.spec
+    half = "defended networks in bf16" if spec.precision == "bf16" else ""
+    spared = f"executions spared, each label another one with probability {spec.error:g} at most" if spec.error else ""
+    return "; ".join(filter(None, (half, spared)))
+
+
 def examples(run: Run) -> str:
     """How many test images, as far as the run can say."""
     measured = run.measured

@@ -19,6 +19,7 @@ from counteract.reporting.lines import (
     make_lines,
     points,
     progress,
+    shortcuts,
     strongest,
 )
 
@@ -100,6 +101,8 @@ def notes(run: Run) -> list[str]:
     found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
+    if short := shortcuts(run):
+        found.append(f"Not exact: {short}.")
     if not run.complete:
         found.append(f"This run is {progress(run)}.")
     return found
