@@ -17,7 +17,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.test
-	$(BIN)/python eval/benchmarks/counteraction.py
+	for name in counteraction executions pgd arithmetic table1 train_step; do \
+	  $(BIN)/python eval/benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo

@@ -10,13 +10,12 @@ and the table once more with its examples in the cache. Without data of yours it
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
+from timing import conditions, show
 
 from counteract.evaluation import EvaluationSpec, Means, evaluate, make_spec, read_spec
 from counteract.evaluation.experiments import with_models
@@ -34,7 +33,7 @@ def separately(spec: EvaluationSpec) -> list[float]:
     return [accuracy for cell in one for accuracy in run(cell, None)]
 
 
-def seconds(call: Callable[[], list[float]]) -> tuple[float, list[float]]:
+def timed(call: Callable[[], list[float]]) -> tuple[float, list[float]]:
     """How long a call takes, and what it returns."""
     start = time.perf_counter()
     found = call()
@@ -56,16 +55,15 @@ def main() -> None:
     ratios: dict[str, list[float]] = {"without a cache beforehand": [], "with the examples in the cache": []}
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory() as folder:
-            apart, expected = seconds(lambda: separately(spec))
+            apart, expected = timed(lambda: separately(spec))
             for name in ratios:
-                together, found = seconds(lambda: run(spec, Path(folder)))
+                together, found = timed(lambda: run(spec, Path(folder)))
                 if found != expected:
                     raise SystemExit("the two ways disagree: there is an error in one of them")
                 ratios[name].append(apart / together)
-    threads = torch.get_num_threads()
-    print(f"Table 1, {options.model} on {options.dataset}, n = {options.limit}, {threads} threads, {torch.__version__}")
+    print(conditions(f"Table 1, {options.model} on {options.dataset}, n = {options.limit}"))
     for name, found in ratios.items():
-        print(f"{statistics.median(found):.2f} times faster {name}, from {min(found):.2f} to {max(found):.2f}")
+        show(f"times faster {name}", found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""What averaging 50 executions costs: against 50 calls of ART's classifier, and in units of 50 plain forward passes.
+
+    python eval/benchmarks/executions.py [--images 32] [--repeats 5] [--width 64]
+
+Each of ART's calls crops by its own draws, as a user without `DefendedModule` would have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from timing import conditions, device, rounds, show
+
+from counteract import DefendedModule, RandomCropResize
+from counteract._network import folded
+from counteract.models import resnet18
+
+EXECUTIONS = 50
+
+
+def main() -> None:
+    """Times the rounds and prints the ratios."""
+    parser = argparse.ArgumentParser(description="the speed of averaged executions, as ratios")
+    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--width", type=int, default=64)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    x = torch.rand(options.images, 3, 32, 32, device=device())
+    net = resnet18(num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
+    fast = folded(net)
+    module = DefendedModule(fast, transforms=[RandomCropResize()], executions=EXECUTIONS)
+    crops = RandomCropResize(apply_fit=False, apply_predict=True)
+    art = PyTorchClassifier(
+        net,
+        loss=torch.nn.CrossEntropyLoss(),
+        input_shape=(3, 32, 32),
+        nb_classes=10,
+        clip_values=(0, 1),
+        preprocessing_defences=[crops],
+        device_type="gpu" if x.is_cuda else "cpu",
+    )
+    images = x.cpu().numpy()
+    with torch.no_grad():
+        found = rounds(
+            {
+                "forwards": lambda: [fast(x) for _ in range(EXECUTIONS)],
+                "module": lambda: module(x),
+                "art": lambda: np.mean([art.predict(images, batch_size=len(images)) for _ in range(EXECUTIONS)], 0),
+            },
+            options.repeats,
+        )
+    print(conditions(f"resnet18 of width {options.width}, {options.images} images, {EXECUTIONS} executions"))
+    show("times the time of as many plain forwards; the limit is 1", [r["module"] / r["forwards"] for r in found])
+    show("times faster than as many calls of ART's classifier", [r["art"] / r["module"] for r in found])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What PGD's snapshots cost: against torchattacks, and in units of the limit of two passes a step.
+
+    python eval/benchmarks/pgd.py [--images 32] [--repeats 5] [--width 64]
+
+A table wants PGD of several step counts. One run that passes through them makes them all; torchattacks makes three.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+import torchattacks
+from timing import conditions, device, rounds, show
+
+from counteract._network import folded
+from counteract.attacks import PGD
+from counteract.models import resnet18
+
+STEPS = (2, 5, 10)
+
+
+def main() -> None:
+    """Times the rounds and prints the ratios."""
+    parser = argparse.ArgumentParser(description="the speed of PGD, as ratios")
+    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--width", type=int, default=64)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    x = torch.rand(options.images, 3, 32, 32, device=device())
+    labels = torch.randint(0, 10, (options.images,), device=x.device)
+    net = resnet18(num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
+    fast, longest = folded(net), max(STEPS)
+    snapshots = PGD(fast, eps=8 / 255, alpha=2 / 255, steps=STEPS)
+    plain = {steps: torchattacks.PGD(net, eps=8 / 255, alpha=2 / 255, steps=steps) for steps in STEPS}
+
+    def forwards() -> None:
+        with torch.no_grad():
+            for _ in range(2 * longest):
+                fast(x)
+
+    contestants = {"forwards": forwards, "snapshots": lambda: snapshots(x, labels)}
+    contestants |= {str(steps): lambda attack=attack: attack(x, labels) for steps, attack in plain.items()}  # type: ignore[misc]
+    found = rounds(contestants, options.repeats)
+    print(conditions(f"resnet18 of width {options.width}, {options.images} images, PGD of {STEPS} steps"))
+    show(
+        f"times the time of {2 * longest} plain forwards, which is the limit",
+        [r["snapshots"] / r["forwards"] for r in found],
+    )
+    show(f"times faster than torchattacks' PGD-{longest} alone", [r[str(longest)] / r["snapshots"] for r in found])
+    show("times faster than torchattacks' three runs", [sum(r[str(s)] for s in STEPS) / r["snapshots"] for r in found])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What the benchmarks share: rounds in which every contestant is timed once, and ratios printed with their spread."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+Round = Mapping[str, float]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes, the work of a GPU included."""
+    start = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def rounds(contestants: Mapping[str, Callable[[], object]], repeats: int) -> list[Round]:
+    """Times every contestant once a round, after one call of each that does not count.
+
+    A change in the machine's speed meets all contestants of a round, and the ratios are of a round's own times.
+    """
+    for call in contestants.values():
+        call()
+    return [{name: seconds(call) for name, call in contestants.items()} for _ in range(repeats)]
+
+
+def show(what: str, ratios: Sequence[float], digits: int = 2) -> None:
+    """Prints the median of the ratios and their range."""
+    middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
+    print(f"{middle:8.{digits}f}  {what}  ({low:.{digits}f} to {high:.{digits}f})")
+
+
+def conditions(subject: str) -> str:
+    """What every benchmark prints first."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return f"{subject}; {device}; torch {torch.__version__}"
+
+
+def device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
