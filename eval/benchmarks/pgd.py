@@ -14,7 +14,7 @@ import torchattacks
 from timing import conditions, device, rounds, show
 
 from counteract._network import folded
-from counteract.attacks import PGD
+from counteract.attacks import PGD, draw_starts
 from counteract.models import resnet18
 
 STEPS = (2, 5, 10)
@@ -40,7 +40,8 @@ def main() -> None:
             for _ in range(2 * longest):
                 fast(x)
 
-    contestants = {"forwards": forwards, "snapshots": lambda: snapshots(x, labels)}
+    starts = draw_starts(torch.arange(len(x), device=x.device), x, 8 / 255)
+    contestants = {"forwards": forwards, "snapshots": lambda: snapshots(x, labels, starts=starts)}
     contestants |= {str(steps): lambda attack=attack: attack(x, labels) for steps, attack in plain.items()}  # type: ignore[misc]
     found = rounds(contestants, options.repeats)
     print(conditions(f"resnet18 of width {options.width}, {options.images} images, PGD of {STEPS} steps"))
