@@ -187,7 +187,7 @@ def profiled(step: Step, device: torch.device) -> tuple[float | None, dict[str, 
 
 def measure(subject: Subject, peak: float, device: torch.device) -> Speed:
     """Measures one subject."""
-    with FlopCount() as counter:
+    with FlopCount() as counter:  # type: ignore[no-untyped-call]
         subject.countable()
     flops = counter.total / subject.images
     speeds = [subject.images * rate for rate in rates(subject.step, device)]
