@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,7 +23,15 @@ from counteract.models.files import load_network
 FULL = Path(__file__).parents[2] / "eval" / "full"
 TIME_UP, NOTHING_LEFT = 10, 20
 
-RECIPE = 'epochs = 8\nbatch_size = 16\nlr = 0.01\nschedule = "one-cycle"\nvalidation = 8\n'
+RECIPE = 'epochs = 6\nbatch_size = 16\nlr = 0.01\nschedule = "one-cycle"\nvalidation = 8\n'
+
+OFTEN_NOTES = """#!/usr/bin/env bash
+# Python, but for the stages that differ from others only in what is noted.
+case "$*" in
+  *throughput.py* | *" table3 "* | *" table4 "*) echo "$@" >>notes ;;
+  *) exec PYTHON "$@" ;;
+esac
+"""
 
 NOTE_TAKER = """#!/usr/bin/env bash
 # Notes what it is called with, and makes what a virtual environment has.
@@ -51,13 +57,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return paths
 
 
+def write_python(folder: Path, text: str) -> Path:
+    """Writes a Python of our own."""
+    python = folder / "python"
+    python.write_text(text, encoding="utf-8")
+    python.chmod(0o755)
+    return python
+
+
 @pytest.fixture
 def noted(files: tuple[Path, Path], tmp_path: Path) -> list[object]:
-    """Options for a run whose Python only takes notes; `tmp_path / "python"` may be given more to do."""
-    python = tmp_path / "python"
-    python.write_text(NOTE_TAKER, encoding="utf-8")
-    python.chmod(0o755)
-    return ["--train", files[0], "--test", files[1], "--python", python]
+    """Options for a run whose Python only takes notes; `teach` gives it more to do."""
+    return ["--train", files[0], "--test", files[1], "--python", write_python(tmp_path, NOTE_TAKER)]
 
 
 def teach(folder: Path, line: str) -> None:
@@ -189,10 +200,11 @@ def test_for_real_interrupted_and_called_again(files: tuple[Path, Path], tmp_pat
     state, recipe = tmp_path / "state", tmp_path / "tiny.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
     small = ["--arch", "resnet8", "--width", "4", "--limit", "2", "--seeds", "1", "--batch-size", "8"]
-    data = ["--train", files[0], "--test", files[1], "--python", sys.executable, "--recipe", recipe]
+    python = write_python(tmp_path, OFTEN_NOTES.replace("PYTHON", sys.executable))
+    data = ["--train", files[0], "--test", files[1], "--python", python, "--recipe", recipe]
     assert call("next", state, *data, *small).returncode == 0
     interrupt_after_an_epoch(state)
-    assert re.search(r"^next   train-mixup +epoch +[1-7]/8$", call("status", state).stdout, re.MULTILINE)
+    assert re.search(r"^next   train-mixup +epoch +[1-5]/6$", call("status", state).stdout, re.MULTILINE)
     before = (state / "mixup" / "metrics.csv").read_text().splitlines()[:2]
     done = call("all", state)
     assert done.returncode == 0, done.stderr
@@ -207,18 +219,17 @@ def check_records(state: Path) -> None:
     summary = (state / "SUMMARY.md").read_text()
     for method in ("mixup", "iat"):
         assert hashlib.sha256((state / method / "model.safetensors").read_bytes()).hexdigest() in summary
-    assert len({row[0] for row in rows(state / "table1" / "results.json")}) == 2
-    assert len(rows(state / "table1" / "results.json")) == 2 * 7 * 8
-    assert len(rows(state / "table3" / "results.json")) == 4 * 6
+    found = rows(state / "table1" / "results.json")
+    assert len(found) == 2 * 7 * 8
+    assert {row[0] for row in found} == {"mixup", "iat"}
     assert str(state.parent) not in (state / "table1" / "run.json").read_text()
-    speeds = json.loads((state / "throughput.json").read_text())["speeds"]
-    assert [speed["name"] for speed in speeds] == ["train mixup", "train iat", "counteraction, N = 9"]
-    assert all(0 < speed["fraction_of_matmul"] < 1 for speed in speeds)
-    assert all((state / table / "report.html").exists() for table in ("table1", "table3", "table4"))
+    assert (state / "table1" / "report.html").exists()
+    assert "[table1](table1/report.md) | yes | mixup, iat | 2 | 1 |" in summary
+    assert (state / "weights" / "iat.safetensors.00").exists()
 
 
 def check_against_a_plain_run(state: Path, files: tuple[Path, Path], recipe: Path, folder: Path) -> None:
-    """The network and Table 4 are what the command line gives without any script, and without interruption."""
+    """The network and Table 1 are what the command line gives without any script, and without interruption."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -226,12 +237,14 @@ def check_against_a_plain_run(state: Path, files: tuple[Path, Path], recipe: Pat
         run(["train", "--arch", "resnet8", "--width", "4", *named, "--out", str(folder / "plain")])
         models = [f"--model={method}={state / method / 'model.safetensors'}" for method in ("mixup", "iat")]
         named = ["--dataset", str(files[1]), "--pool", str(files[0]), "--limit", "2", "--seeds", "1"]
-        run(["evaluate", "table4", *named, *models, "--cache", str(folder / "cache"), "--out", str(folder / "table4")])
+        named += ["--attack", "none", "--attack", "pgd10-targeted", "--cache", str(folder / "cache")]
+        run(["evaluate", "table1", *named, *models, "--out", str(folder / "table1")])
     finally:
         torch.set_num_threads(threads)
     ours, plain = (load_network(path / "model.safetensors") for path in (state / "mixup", folder / "plain"))
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), plain.parameters(), strict=True))
-    assert rows(state / "table4" / "results.json") == rows(folder / "table4" / "results.json")
+    some = rows(folder / "table1" / "results.json")
+    assert some == [row for row in rows(state / "table1" / "results.json") if row[1] in ("none", "pgd10-targeted")]
 
 
 def run(arguments: list[str]) -> None:
@@ -239,35 +252,3 @@ def run(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 0
-
-
-@pytest.fixture
-def weights() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("weights", FULL / "weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_weights_in_parts(weights: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import counteract.models
-
-    source = Path(counteract.models.__file__).parent / "weights" / "digits-resnet-iat.safetensors"
-    (tmp_path / "iat").mkdir()
-    (tmp_path / "iat" / "model.safetensors").write_bytes(source.read_bytes())
-    home = tmp_path / "home"
-    words = ["weights.py", str(home), str(tmp_path / "iat" / "model.safetensors"), "--largest", "20000"]
-    monkeypatch.setattr(sys, "argv", words)
-    weights.main()
-    parts = sorted(home.glob("iat.safetensors.*"))
-    assert len(parts) > 1
-    assert all(part.stat().st_size <= 20000 for part in parts)
-    subprocess.run("cat iat.safetensors.* > iat.safetensors", shell=True, check=True, cwd=home)
-    subprocess.run(["sha256sum", "--check", "SHA256SUMS"], check=True, cwd=home, stdout=subprocess.DEVNULL)
-    assert (home / "iat.safetensors").stat().st_size < 0.6 * source.stat().st_size
-    original, carried = load_network(source), load_network(home / "iat.safetensors")
-    for name, tensor in carried.state_dict().items():
-        rounding = 2**-8 if name.endswith(".weight") and tensor.ndim > 1 else 0.0
-        torch.testing.assert_close(tensor, original.state_dict()[name], rtol=rounding, atol=0.0)
