@@ -113,7 +113,8 @@ become_python() { # ARGUMENTS: ends this script; runs this checkout's code, what
 
 make_environment() {
   "${settings[python]}" -m venv --clear venv
-  exec venv/bin/python -m pip install --no-index --find-links "${settings[wheels]}" art-counteract
+  venv/bin/python -m pip install --no-index --find-links "${settings[wheels]}" art-counteract
+  become_python -m counteract models # wheels that do not fit each other show here
 }
 
 measure() {

@@ -87,9 +87,13 @@ def test_stages_in_their_order(noted: list[object], tmp_path: Path) -> None:
     data = "--dataset data/noise_train.npz --test data/noise_test.npz --arch resnet50 --width 8 --recipe paper"
     judged = "--dataset data/noise_test.npz --pool data/noise_train.npz --seeds 3 --limit 5 --batch-size 500"
     mixup, iat = (f"--model {method}={method}/model.safetensors" for method in ("mixup", "iat"))
-    assert notes[:2] == ["-m venv --clear venv", f"-m pip install --no-index --find-links {wheels} art-counteract"]
-    assert "throughput.py --arch resnet50 --width 8 --recipe paper --batch-size 500 --out throughput.json" in notes[2]
-    assert notes[3:9] == [
+    assert notes[:3] == [
+        "-m venv --clear venv",
+        f"-m pip install --no-index --find-links {wheels} art-counteract",
+        "-m counteract models",
+    ]
+    assert "throughput.py --arch resnet50 --width 8 --recipe paper --batch-size 500 --out throughput.json" in notes[3]
+    assert notes[4:10] == [
         f"-m counteract train --method mixup {data} --out mixup",
         f"-m counteract evaluate table1 {judged} {mixup} --cache examples --out table1",
         f"-m counteract train --method iat {data} --out iat",
@@ -97,7 +101,7 @@ def test_stages_in_their_order(noted: list[object], tmp_path: Path) -> None:
         f"-m counteract evaluate table3 {judged} {mixup} --cache examples --out table3",
         f"-m counteract evaluate table4 {judged} {mixup} {iat} --cache examples --out table4",
     ]
-    assert [Path(note.split()[0]).name for note in notes[9:]] == ["weights.py", "summary.py"]
+    assert [Path(note.split()[0]).name for note in notes[10:]] == ["weights.py", "summary.py"]
     assert call("next", state).returncode == NOTHING_LEFT
 
 
