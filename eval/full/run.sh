@@ -261,4 +261,4 @@ case $command in
   all) run_all ;;
   status) print_status ;;
   do) do_stage "$2" ;;
-esac
+esac; exit # read together with the above: the file may be replaced while a stage runs
