@@ -38,10 +38,9 @@ def random_images(count: int) -> Dataset:
     return Dataset("random", images, labels, tuple("0123456789"))
 
 
-def fast_step(recipe: Recipe, dataset: Dataset, width: int, folder: Path) -> Callable[[], float]:
+def trainer_step(run: Run, dataset: Dataset) -> Callable[[], float]:
     """The step that `counteract train` takes, augmentation, checks and logs included."""
-    run = Run("resnet18", "iat", recipe, folder, "fast", width=width)
-    network = build_network(run.architecture, width, dataset, run.seed)
+    network = build_network(run.architecture, run.width, dataset, run.seed)
     trainer = Trainer(make_fabric(run), run, network, dataset, Console(quiet=True))
     network.train()
     order = trainer.batches.order(0)
@@ -104,7 +103,7 @@ def main() -> None:
     recipe = load_recipe("fast", "iat")
     dataset = random_images(2 * recipe.batch_size)
     with tempfile.TemporaryDirectory() as folder:
-        fast = fast_step(recipe, dataset, arguments.width, Path(folder))
+        fast = trainer_step(Run("resnet18", "iat", recipe, Path(folder), "fast", width=arguments.width), dataset)
         plain = plain_step(recipe, dataset, arguments.width)
         for step in (fast, plain, fast, plain):
             step()
