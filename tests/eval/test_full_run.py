@@ -40,10 +40,13 @@ echo "$@" >>notes
 """
 
 
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # a number of threads is part of what is compared bit for bit
+
+
 def call(command: str, state: Path, *options: object) -> subprocess.CompletedProcess[str]:
     """Calls the script as a person would; its stages have one thread."""
     words = [str(FULL / "run.sh"), command, "--state", str(state), *map(str, options)]
-    return subprocess.run(words, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.run(words, capture_output=True, text=True, env=ONE_THREAD)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +188,8 @@ def test_mistakes_before_there_is_anything(tmp_path: Path) -> None:
 
 def interrupt_after_an_epoch(state: Path) -> None:
     """Begins the next stage, which trains Mixup, and ends it once it has a checkpoint."""
-    process = subprocess.Popen([str(FULL / "run.sh"), "next", "--state", str(state)], stdout=subprocess.DEVNULL)
+    words = [str(FULL / "run.sh"), "next", "--state", str(state)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=ONE_THREAD)
     while process.poll() is None and not (state / "mixup" / "checkpoint.pt").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
