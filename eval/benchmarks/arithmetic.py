@@ -8,15 +8,14 @@ times; the rest is everything else in the run, loading and the small operations 
 
 from __future__ import annotations
 
-import argparse
 import time
 
 import torch
+from subjects import table1, table1_options
 from timing import conditions
 from torch.profiler import ProfilerActivity, profile
 
-from counteract.evaluation import Means, evaluate, make_spec, read_spec
-from counteract.evaluation.experiments import with_models
+from counteract.evaluation import Means, evaluate
 
 NETWORK = (
     "convolution", "conv2d", "convolution_backward", "mkldnn_convolution", "addmm", "mm", "linear", "relu", "relu_",
@@ -27,15 +26,8 @@ NETWORK = (
 
 def main() -> None:
     """Profiles one run, and prints the shares."""
-    parser = argparse.ArgumentParser(description="network arithmetic's share of an evaluation")
-    parser.add_argument("--limit", type=int, default=16)
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--pool", default="train")
-    parser.add_argument("--model", default="digits-resnet-mixup")
-    options = parser.parse_args()
-    data = with_models(read_spec("table1"), [f"mixup={options.model}"])
-    wanted = {"dataset": options.dataset, "pool": options.pool, "limit": options.limit, "seeds": 1}
-    spec = make_spec(data | wanted, "options")
+    options = table1_options("network arithmetic's share of an evaluation").parse_args()
+    spec = table1(options)
     torch.set_num_threads(1)  # with several, the operations' times would add up to more than the run's
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         start = time.perf_counter()

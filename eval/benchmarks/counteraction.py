@@ -10,13 +10,13 @@ Hedge and the anti-adversary have their papers' settings.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torchattacks
-from timing import conditions, device, rounds, show
+from subjects import image_options, random_images
+from timing import conditions, rounds, show
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, Hedge
@@ -74,13 +74,8 @@ def compare(net: nn.Module, x: Tensor, repeats: int) -> None:
 
 def main() -> None:
     """Times ResNet-18 and ResNet-50."""
-    parser = argparse.ArgumentParser(description="counteraction's speed, as ratios")
-    parser.add_argument("--images", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--width", type=int, default=64, help="64 is the usual one; the shipped ResNet-18 has 16")
-    options = parser.parse_args()
-    torch.manual_seed(0)
-    x = torch.rand(options.images, 3, 32, 32, device=device())
+    options = image_options("counteraction's speed, as ratios", repeats=7).parse_args()
+    x = random_images(options.images)
     for make in (resnet18, resnet50):
         net = make(num_classes=CLASSES, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
         print(conditions(f"{make.__name__} of width {options.width}, {options.images} images"))

@@ -7,30 +7,22 @@ Each of ART's calls crops by its own draws, as a user without `DefendedModule` w
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
-from timing import conditions, device, rounds, show
+from subjects import image_options, random_images, random_resnet18
+from timing import conditions, rounds, show
 
 from counteract import DefendedModule, RandomCropResize
 from counteract._network import folded
-from counteract.models import resnet18
 
 EXECUTIONS = 50
 
 
 def main() -> None:
     """Times the rounds and prints the ratios."""
-    parser = argparse.ArgumentParser(description="the speed of averaged executions, as ratios")
-    parser.add_argument("--images", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--width", type=int, default=64)
-    options = parser.parse_args()
-    torch.manual_seed(0)
-    x = torch.rand(options.images, 3, 32, 32, device=device())
-    net = resnet18(num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
+    options = image_options("the speed of averaged executions, as ratios", repeats=5).parse_args()
+    x, net = random_images(options.images), random_resnet18(options.width)
     fast = folded(net)
     module = DefendedModule(fast, transforms=[RandomCropResize()], executions=EXECUTIONS)
     crops = RandomCropResize(apply_fit=False, apply_predict=True)

@@ -7,30 +7,22 @@ A table wants PGD of several step counts. One run that passes through them makes
 
 from __future__ import annotations
 
-import argparse
-
 import torch
 import torchattacks
-from timing import conditions, device, rounds, show
+from subjects import image_options, random_images, random_resnet18
+from timing import conditions, rounds, show
 
 from counteract._network import folded
 from counteract.attacks import PGD, draw_starts
-from counteract.models import resnet18
 
 STEPS = (2, 5, 10)
 
 
 def main() -> None:
     """Times the rounds and prints the ratios."""
-    parser = argparse.ArgumentParser(description="the speed of PGD, as ratios")
-    parser.add_argument("--images", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--width", type=int, default=64)
-    options = parser.parse_args()
-    torch.manual_seed(0)
-    x = torch.rand(options.images, 3, 32, 32, device=device())
+    options = image_options("the speed of PGD, as ratios", repeats=5).parse_args()
+    x, net = random_images(options.images), random_resnet18(options.width)
     labels = torch.randint(0, 10, (options.images,), device=x.device)
-    net = resnet18(num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
     fast, longest = folded(net), max(STEPS)
     snapshots = PGD(fast, eps=8 / 255, alpha=2 / 255, steps=STEPS)
     plain = {steps: torchattacks.PGD(net, eps=8 / 255, alpha=2 / 255, steps=steps) for steps in STEPS}

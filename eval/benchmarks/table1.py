@@ -9,16 +9,15 @@ and the table once more with its examples in the cache. Without data of yours it
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from subjects import table1, table1_options
 from timing import conditions, show
 
-from counteract.evaluation import EvaluationSpec, Means, evaluate, make_spec, read_spec
-from counteract.evaluation.experiments import with_models
+from counteract.evaluation import EvaluationSpec, Means, evaluate
 
 
 def run(spec: EvaluationSpec, cache: Path | None) -> list[float]:
@@ -42,16 +41,10 @@ def timed(call: Callable[[], list[float]]) -> tuple[float, list[float]]:
 
 def main() -> None:
     """Times the rounds and prints the ratios."""
-    parser = argparse.ArgumentParser(description="Table 1 with snapshots and cache, as ratios")
-    parser.add_argument("--limit", type=int, default=16)
+    parser = table1_options("Table 1 with snapshots and cache, as ratios")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--pool", default="train")
-    parser.add_argument("--model", default="digits-resnet-mixup")
     options = parser.parse_args()
-    data = with_models(read_spec("table1"), [f"mixup={options.model}"])
-    wanted = {"dataset": options.dataset, "pool": options.pool, "limit": options.limit, "seeds": 1}
-    spec = make_spec(data | wanted, "options")
+    spec = table1(options)
     ratios: dict[str, list[float]] = {"without a cache beforehand": [], "with the examples in the cache": []}
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory() as folder:

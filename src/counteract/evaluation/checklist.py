@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from counteract.evaluation.attacks import NONE as CLEAN
 from counteract.evaluation.attacks import parse_attack
 from counteract.evaluation.defences import NONE as UNDEFENDED
 from counteract.evaluation.probes import Outcome, Probes
 from counteract.evaluation.record import Run
-from counteract.evaluation.scores import Z95, Cell, paired_difference, survived, wilson
+from counteract.evaluation.scores import Z95, Cell, compare, paired_difference, survived, wilson
 
 FLAT = 0.02
 """By how much the mean probability of the true class may still move where a loss counts as flat."""
@@ -111,9 +110,9 @@ def _no_better_than_clean(cells: Sequence[Cell]) -> Check:
         return Check(name, None, "the clean images were not measured")
     helping = []
     for cell in cells:
-        points, (low, _) = paired_difference(*_shared(cell, clean))
-        if low > 0:
-            helping.append(f"{cell.attack} ({points:+.1f})")
+        found = compare(cell, clean)
+        if found.ci95[0] > 0:
+            helping.append(f"{cell.attack} ({found.points:+.1f})")
     words = f"under attack it is more accurate than on clean images by: {', '.join(helping) or 'nothing'}"
     return _check(name, bool(helping), "doing nothing is a better attack than some", words)
 
@@ -125,14 +124,12 @@ def _gradients_lead(cells: Sequence[Cell]) -> Check:
     black = _strongest(cell for cell in cells if not _sees_gradients(cell.attack) and cell.attack != CLEAN)
     if white is None or black is None:
         return Check(name, None, "it takes an attack with gradients and one without")
-    points, (low, high) = paired_difference(*_shared(white, black))
+    found = compare(white, black)
     words = (
-        f"under {white.attack}, with gradients through the defence, it is {points:+.1f} points ({low:+.1f} to "
-        f"{high:+.1f}) more accurate than under {black.attack}, without"
+        f"under {white.attack}, with gradients through the defence, it is {_points((found.points, found.ci95))} "
+        f"more accurate than under {black.attack}, without"
     )
-    return Check(
-        name, low > 0, f"an attack without gradients beats those that have them: {words}" if low > 0 else words
-    )
+    return _check(name, found.ci95[0] > 0, "an attack without gradients beats those that have them", words)
 
 
 def _stronger(name: str, what: str, base: Outcome, other: Outcome) -> Check:
@@ -165,12 +162,6 @@ def _gain(cells: Sequence[Cell], static: Sequence[Cell]) -> tuple[float, tuple[f
     mine, theirs = survived(cells), survived(static)
     seeds = sorted(mine.keys() & theirs.keys())
     return paired_difference([mine[s] for s in seeds], [theirs[s] for s in seeds]) if seeds else None
-
-
-def _shared(first: Cell, second: Cell) -> tuple[list[Tensor], list[Tensor]]:
-    """Which examples of two cells were right, for the seeds that both have."""
-    seeds = sorted(first.correct.keys() & second.correct.keys())
-    return [first.correct[s] for s in seeds], [second.correct[s] for s in seeds]
 
 
 def _strongest(cells: Iterable[Cell]) -> Cell | None:
