@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from counteract import DefendedModule, GaussianNoise, load_model
+from counteract.attacks import Target, run_attack
+from counteract.datasets import load_dataset
 from counteract.evaluation import EvaluationSpec, Means, Run, evaluate, make_spec, preset_for
+from counteract.evaluation.attacks import defence_keys, example_keys
 from counteract.evaluation.record import Entry, pack
 
 TINY = {"preset": "quick", "steps": 2, "queries": 4, "targets": 2, "draws": 2, "executions": 2}
@@ -109,6 +115,35 @@ def test_knowing_the_draws_is_worth_something() -> None:
     )
     unknown, known = (row.accuracy for row in found.rows)
     assert known < unknown - 10
+
+
+def test_attacks_compute_in_the_precision_of_their_budget_and_are_judged_in_float32() -> None:
+    made: list[Tensor] = []
+    inside: list[set[torch.dtype]] = []
+
+    def spy(name: str, of: Target, images: Tensor, *rest: Any) -> Tensor:
+        seen: set[torch.dtype] = set()
+        layer = next(module for module in of.defended.modules() if isinstance(module, nn.Conv2d))
+        hook = layer.register_forward_hook(lambda layer, inputs, output: seen.add(output.dtype))
+        made.append(run_attack(name, of, images, *rest))
+        hook.remove()
+        inside.append(seen)
+        return made[-1]
+
+    with mock.patch("counteract.evaluation.crafting.run_attack", spy):
+        full, half = (
+            run(spec(budget=TINY | {"precision": p}, defences=["gaussian-noise"])) for p in ("float32", "bf16")
+        )
+    assert inside[0] == {torch.float32}
+    assert torch.bfloat16 in inside[1]
+    assert not torch.equal(made[0], made[1])
+    assert correct(full)["none", "gaussian-noise"] == correct(half)["none", "gaussian-noise"]
+    module = DefendedModule(load_model("digits-resnet-mixup"), transforms=[GaussianNoise()], executions=20)
+    images, labels, keys = made[1][:16], load_dataset("digits").labels[:16], example_keys(0, torch.arange(16))
+    assert (
+        correct(half)["bpda-apgd-ce", "gaussian-noise"]
+        == (module(images, defence_keys(keys)).argmax(1) == labels).tolist()
+    )
 
 
 def test_an_entry_of_several_draws() -> None:

@@ -47,14 +47,19 @@ def test_table_4_has_both_kinds_of_perturbation(name: str) -> None:
     assert {"counteraction", "counteraction-untargeted"} < set(spec.defences)
 
 
-def test_the_adaptive_experiment_has_every_attack_and_the_papers_defences_and_peers() -> None:
+def test_the_adaptive_experiment_has_attacks_of_every_kind_and_the_papers_defences_and_peers() -> None:
     spec = experiment("adaptive")
-    assert set(spec.attacks) == {"none", "pgd50", "pgd50-targeted", *RECIPES}
+    assert set(RECIPES) - set(spec.attacks) == {
+        "apgd-dlr", "bpda-apgd-dlr", "bpda-apgd-losses", "fixed", "square", "decision",
+    }  # fmt: skip
+    knowing = [name in RECIPES and RECIPES[name].adaptive for name in spec.attacks]
+    assert knowing == sorted(knowing)  # in a cascade the oblivious worst case is whole only if they come first
     assert {"hedge", "anti-adversary", *experiment("table1").defences} < set(spec.defences)
     assert set(spec.models) == {"mixup", "iat"}
     assert spec.limit is not None
     assert spec.limit >= 500
-    assert (spec.draws, spec.budget) == (5, Budget.model_validate("standard"))
+    assert spec.budget == Budget.model_validate({"preset": "standard", "precision": "bf16"})
+    assert (spec.draws, spec.cascade) == (5, True)
     assert spec.parameters_for("iat", targeted=False, variant=spec.variants()[0]).crop_pad.size == (26, 32)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from counteract._errors import unknown_name
+from counteract._precision import Precision
 from counteract._toml import read_toml
 
 _Count = Annotated[int, Field(ge=1)]
@@ -17,7 +18,7 @@ DEFAULT = "standard"
 
 
 class Budget(BaseModel):
-    """The numbers that attacks run with; `budgets.toml` says what each means.
+    """What attacks run with; `budgets.toml` says what each field means.
 
     It is made from a preset's name, or from fields and, under `preset`, the name of what they differ from.
     """
@@ -31,6 +32,7 @@ class Budget(BaseModel):
     executions: _Count
     cheap: _Count
     queries: _Count
+    precision: Precision
 
     @model_validator(mode="before")
     @classmethod
@@ -43,7 +45,7 @@ class Budget(BaseModel):
         return preset(changes.pop("preset", DEFAULT)) | changes
 
 
-def preset(name: str) -> dict[str, int]:
+def preset(name: str) -> dict[str, Any]:
     """The fields of a preset.
 
     Raises:
@@ -52,5 +54,5 @@ def preset(name: str) -> dict[str, int]:
     presets = read_toml(files("counteract.attacks") / "budgets.toml", "the attacks' budgets")
     if name not in presets:
         raise unknown_name("budget", name, presets)
-    found: dict[str, int] = presets[name]
+    found: dict[str, Any] = presets[name]
     return found

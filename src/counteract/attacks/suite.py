@@ -93,6 +93,8 @@ class Target:
         bare: The network without a defence.
         defended: The network with it, as it will be judged; a transfer attack does not look at it.
         random: Whether the defended network's answers depend on its keys: if not, one draw is as good as many.
+        once: Whether what runs once per input is among what depends on them. If not, the executions of several draws
+            may as well be those of one, which then share what runs once.
         eps: The largest change of a pixel.
         eps_step: The step of PGD.
     """
@@ -102,6 +104,7 @@ class Target:
     random: bool
     eps: float
     eps_step: float
+    once: bool = True
 
 
 def run_attack(
@@ -131,26 +134,33 @@ def run_attack(
         Images in [0, 1] within eps of the clean ones.
     """
     recipe = RECIPES[name]
-    networks = _networks(recipe, target, budget)
-    draws = budget.draws if target.random and recipe.adaptive else 1
+    draws = eot_draws(recipe, budget, random=target.random, once=target.once)
+    networks = _networks(recipe, target, budget, draws)
     objective = Objective(networks, _loss(recipe), labels, keys, draws, recipe.average, known if recipe.known else None)
     modules = [target.bare, target.defended]
     with ExitStack() as stack:
         for module in modules:
             stack.enter_context(borrowed(module))
         candidates = _candidates(recipe, objective, target, images, budget)
-        many = draws if draws == 1 else _JUDGING * draws
+        many = _JUDGING * draws if target.random and recipe.adaptive else 1
         judge = replace(objective, networks=networks[-1:], loss=losses.odds, draws=many, average="losses")
         return _best(judge, candidates)
 
 
-def attack_calls(name: str, budget: Budget, *, random: bool, classes: int) -> int:
+def eot_draws(recipe: Recipe, budget: Budget, *, random: bool, once: bool) -> int:
+    """How many draws an attack averages over; one of many executions where these alone are random."""
+    if not (random and recipe.adaptive):
+        return 1
+    return budget.draws if once or recipe.known or recipe.average == "losses" else 1
+
+
+def attack_calls(name: str, budget: Budget, *, random: bool, once: bool, classes: int) -> int:
     """How many times an attack asks for the network's answer to an image, a gradient counting as two.
 
     Not counted is the choice among the points that its runs end with.
     """
     recipe = RECIPES[name]
-    draws = budget.draws if random and recipe.adaptive else 1
+    draws = eot_draws(recipe, budget, random=random, once=once)
     if recipe.search == "none":
         return 0
     if not recipe.gradients:
@@ -160,17 +170,18 @@ def attack_calls(name: str, budget: Budget, *, random: bool, classes: int) -> in
     return 2 * (budget.steps + 1) * (on_bare + runs * draws * (3 if recipe.view == "joint" else 1))
 
 
-def _networks(recipe: Recipe, target: Target, budget: Budget) -> Sequence[Scores]:
-    """What an attack asks; the last one is that by which it picks among its runs."""
+def _networks(recipe: Recipe, target: Target, budget: Budget, draws: int) -> Sequence[Scores]:
+    """What an attack asks, with the executions of all of its draws; the last one is that by which it picks its best."""
     if recipe.view == "bare":
         return [_without_keys(target.bare)]
     if recipe.known:
         return [target.defended]
-    defended = rebuilt(target.defended, executions=budget.executions)
+    in_each = budget.draws // draws
+    defended = rebuilt(target.defended, executions=in_each * budget.executions)
     if recipe.view == "smooth":
         return [smooth(defended)]
     if recipe.view == "cheap":
-        return [cheap(defended, budget.cheap)]
+        return [cheap(defended, in_each * budget.cheap)]
     if recipe.view == "joint":
         other = turned(defended)
         return [_without_keys(target.bare), *([other] if other else []), defended]

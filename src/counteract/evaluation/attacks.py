@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.fingerprint import fingerprint
 from counteract.evaluation.shard import BLOCK
 from counteract.evaluation.spec import AttackBudget
+
+Block = TypeVar("Block")
 
 NONE = "none"
 """The name of the null attack: the clean images."""
@@ -102,7 +105,7 @@ class Crafter:
             found |= {name: _concatenate(made[steps], self.data.images) for steps, name in group.items()}
         return found
 
-    def batched(self, blocks: Sequence[range]) -> Iterator[Sequence[range]]:
+    def batched(self, blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
         """As many blocks at a time as fill a batch."""
         together = max(1, self.batch_size.rows // BLOCK)
         for start in range(0, len(blocks), together):

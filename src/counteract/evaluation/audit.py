@@ -9,6 +9,7 @@ from typing import Any
 
 from counteract._errors import UserError
 from counteract._files import write_atomically
+from counteract._precision import in_precision
 from counteract.attacks import RECIPES
 from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
@@ -19,7 +20,6 @@ from counteract.evaluation.defences import NONE as UNDEFENDED
 from counteract.evaluation.defences import Ingredients, build_defence
 from counteract.evaluation.inputs import load_inputs
 from counteract.evaluation.means import Means
-from counteract.evaluation.precision import in_precision
 from counteract.evaluation.probes import Prober, Probes
 from counteract.evaluation.record import Run
 from counteract.evaluation.runner import evaluate
@@ -59,11 +59,11 @@ def audit_spec(data: dict[str, Any], defence: str) -> EvaluationSpec:
     """What an audit measures: the suite on the undefended network and on the defended one.
 
     Args:
-        data: A spec; its attacks and defences do not count.
+        data: A spec; its attacks, its defences and its order of attacks do not count.
         defence: The defence.
     """
     defences = list(dict.fromkeys([UNDEFENDED, defence]))
-    made = make_spec(data | {"attacks": ATTACKS, "defences": defences}, "options")
+    made = make_spec(data | {"attacks": ATTACKS, "defences": defences, "cascade": False}, "options")
     if len(made.models) > 1:
         raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
     return made
@@ -82,10 +82,14 @@ def audit(spec: EvaluationSpec, means: Means | None = None) -> Audit:
     network, data = ready(network, means.device), inputs.data.to(means.device)
     defence = spec.defences[-1]
     parameters = spec.parameters_for(label, targeted=False, variant=Variant(name=defence, defence=defence))
-    defended = build_defence(defence, Ingredients(in_precision(network, spec.precision), parameters, inputs.pool))
+    defended, attacked = (
+        build_defence(defence, Ingredients(in_precision(network, precision), parameters, inputs.pool))
+        for precision in (spec.precision, spec.budget.precision)
+    )
     size = BatchSize(means.batch_size, means.device, means.watcher.warn)
     means.watcher.begin("probes", 5)
-    probes = Prober(network, defended, data, spec, size, means.watcher.advance).probe(_strongest(run))
+    prober = Prober(network, defended, attacked, data, spec, size, means.watcher.advance)
+    probes = prober.probe(_strongest(run))
     checks = (*check_run(run, defence), *check_probes(probes, data.num_classes))
     return Audit(defence, run, probes, checks, tuple(_autoattack(defended, data)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from counteract.evaluation.batches import GRANULE, in_batches
 from counteract.evaluation.defences import forward_equivalents
 from counteract.evaluation.fingerprint import fingerprint
 from counteract.evaluation.parameters import DefenceParameters
+from counteract.evaluation.shard import BLOCK
 
 _SUITE = 2
 """The suite's stream of an attacker's keys; PGD's start and target are drawn from 0 and 1."""
@@ -31,6 +32,7 @@ class Victim:
         parameters: Its parameters.
         mixed: A hash of the images that mixup inference mixes with.
         random: Whether its answers depend on its keys.
+        once: Whether those of its parts that run once per input are among what does.
     """
 
     defended: DefendedModule
@@ -38,14 +40,15 @@ class Victim:
     parameters: DefenceParameters
     mixed: str
     random: bool
+    once: bool
 
 
-def draws_differ(defended: DefendedModule, images: Tensor) -> bool:
-    """Whether a defence answers differently with other keys, on the first few images."""
+def draws_differ(answer: Callable[[Tensor, Tensor], Tensor], images: Tensor) -> bool:
+    """Whether a defence, or a part of it, answers differently with other keys, on the first few images."""
     few = images[:GRANULE]
     keys = torch.arange(len(few), device=few.device)
     with torch.no_grad():
-        return not torch.equal(defended(few, keys), defended(few, keys + len(few)))
+        return not torch.equal(answer(few, keys), answer(few, keys + len(few)))
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,11 @@ class SuiteCrafter:
     budget: Budget
     draws: int
 
-    def craft(self, attack: Attack, victim: Victim, seed: int, blocks: Sequence[range]) -> Tensor:
-        """The adversarial examples of one attack on one victim, for blocks of the data's indices."""
+    def craft(self, attack: Attack, victim: Victim, seed: int, rows: Tensor) -> Tensor:
+        """The adversarial examples of one attack on one victim, for some of the data's indices: int64, shape (N,)."""
         parts = [self.crafter.data.images[:0]]
         cost = self.cost(attack, victim)
-        for several in self.crafter.batched(blocks):
+        for several in self.crafter.batched(rows.split(BLOCK) if len(rows) else ()):
             parts.append(self._blocks(several, attack, victim, seed))
             self.crafter.advance(cost * sum(map(len, several)))
         return torch.cat(parts)
@@ -74,28 +77,27 @@ class SuiteCrafter:
     def cost(self, attack: Attack, victim: Victim) -> int:
         """Forward-equivalents an image, as if everything that the attack asks for cost what the defence does."""
         classes = self.crafter.data.num_classes
-        calls = attack_calls(attack.name, self.budget, random=victim.random, classes=classes)
+        calls = attack_calls(attack.name, self.budget, random=victim.random, once=victim.once, classes=classes)
         return calls * (forward_equivalents(victim.defended) if attack.adaptive else 1)
 
-    def _blocks(self, blocks: Sequence[range], attack: Attack, victim: Victim, seed: int) -> Tensor:
+    def _blocks(self, blocks: Sequence[Tensor], attack: Attack, victim: Victim, seed: int) -> Tensor:
         """The examples of several blocks: those that the cache lacks are made, and stored."""
         cache, device = self.crafter.cache, self.crafter.data.images.device
-        keys = {block: self._key(block, attack, victim, seed) for block in blocks}
-        found = {block: cache.load(key) for block, key in keys.items()}
-        missing = [block for block in blocks if found[block] is None]
+        keys = [self._key(block, attack, victim, seed) for block in blocks]
+        found = {key: cache.load(key) for key in keys}
+        missing = {key: block for key, block in zip(keys, blocks, strict=True) if found[key] is None}
         if missing:
-            made = self._attack(missing, attack, victim, seed).split([len(block) for block in missing])
-            for block, part in zip(missing, made, strict=True):
-                cache.store(keys[block], part)
-                found[block] = part
+            made = self._attack(torch.cat([*missing.values()]), attack, victim, seed)
+            for key, part in zip(missing, made.split([*map(len, missing.values())]), strict=True):
+                cache.store(key, part)
+                found[key] = part
         return torch.cat([images.to(device) for images in found.values() if images is not None])
 
-    def _attack(self, blocks: Sequence[range], attack: Attack, victim: Victim, seed: int) -> Tensor:
-        """Attacks the images of some blocks, one batch after the other."""
+    def _attack(self, rows: Tensor, attack: Attack, victim: Victim, seed: int) -> Tensor:
+        """Attacks the images of some indices, one batch after the other."""
         data, bounds = self.crafter.data, self.crafter.budget
-        target = Target(self.crafter.network, victim.defended, victim.random, bounds.eps, bounds.eps_step)
-        device = data.images.device
-        rows = torch.cat([torch.arange(block.start, block.stop, device=device) for block in blocks])
+        where = (bounds.eps, bounds.eps_step)
+        target = Target(self.crafter.network, victim.defended, victim.random, *where, victim.once)
         examples = example_keys(seed, rows)
         keys = _random.fold(attack_keys(examples), _SUITE)
         judging = torch.stack([defence_keys(examples, draw) for draw in range(self.draws)], dim=1)
@@ -106,10 +108,10 @@ class SuiteCrafter:
 
         return torch.cat([found[:kept] for found, kept in in_batches(attacked, len(rows), self.crafter.batch_size)])
 
-    def _key(self, block: range, attack: Attack, victim: Victim, seed: int) -> str:
+    def _key(self, block: Tensor, attack: Attack, victim: Victim, seed: int) -> str:
         """What the cache knows a block's examples by."""
-        data, index = self.crafter.data, slice(block.start, block.stop)
-        where = (self.crafter.identity, data.images[index], data.labels[index], data.num_classes, block.start)
+        data = self.crafter.data
+        where = (self.crafter.identity, data.images[block], data.labels[block], data.num_classes, block)
         how = (self.crafter.budget, self.budget, attack.name, seed)
         if not attack.adaptive:
             return fingerprint(*where, *how)

@@ -23,6 +23,8 @@ class Task:
         defence: The defence's name.
         parameters: The parameters of its parts.
         mixed: A hash of the images that mixup inference mixes with, if it is among them.
+        after: The keys of the cells that come before it in a cascade: examples that one of them left right in no draw
+            are done.
     """
 
     place: Place
@@ -30,6 +32,7 @@ class Task:
     defence: str
     parameters: DefenceParameters
     mixed: str = ""
+    after: tuple[str, ...] = ()
 
 
 def check_names(spec: EvaluationSpec) -> None:
@@ -54,13 +57,18 @@ def plan(spec: EvaluationSpec, inputs: Inputs) -> list[Task]:
     tasks = []
     for label, identity in identities.items():
         for seed in range(spec.seeds):
+            before: dict[str, tuple[str, ...]] = {}
             for attack in map(parse_attack, spec.attacks):
                 for variant in spec.variants():
                     parameters = spec.parameters_for(label, targeted=attack.targeted, variant=variant)
                     pooled = mixed.get(variant.defence, "")
                     subject = (identity, images, pooled)
                     more = ([spec.budget] if attack.recipe else []) + ([spec.draws] if spec.draws > 1 else []) + fast
-                    key = fingerprint(*subject, seed, attack.name, spec.attack, variant.defence, parameters, *more)
+                    after = before.get(variant.name, ())
+                    what = (*subject, seed, attack.name, spec.attack, variant.defence, parameters)
+                    key = fingerprint(*what, *more, *after)
                     place = Place(label, attack.name, variant.name, seed, key)
-                    tasks.append(Task(place, attack, variant.defence, parameters, pooled))
+                    tasks.append(Task(place, attack, variant.defence, parameters, pooled, after))
+                    if spec.cascade:
+                        before[variant.name] = (*after, key)
     return tasks

@@ -67,6 +67,7 @@ class Prober:
     Attributes:
         bare: The network without the defence.
         defended: The network with it.
+        attacked: The same in the precision in which it is attacked.
         data: The clean images and their true labels.
         spec: Bounds, budget and draws.
         batch_size: How many images go into a batch.
@@ -75,6 +76,7 @@ class Prober:
 
     bare: nn.Module
     defended: DefendedModule
+    attacked: DefendedModule
     data: Dataset
     spec: EvaluationSpec
     batch_size: BatchSize
@@ -96,7 +98,8 @@ class Prober:
     def _outcome(self, attack: str, eps: float, budget: Budget) -> Outcome:
         """What is left after the attack with other bounds, judged as the run judges."""
         step = self.spec.attack.eps_step * eps / self.spec.attack.eps
-        target = Target(self.bare, self.defended, draws_differ(self.defended, self.data.images), eps, step)
+        random, once = (draws_differ(f, self.data.images) for f in (self.attacked, self.attacked.preprocess))
+        target = Target(self.bare, self.attacked, random, eps, step, once)
 
         def judged(index: Tensor) -> Tensor:
             images, labels, keys = self._examples(index)
@@ -115,8 +118,8 @@ class Prober:
 
         def zero(index: Tensor) -> Tensor:
             images, labels, keys = self._examples(index)
-            with borrowed(self.defended):
-                _, gradient = Objective([self.defended], margin, labels, _stream(keys)).gradient(images, 0)
+            with borrowed(self.attacked):
+                _, gradient = Objective([self.attacked], margin, labels, _stream(keys)).gradient(images, 0)
             return (gradient.flatten(1) == 0).all(1)
 
         return int(self._over_all(zero).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -86,10 +86,14 @@ def _measure(tasks: Sequence[Task], subject: Subject, record: Record) -> None:
     examples, keys = subject.examples(tasks), example_keys(tasks[0].place.seed, subject.index)
     for task in tasks:
         defended = subject.defended(task.defence, task.parameters)
-        images = examples(task)
-        predicted, seconds = timed(functools.partial(subject.predict, defended, images, keys))
-        plain = subject.plain_seconds * subject.draws
-        part = _Part(index.cpu(), (predicted == data.labels[index]).cpu(), seconds, plain)
+        mine = remaining(task, record.entries, len(data)).to(index.device)[index]
+        subject.skip(task, int((~mine).sum()))
+        images = examples(task, mine)
+        predicted, seconds = timed(functools.partial(subject.predict, defended, images, keys[mine]))
+        correct = torch.zeros(subject.draws, len(index), dtype=torch.bool)
+        correct[:, mine.cpu()] = (predicted == data.labels[index[mine]]).cpu()
+        plain = subject.plain_seconds * subject.draws * int(mine.sum()) / max(1, len(mine))
+        part = _Part(index.cpu(), correct, seconds, plain)
         parts = subject.shard.gather(part)
         order = torch.cat([part.index for part in parts]).argsort()
         record.add(
@@ -104,6 +108,14 @@ def _measure(tasks: Sequence[Task], subject: Subject, record: Record) -> None:
                 draws=subject.draws,
             )
         )
+
+
+def remaining(task: Task, entries: Mapping[str, Entry], count: int) -> Tensor:
+    """Which of `count` examples a task is about: in a cascade those that each cell before left right in some draw."""
+    left = torch.ones(count, dtype=torch.bool)
+    for key in task.after:
+        left &= entries[key].hits() > 0
+    return left
 
 
 @dataclass(frozen=True)

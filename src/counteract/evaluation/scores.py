@@ -108,7 +108,8 @@ class Row(Accuracy):
         executions: How many executions the defence averages.
         forward_equivalents: The cost of one defended prediction, in forward passes of the network.
         seconds: The measured time of all defended predictions.
-        relative_time: That time in units of the bare network's for the same images in the same process.
+        relative_time: That time in units of the bare network's for the same images in the same process; 0 where a
+            cascade had no image left.
         any_wrong: How many examples, in percent, one draw or more classified wrongly; the mean over seeds.
     """
 
@@ -202,7 +203,7 @@ def make_row(dataset: str, cell: Cell) -> Row:
         executions=cell.executions,
         forward_equivalents=cell.work,
         seconds=cell.seconds,
-        relative_time=cell.seconds / cell.plain_seconds,
+        relative_time=cell.seconds / cell.plain_seconds if cell.plain_seconds else 0.0,
         any_wrong=_any_wrong(list(cell.correct.values())),
     )
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from counteract._precision import Precision
 from counteract._toml import validate
 from counteract.attacks import Budget
 from counteract.attacks.budget import DEFAULT
 from counteract.evaluation.parameters import Count, DefenceParameters, Positive, Strict
-from counteract.evaluation.precision import Precision
 
 
 class AttackBudget(Strict):
@@ -82,6 +82,9 @@ class EvaluationSpec(Strict):
         defences: Names of defences, joined by `+`.
         limit: How many test images, from the first; None for all.
         seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
+        cascade: Whether each attack tries only the examples that some draw of the defence still classified correctly
+            under every attack before it, as AutoAttack does; the others count as wrong. The worst case is what it would
+            be without, and the accuracy under one attack is that under all attacks up to it.
         draws: By how many draws of the defence each example is judged; the accuracy is the mean over them.
         precision: What the defended network computes in, the defence's own passes included; oblivious attacks are made
             in float32 in any case.
@@ -103,6 +106,7 @@ class EvaluationSpec(Strict):
     defences: Annotated[tuple[str, ...], Field(min_length=1)]
     limit: Count | None = None
     seeds: Count = 1
+    cascade: bool = False
     draws: Count = 1
     precision: Precision = "float32"
     error: Annotated[float, Field(ge=0, lt=1)] = 0.0

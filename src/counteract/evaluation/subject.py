@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._network import folded
+from counteract._precision import Precision, in_precision
 from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import Attack, Crafter, attack_cost, defence_keys
@@ -22,7 +23,6 @@ from counteract.evaluation.defences import NONE, Ingredients, build_defence, for
 from counteract.evaluation.fingerprint import network_fingerprint
 from counteract.evaluation.parameters import DefenceParameters
 from counteract.evaluation.plan import Task
-from counteract.evaluation.precision import in_precision
 from counteract.evaluation.shard import Shard
 from counteract.evaluation.spec import EvaluationSpec
 
@@ -62,19 +62,20 @@ class Subject:
             around.advance,
         )
         self.suite = SuiteCrafter(self.crafter, spec.budget, spec.draws)
-        self.network = in_precision(self.crafter.network, spec.precision)
         self.draws, self.error = spec.draws, spec.error
         self.shard = around.shard
         self.blocks = self.shard.blocks(len(around.data))
         rows = [row for block in self.blocks for row in block]
         self.index = torch.tensor(rows, dtype=torch.int64, device=self.shard.device)
         self._pool = around.pool
-        self.defended = functools.cache(self._defended)
-        self._random = functools.cache(functools.partial(draws_differ, images=around.data.images))
+        self.defended = functools.cache(functools.partial(self._defended, precision=spec.precision))
+        self.attacked = functools.cache(functools.partial(self._defended, precision=spec.budget.precision))
+        self._differ = functools.cache(functools.partial(draws_differ, images=around.data.images))
 
-    def _defended(self, defence: str, parameters: DefenceParameters) -> DefendedModule:
-        """The network with a defence, made once."""
-        return build_defence(defence, Ingredients(self.network, parameters, self._pool))
+    def _defended(self, defence: str, parameters: DefenceParameters, precision: Precision) -> DefendedModule:
+        """The network with a defence, made once for those who use it and once for those who attack it."""
+        network = in_precision(self.crafter.network, precision)
+        return build_defence(defence, Ingredients(network, parameters, self._pool))
 
     @functools.cached_property
     def plain_seconds(self) -> float:
@@ -88,21 +89,25 @@ class Subject:
     def victim(self, task: Task) -> Victim:
         """What a task's attack is made on: the network with the defence, or for those that ignore it without."""
         defence = task.defence if task.attack.adaptive else NONE
-        defended = self.defended(defence, task.parameters)
-        return Victim(defended, defence, task.parameters, task.mixed, self._random(defended))
+        attacked = self.attacked(defence, task.parameters)
+        random, once = self._differ(attacked), self._differ(attacked.preprocess)
+        return Victim(attacked, defence, task.parameters, task.mixed, random, once)
 
-    def examples(self, tasks: Sequence[Task]) -> Callable[[Task], Tensor]:
-        """The adversarial examples of some tasks with one seed: made once a defence where the attack knows it."""
+    def examples(self, tasks: Sequence[Task]) -> Callable[[Task, Tensor], Tensor]:
+        """The adversarial examples of some tasks with one seed, for some of this process's examples, given as a mask.
+
+        They are made once a defence where the attack knows it, for these alone; and else once for all examples.
+        """
         seed = tasks[0].place.seed
         made = self.crafter.craft({task.attack for task in tasks if task.attack.recipe is None}, seed, self.blocks)
 
-        def examples(task: Task) -> Tensor:
+        def examples(task: Task, mine: Tensor) -> Tensor:
             name = task.attack.name
             if task.attack.adaptive:
-                return self.suite.craft(task.attack, self.victim(task), seed, self.blocks)
+                return self.suite.craft(task.attack, self.victim(task), seed, self.index[mine])
             if name not in made:
-                made[name] = self.suite.craft(task.attack, self.victim(task), seed, self.blocks)
-            return made[name]
+                made[name] = self.suite.craft(task.attack, self.victim(task), seed, self.index)
+            return made[name][mine]
 
         return examples
 
@@ -118,6 +123,12 @@ class Subject:
                 self.crafter.advance(work * kept)
             predicted.append(torch.cat(labels))
         return torch.stack(predicted)
+
+    def skip(self, task: Task, count: int) -> None:
+        """Passes over some examples of a task, as far as they are work of its own."""
+        attacking = self.suite.cost(task.attack, self.victim(task)) if task.attack.adaptive else 0
+        defending = self.draws * forward_equivalents(self.defended(task.defence, task.parameters))
+        self.crafter.advance(count * (attacking + defending))
 
     def work(self, tasks: Sequence[Task]) -> int:
         """The forward-equivalents that some tasks take on this process."""

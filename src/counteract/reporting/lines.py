@@ -59,6 +59,13 @@ def describe(run: Run) -> str:
     return f"{subject} on {spec.dataset}, n = {examples(run)}, {spec.seeds} seed{'s' * (spec.seeds > 1)}, {budget}"
 
 
+CASCADE = (
+    "The attacks ran in turn, each on the examples that some draw still got right under all attacks before it. An "
+    "accuracy is that under all attacks up to this one, and the strongest is the last that found more."
+)
+"""What must be said beside the accuracies of a cascade."""
+
+
 def shortcuts(run: Run) -> str:
     """How a run was made faster at the price of exactness; empty if it was not."""
     spec = run.spec

@@ -11,6 +11,7 @@ from counteract.evaluation.record import Run
 from counteract.models.eligibility import NOT_ELIGIBLE
 from counteract.models.robustbench import PREFIX
 from counteract.reporting.lines import (
+    CASCADE,
     Line,
     adaptive_attacks,
     describe,
@@ -101,6 +102,8 @@ def notes(run: Run) -> list[str]:
     found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
+    if run.spec.cascade:
+        found.append(CASCADE)
     if short := shortcuts(run):
         found.append(f"Not exact: {short}.")
     if not run.complete:

@@ -1,4 +1,4 @@
-"""The precision in which a defended network computes."""
+"""The precision in which a network computes."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from counteract._precision import in_precision
 from counteract.datasets import Dataset
 from counteract.evaluation import Means, Run, evaluate, make_spec, preset_for
-from counteract.evaluation.precision import in_precision
 from counteract.reporting.lines import shortcuts
 
 FEW = {"limit": 32, "attacks": ["none", "pgd5"], "defences": ["counteraction", "crop-pad"]}
