@@ -92,7 +92,7 @@ def _measure(tasks: Sequence[Task], subject: Subject, record: Record) -> None:
         predicted, seconds = timed(functools.partial(subject.predict, defended, images, keys[mine]))
         correct = torch.zeros(subject.draws, len(index), dtype=torch.bool)
         correct[:, mine.cpu()] = (predicted == data.labels[index[mine]]).cpu()
-        plain = subject.plain_seconds * subject.draws * int(mine.sum()) / max(1, len(mine))
+        plain = subject.plain_seconds * len(predicted) * int(mine.sum()) / max(1, len(mine))
         part = _Part(index.cpu(), correct, seconds, plain)
         parts = subject.shard.gather(part)
         order = torch.cat([part.index for part in parts]).argsort()

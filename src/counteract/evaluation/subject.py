@@ -112,10 +112,13 @@ class Subject:
         return examples
 
     def predict(self, defended: DefendedModule, images: Tensor, keys: Tensor) -> Tensor:
-        """The defended predictions by examples' keys, draw by draw and batch by batch: int64, shape (draws, N)."""
+        """The defended predictions by examples' keys, draw by draw and batch by batch: int64, shape (draws, N).
+
+        Of a defence that draws nothing there is a single draw, whatever the spec says.
+        """
         work = forward_equivalents(defended)
         predicted = []
-        for given in (defence_keys(keys, draw) for draw in range(self.draws)):
+        for given in (defence_keys(keys, draw) for draw in range(self._judging(defended))):
             labels = [images.new_empty(0, dtype=torch.int64)]
             classify = functools.partial(_classify, defended, images, given, self.error)
             for found, kept in in_batches(classify, len(images), self.crafter.batch_size):
@@ -127,8 +130,7 @@ class Subject:
     def skip(self, task: Task, count: int) -> None:
         """Passes over some examples of a task, as far as they are work of its own."""
         attacking = self.suite.cost(task.attack, self.victim(task)) if task.attack.adaptive else 0
-        defending = self.draws * forward_equivalents(self.defended(task.defence, task.parameters))
-        self.crafter.advance(count * (attacking + defending))
+        self.crafter.advance(count * (attacking + self._defending(task)))
 
     def work(self, tasks: Sequence[Task]) -> int:
         """The forward-equivalents that some tasks take on this process."""
@@ -140,9 +142,17 @@ class Subject:
             if attack.recipe is not None:
                 own = task.place.defence if attack.adaptive else ""
                 made[seed, attack, own] = self.suite.cost(attack, self.victim(task))
-        defending = sum(forward_equivalents(self.defended(task.defence, task.parameters)) for task in tasks)
         attacking = sum(map(attack_cost, runs.values())) + sum(made.values())
-        return (attacking + self.draws * defending) * len(self.index)
+        return (attacking + sum(map(self._defending, tasks))) * len(self.index)
+
+    def _defending(self, task: Task) -> int:
+        """The forward-equivalents that judging one example of a task takes."""
+        defended = self.defended(task.defence, task.parameters)
+        return self._judging(defended) * forward_equivalents(defended)
+
+    def _judging(self, defended: DefendedModule) -> int:
+        """By how many draws a defence is judged."""
+        return self.draws if self.draws > 1 and self._differ(defended) else 1
 
 
 def ready(network: nn.Module, device: torch.device) -> nn.Module:
