@@ -21,7 +21,8 @@ def call(arguments: list[str]) -> int:
 
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = {"steps": 5, "restarts": 1, "targets": 1, "draws": 1, "executions": 2, "cheap": 1, "queries": 4}
+    counts = {"steps": 5, "restarts": 1, "targets": 1, "draws": 1, "executions": 2, "cheap": 1, "queries": 4}
+    tiny = {**counts, "precision": "float32"}
     monkeypatch.setattr(budget, "preset", lambda name: tiny)
 
 
