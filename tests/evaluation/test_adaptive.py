@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 import torch
 from torch import Tensor, nn
+from watching import Watcher
 
 from counteract import DefendedModule, GaussianNoise, load_model
 from counteract.attacks import Target, run_attack
@@ -19,20 +20,6 @@ from counteract.evaluation.record import Entry, pack
 
 TINY = {"preset": "quick", "steps": 2, "queries": 4, "targets": 2, "draws": 2, "executions": 2}
 FEW = {"limit": 16, "attacks": ["none", "bpda-apgd-ce"], "defences": ["none", "counteraction+crop-pad"], "budget": TINY}
-
-
-class Watcher:
-    def __init__(self) -> None:
-        self.begun, self.done = 0, 0
-
-    def begin(self, model: str, work: int) -> None:
-        self.begun += work
-
-    def advance(self, work: int) -> None:
-        self.done += work
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
 
 
 def spec(**changes: Any) -> EvaluationSpec:

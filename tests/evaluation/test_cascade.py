@@ -8,6 +8,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from watching import Watcher
 
 from counteract.attacks import run_attack
 from counteract.evaluation import Means, Run, evaluate, make_spec, preset_for
@@ -20,20 +21,6 @@ SMALL = {"preset": "quick", "steps": 4, "targets": 2}
 ATTACKS = ["none", "noise", "pgd3", "bpda-apgd-ce", "apgd-ce", "bpda-apgd-cw"]
 MILD = {"eps": 5 / 255, "eps_step": 1.5 / 255}
 NOISY = {"gaussian-noise": {"std": 0.2, "executions": 1}}
-
-
-class Watcher:
-    def __init__(self) -> None:
-        self.begun, self.done = 0, 0
-
-    def begin(self, model: str, work: int) -> None:
-        self.begun += work
-
-    def advance(self, work: int) -> None:
-        self.done += work
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
 
 
 def run(folder: Path | None = None, watcher: Watcher | None = None, batch_size: int = 100, **changes: Any) -> Run:

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchattacks
 from torch import nn
+from watching import Watcher
 
 from counteract import DefendedModule, RandomCropResize, _random, load_model
 from counteract.attacks import draw_starts
@@ -23,20 +24,6 @@ from counteract.models import ResNet
 
 CPU = torch.device("cpu")
 FEW = {"limit": 24, "attacks": ["none", "pgd3", "pgd6-targeted"], "defences": ["none", "counteraction+crop-pad"]}
-
-
-class Watcher:
-    def __init__(self) -> None:
-        self.work = {"begun": 0, "done": 0}
-
-    def begin(self, model: str, work: int) -> None:
-        self.work["begun"] += work
-
-    def advance(self, work: int) -> None:
-        self.work["done"] += work
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
 
 
 def spec(**changes: Any) -> EvaluationSpec:
@@ -88,7 +75,7 @@ def test_seeds_differ_and_a_run_repeats() -> None:
 def test_the_progress_ends_at_its_total() -> None:
     watcher = Watcher()
     run(spec(seeds=2), watcher=watcher)
-    assert watcher.work["done"] == watcher.work["begun"] > 0
+    assert watcher.done == watcher.begun > 0
 
 
 def test_the_default_attack_beats_the_undefended_network() -> None:
