@@ -13,9 +13,11 @@ from watching import Watcher
 from counteract.attacks import run_attack
 from counteract.evaluation import Means, Run, evaluate, make_spec, preset_for
 from counteract.evaluation.audit import audit_spec
-from counteract.reporting.content import glossary
+from counteract.reporting.html import to_html
 from counteract.reporting.lines import CASCADE
+from counteract.reporting.markdown import to_markdown
 from counteract.reporting.terminal import notes
+from counteract.reporting.verdicts import assess
 
 SMALL = {"preset": "quick", "steps": 4, "targets": 2}
 ATTACKS = ["none", "noise", "pgd3", "bpda-apgd-ce", "apgd-ce", "bpda-apgd-cw"]
@@ -92,7 +94,10 @@ def test_nothing_may_be_left() -> None:
 def test_reports_say_so_and_an_audit_takes_no_part() -> None:
     found = run(cascade=True, limit=8, attacks=["none", "bpda-apgd-ce"])
     assert CASCADE in notes(found)
-    assert glossary(found).endswith(CASCADE)
+    assert assess(found) == []
+    assert CASCADE in to_markdown(found)
+    assert "Claims" not in to_markdown(found) + to_html(found)
     plain = run(limit=8, attacks=["none"])
-    assert CASCADE not in [*notes(plain), glossary(plain)]
+    assert CASCADE not in notes(plain)
+    assert assess(plain)
     assert not audit_spec(preset_for("digits") | {"cascade": True}, "counteraction").cascade

@@ -10,7 +10,6 @@ from counteract.evaluation.attacks import NONE, parse_attack
 from counteract.evaluation.record import Run
 from counteract.evaluation.scores import Accuracy, Difference, Row
 from counteract.reporting.lines import (
-    CASCADE,
     Line,
     adaptive_attacks,
     describe,
@@ -126,8 +125,7 @@ def glossary(run: Run) -> str:
     """What the columns of the accuracies mean."""
     clean = ", the clean images included" if NONE in run.spec.attacks else ""
     draws = DRAWS.format(draws=run.spec.draws) if run.spec.draws > 1 else ""
-    found = ADAPTIVE.format(clean=clean, draws=draws) if adaptive_attacks(run) else GLOSSARY.format(clean=clean)
-    return f"{found} {CASCADE}" if run.spec.cascade else found
+    return ADAPTIVE.format(clean=clean, draws=draws) if adaptive_attacks(run) else GLOSSARY.format(clean=clean)
 
 
 def gains_note(run: Run) -> str:

@@ -22,8 +22,8 @@ def to_markdown(run: Run) -> str:
     parts.append(_escape(content.glossary(run)))
     if gains := content.gains(run):
         parts += ["## What counteraction adds", content.gains_note(run), *map(_grid, gains)]
-    assessments = assess(run)
-    parts += ["## Claims", *content.summary(assessments), content.CLAIMS, _claims(assessments)]
+    if assessments := assess(run):
+        parts += ["## Claims", *content.summary(assessments), content.CLAIMS, _claims(assessments)]
     if beside := content.paper_beside_measured(run):
         parts += ["## The paper beside what was measured", _escape(content.paper_note(run)), *map(_grid, beside)]
     return "\n\n".join(parts) + "\n"

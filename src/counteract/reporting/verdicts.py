@@ -54,7 +54,12 @@ class Assessment:
 
 
 def assess(run: Run) -> list[Assessment]:
-    """The claims about the table or figure that a run is about, and the check of ours on any run."""
+    """The claims about the table or figure that a run is about, and the check of ours on any run.
+
+    None are judged by a cascade: each of its accuracies is that of several attacks.
+    """
+    if run.spec.cascade:
+        return []
     numbers = all_published(run)
     cells = {Selector(cell.model, cell.defence, cell.attack): cell for cell in run.measured}
     found = [
