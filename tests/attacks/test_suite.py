@@ -107,6 +107,33 @@ def test_what_an_attack_asks_for_is_what_it_is_said_to(name: str, random: bool, 
     assert passes <= asked / 6 <= passes + 4 * 3 * 2 * (budget.targets + 1)
 
 
+def test_the_executions_of_several_draws_share_what_runs_once_and_draws_nothing(net: TinyNet, x: Tensor) -> None:
+    """Counteraction's own forward pass is made once a draw, or once for the crops of all draws."""
+    asked = 0
+    labels = predicted(net, x)
+
+    def count(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        nonlocal asked
+        asked += len(inputs[0])
+
+    def passes(once: bool) -> float:
+        nonlocal asked
+        asked = 0
+        defended = DefendedModule(
+            net, preprocessing_defences=[Counteraction(net)], transforms=[RandomCropPad()], executions=9
+        )
+        of = Target(net, defended, random=True, eps=EPS, eps_step=EPS / 4, once=once)
+        run_attack("bpda-apgd-cw", of, x, labels, torch.arange(6), budget)
+        return asked // 6  # a single image more is that of a check
+
+    budget = SMALL.model_copy(update={"draws": 3, "executions": 2, "restarts": 1})
+    net.register_forward_pre_hook(count)
+    gradients, judged, bare = budget.steps + 1, 2, budget.steps + 1
+    crops = budget.draws * budget.executions
+    assert passes(True) == bare + gradients * (3 + crops) + judged * 4 * (3 + crops)
+    assert passes(False) == bare + gradients * (1 + crops) + judged * 4 * (1 + crops)
+
+
 def test_budgets() -> None:
     presets = [Budget.model_validate(name) for name in ("quick", "standard", "full")]
     for less, more in itertools.pairwise(presets):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,12 +43,20 @@ class Victim:
     once: bool
 
 
-def draws_differ(answer: Callable[[Tensor, Tensor], Tensor], images: Tensor) -> bool:
-    """Whether a defence, or a part of it, answers differently with other keys, on the first few images."""
+def randomness(defended: DefendedModule, images: Tensor) -> tuple[bool, bool]:
+    """Whether a defence answers differently with other keys, on the first few images.
+
+    Returns:
+        Whether the whole of it does, and whether the parts do that run once per input.
+    """
     few = images[:GRANULE]
     keys = torch.arange(len(few), device=few.device)
     with torch.no_grad():
-        return not torch.equal(answer(few, keys), answer(few, keys + len(few)))
+        whole, once = (
+            not torch.equal(answer(few, keys), answer(few, keys + len(few)))
+            for answer in (defended, defended.preprocess)
+        )
+    return whole, once
 
 
 @dataclass(frozen=True)

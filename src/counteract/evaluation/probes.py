@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from counteract.datasets import Dataset
 from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import attack_keys, defence_keys, example_keys
 from counteract.evaluation.batches import BatchSize, in_batches
-from counteract.evaluation.crafting import draws_differ
+from counteract.evaluation.crafting import randomness
 from counteract.evaluation.spec import EvaluationSpec
 
 WIDE = 0.5
@@ -95,10 +96,14 @@ class Prober:
             zero=self._zero_gradients(),
         )
 
+    @functools.cached_property
+    def _randomness(self) -> tuple[bool, bool]:
+        return randomness(self.attacked, self.data.images)
+
     def _outcome(self, attack: str, eps: float, budget: Budget) -> Outcome:
         """What is left after the attack with other bounds, judged as the run judges."""
         step = self.spec.attack.eps_step * eps / self.spec.attack.eps
-        random, once = (draws_differ(f, self.data.images) for f in (self.attacked, self.attacked.preprocess))
+        random, once = self._randomness
         target = Target(self.bare, self.attacked, random, eps, step, once)
 
         def judged(index: Tensor) -> Tensor:

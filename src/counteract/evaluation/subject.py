@@ -18,7 +18,7 @@ from counteract.defended import DefendedModule
 from counteract.evaluation.attacks import Attack, Crafter, attack_cost, defence_keys
 from counteract.evaluation.batches import BatchSize, in_batches
 from counteract.evaluation.cache import ExampleCache
-from counteract.evaluation.crafting import SuiteCrafter, Victim, draws_differ
+from counteract.evaluation.crafting import SuiteCrafter, Victim, randomness
 from counteract.evaluation.defences import NONE, Ingredients, build_defence, forward_equivalents
 from counteract.evaluation.fingerprint import network_fingerprint
 from counteract.evaluation.parameters import DefenceParameters
@@ -70,7 +70,7 @@ class Subject:
         self._pool = around.pool
         self.defended = functools.cache(functools.partial(self._defended, precision=spec.precision))
         self.attacked = functools.cache(functools.partial(self._defended, precision=spec.budget.precision))
-        self._differ = functools.cache(functools.partial(draws_differ, images=around.data.images))
+        self._randomness = functools.cache(functools.partial(randomness, images=around.data.images))
 
     def _defended(self, defence: str, parameters: DefenceParameters, precision: Precision) -> DefendedModule:
         """The network with a defence, made once for those who use it and once for those who attack it."""
@@ -90,8 +90,7 @@ class Subject:
         """What a task's attack is made on: the network with the defence, or for those that ignore it without."""
         defence = task.defence if task.attack.adaptive else NONE
         attacked = self.attacked(defence, task.parameters)
-        random, once = self._differ(attacked), self._differ(attacked.preprocess)
-        return Victim(attacked, defence, task.parameters, task.mixed, random, once)
+        return Victim(attacked, defence, task.parameters, task.mixed, *self._randomness(attacked))
 
     def examples(self, tasks: Sequence[Task]) -> Callable[[Task, Tensor], Tensor]:
         """The adversarial examples of some tasks with one seed, for some of this process's examples, given as a mask.
@@ -152,7 +151,7 @@ class Subject:
 
     def _judging(self, defended: DefendedModule) -> int:
         """By how many draws a defence is judged."""
-        return self.draws if self.draws > 1 and self._differ(defended) else 1
+        return self.draws if self.draws > 1 and self._randomness(defended)[0] else 1
 
 
 def ready(network: nn.Module, device: torch.device) -> nn.Module:
