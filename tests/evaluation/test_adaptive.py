@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from watching import Watcher
 
 from counteract import DefendedModule, GaussianNoise, load_model
+from counteract._precision import in_precision
 from counteract.attacks import Target, run_attack
 from counteract.datasets import load_dataset
 from counteract.evaluation import EvaluationSpec, Means, Run, evaluate, make_spec, preset_for
@@ -107,6 +108,12 @@ def test_knowing_the_draws_is_worth_something() -> None:
 def test_attacks_compute_in_the_precision_of_their_budget_and_are_judged_in_float32() -> None:
     made: list[Tensor] = []
     inside: list[set[torch.dtype]] = []
+    judges: list[nn.Module] = []
+    classify = DefendedModule.classify
+
+    def judge(module: DefendedModule, *images: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        judges.append(module.model)
+        return classify(module, *images, **options)
 
     def spy(name: str, of: Target, images: Tensor, *rest: Any) -> Tensor:
         seen: set[torch.dtype] = set()
@@ -117,12 +124,16 @@ def test_attacks_compute_in_the_precision_of_their_budget_and_are_judged_in_floa
         inside.append(seen)
         return made[-1]
 
-    with mock.patch("counteract.evaluation.crafting.run_attack", spy):
+    watched = mock.patch.object(DefendedModule, "classify", judge)
+    with mock.patch("counteract.evaluation.crafting.run_attack", spy), watched:
         full, half = (
             run(spec(budget=TINY | {"precision": p}, defences=["gaussian-noise"])) for p in ("float32", "bf16")
         )
     assert inside[0] == {torch.float32}
     assert torch.bfloat16 in inside[1]
+    reduced = type(in_precision(nn.Identity(), "bf16"))
+    assert judges
+    assert not any(isinstance(network, reduced) for network in judges)
     assert not torch.equal(made[0], made[1])
     assert correct(full)["none", "gaussian-noise"] == correct(half)["none", "gaussian-noise"]
     module = DefendedModule(load_model("digits-resnet-mixup"), transforms=[GaussianNoise()], executions=20)
