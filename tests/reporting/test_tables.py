@@ -187,7 +187,7 @@ def test_markdown_with_adaptive_attacks() -> None:
     assert "| 100.0 | 75.0 (" in row
     assert "- attacks: oblivious and adaptive; eps = 12/255" in text
     assert "- draws: 2 judge each example" in text
-    assert "- budget: steps 40, restarts 1" in text
+    assert "- budget: steps 20, restarts 1" in text
     assert "not measured" not in text.split("## Claims")[0]
     assert "no attack but \\`fixed\\` has seen" in text
 
