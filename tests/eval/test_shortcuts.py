@@ -18,8 +18,8 @@ def test_the_table_and_what_it_is_made_of(
     monkeypatch.setattr(sys, "argv", ["shortcuts.py", *ARGUMENTS, "--out", str(tmp_path)])
     load_script("benchmarks/shortcuts.py").main()
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| net, ")]
-    assert len(lines) == 2 * 8
-    assert sum(line.endswith("| - |") for line in lines) == 2 * 4  # nothing to combine without counteraction
+    assert len(lines) == 2 * 14
+    assert sum(line.endswith("| - |") for line in lines) == 2 * 9  # nothing to combine without counteraction
     specs = {
         way: json.loads((tmp_path / way / "run.json").read_text())["spec"] for way in ("exact", "bf16", "sign-of-sum")
     }

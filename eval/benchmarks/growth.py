@@ -1,0 +1,122 @@
+"""How the cost grows with labels, with executions and with examples, and what a second process is worth.
+
+    python eval/benchmarks/growth.py [--images 32] [--repeats 3] [--width 64] [--examples 1000 3000 10000]
+
+Labels and executions are timed on a ResNet-18 of random weights, in units of a plain forward pass in the same round.
+The examples, random images in an .npz file, go through `counteract evaluate` as a whole command on the small digits
+network, counteraction under PGD-10; a straight line through these says what a million would take: extrapolated.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from subjects import image_options, random_images, random_resnet18
+from timing import conditions, rounds, show
+from torch import Tensor
+
+from counteract import Counteraction, DefendedModule, RandomCropResize
+from counteract._network import folded
+from counteract.models import ResNet, resnet18
+
+LABELS = (1, 3, 9, 20, 50, 99)
+EXECUTIONS = (1, 5, 20, 50, 100)
+MILLION = 1_000_000
+
+
+def by_labels(net: ResNet, x: Tensor, repeats: int) -> None:
+    """Counteraction with more and more labels of a hundred classes."""
+    defences = {count: Counteraction(net, num_labels=count) for count in LABELS}
+    contestants: dict[str, Callable[[], object]] = {"forward": lambda: folded(net)(x)}
+    contestants |= {str(count): lambda d=d: d.forward(x) for count, d in defences.items()}  # type: ignore[misc]
+    found = rounds(contestants, repeats)
+    for count in LABELS:
+        show(f"plain forwards: {count} labels; the limit is {count + 1}", [r[str(count)] / r["forward"] for r in found])
+
+
+def by_executions(net: ResNet, x: Tensor, repeats: int) -> None:
+    """The mean over more and more random crops."""
+    fast = folded(net)
+    modules = {n: DefendedModule(fast, transforms=[RandomCropResize()], executions=n) for n in EXECUTIONS}
+    contestants: dict[str, Callable[[], object]] = {"forward": lambda: fast(x)}
+    contestants |= {str(n): lambda m=m: m(x) for n, m in modules.items()}  # type: ignore[misc]
+    found = rounds(contestants, repeats)
+    for n in EXECUTIONS:
+        show(f"plain forwards: {n} executions, which is the limit", [r[str(n)] / r["forward"] for r in found])
+
+
+def command(images: Path, limit: int, processes: int, threads: int) -> tuple[float, float]:
+    """Runs `counteract evaluate` on so many images: its seconds, and the peak memory of a process in GiB."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    cells = ["--defence", "none", "--defence", "counteraction", "--attack", "none", "--attack", "pgd10"]
+    place = ["--cache", tempfile.mkdtemp(dir=images.parent), "--model", "digits-resnet-mixup"]
+    call = [sys.executable, *launcher, "-m", "counteract", "evaluate", "--dataset", str(images), "--limit", str(limit)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    start = time.perf_counter()
+    process = subprocess.Popen([*call, *place, *cells], env=environment, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(call)} failed")
+    return time.perf_counter() - start, used.ru_maxrss / 2**20
+
+
+def by_examples(counts: Sequence[int]) -> None:
+    """Whole commands on more and more examples, and the middle number of them once more in two processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "random.npz"
+        write_random(images, max(counts))
+        cores = os.cpu_count() or 1
+        found = {count: command(images, count, processes=1, threads=cores) for count in counts}
+        middle = sorted(counts)[len(counts) // 2]
+        alone = command(images, middle, processes=1, threads=1)[0]
+        pair = command(images, middle, processes=2, threads=1)[0]
+    seconds, memory = (np.array(values) for values in zip(*found.values(), strict=True))
+    for count, (took, peak) in found.items():
+        print(f"{took:8.1f}  seconds, {count} examples, {cores} threads; peak memory {peak:.2f} GiB")
+    for name, values, unit in (("time", seconds / 3600, "hours"), ("memory", memory, "GiB")):
+        each, once = line(counts, values)
+        print(f"{each * MILLION + once:8.1f}  {unit}: {name} of a million, extrapolated ({once:.3f} of it fixed)")
+    print(f"{alone / pair:8.2f}  times faster: two processes of one thread against one, {middle} examples")
+    print(f"{found[middle][0] / pair:8.2f}  times faster: the same against one process of {cores} threads")
+
+
+def write_random(path: Path, count: int) -> None:
+    """Writes random images with random labels in the format of the datasets."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    labels = generator.integers(0, 10, count)
+    np.savez(path, images=images, labels=labels, class_names=np.array([str(number) for number in range(10)]))
+
+
+def line(counts: Sequence[int], values: NDArray[np.float64]) -> tuple[float, float]:
+    """The slope and the intercept of the straight line through some points, by least squares."""
+    slope, intercept = np.polyfit(counts, values, 1)
+    return float(slope), float(intercept)
+
+
+def main() -> None:
+    """Prints how the cost grows, one cause after the other."""
+    parser = image_options("how the cost grows", repeats=3)
+    parser.add_argument("--examples", type=int, nargs="+", default=[1000, 3000, 10_000])
+    options = parser.parse_args()
+    x = random_images(options.images)
+    wide = resnet18(num_classes=100, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
+    print(conditions(f"resnet18 of width {options.width}, {options.images} images"))
+    with torch.no_grad():
+        by_labels(wide, x, options.repeats)
+        by_executions(random_resnet18(options.width), x, options.repeats)
+    print(conditions("counteract evaluate, ResNet-8, counteraction under PGD-10"))
+    by_examples(options.examples)
+
+
+if __name__ == "__main__":
+    main()
