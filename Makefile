@@ -17,7 +17,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.test
-	for name in counteraction executions spent pgd growth arithmetic table1 train_step; do \
+	for name in counteraction executions spent pgd growth compiled arithmetic table1 train_step; do \
 	  $(BIN)/python eval/benchmarks/$$name.py || exit 1; done
 
 clean:
