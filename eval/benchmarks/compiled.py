@@ -32,9 +32,7 @@ def gradient(net: nn.Module, x: Tensor) -> None:
 
 def main() -> None:
     """Times the rounds and prints the ratios."""
-    parser = image_options("whether torch.compile pays, as ratios", repeats=5)
-    parser.set_defaults(images=64)
-    options = parser.parse_args()
+    options = image_options("whether torch.compile pays, as ratios", repeats=5, images=64).parse_args()
     x, net = random_images(options.images), folded(random_resnet18(options.width)).requires_grad_(False)
     compiled: nn.Module = torch.compile(net)  # type: ignore[assignment]
     print(conditions(f"resnet18 of width {options.width}, {options.images} images"))

@@ -22,9 +22,7 @@ EXECUTIONS = 50
 
 def main() -> None:
     """Times the rounds and prints the ratios."""
-    parser = image_options("the speed of averaged executions, as ratios", repeats=3)
-    parser.set_defaults(images=128)
-    options = parser.parse_args()
+    options = image_options("the speed of averaged executions, as ratios", repeats=3, images=128).parse_args()
     x, net = random_images(options.images), random_resnet18(options.width)
     fast = folded(net)
     module = DefendedModule(fast, transforms=[RandomCropResize()], executions=EXECUTIONS)

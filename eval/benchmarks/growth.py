@@ -1,10 +1,10 @@
 """How the cost grows with labels, with executions and with examples, and what a second process is worth.
 
-    python eval/benchmarks/growth.py [--images 32] [--repeats 3] [--width 64] [--examples 1000 3000 10000]
+    python eval/benchmarks/growth.py [--images 16] [--repeats 3] [--width 64] [--examples 1000 10000 20000]
 
 Labels and executions are timed on a ResNet-18 of random weights, in units of a plain forward pass in the same round.
 The examples, random images in an .npz file, go through `counteract evaluate` as a whole command on the small digits
-network, counteraction under PGD-10; a straight line through these says what a million would take: extrapolated.
+network, counteraction under PGD-10; the straight line through the last two says what a million would take.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from subjects import image_options, random_images, random_resnet18
 from timing import conditions, rounds, show
 from torch import Tensor
@@ -35,8 +34,9 @@ MILLION = 1_000_000
 
 def by_labels(net: ResNet, x: Tensor, repeats: int) -> None:
     """Counteraction with more and more labels of a hundred classes."""
-    defences = {count: Counteraction(net, num_labels=count) for count in LABELS}
-    contestants: dict[str, Callable[[], object]] = {"forward": lambda: folded(net)(x)}
+    fast = folded(net)
+    defences = {count: Counteraction(fast, num_labels=count) for count in LABELS}
+    contestants: dict[str, Callable[[], object]] = {"forward": lambda: fast(x)}
     contestants |= {str(count): lambda d=d: d.forward(x) for count, d in defences.items()}  # type: ignore[misc]
     found = rounds(contestants, repeats)
     for count in LABELS:
@@ -54,15 +54,26 @@ def by_executions(net: ResNet, x: Tensor, repeats: int) -> None:
         show(f"plain forwards: {n} executions, which is the limit", [r[str(n)] / r["forward"] for r in found])
 
 
-def command(images: Path, limit: int, processes: int, threads: int) -> tuple[float, float]:
-    """Runs `counteract evaluate` on so many images: its seconds, and the peak memory of a process in GiB."""
+def command(images: Path, processes: int, threads: int) -> tuple[float, float]:
+    """Runs `counteract evaluate` on all images of a file: its seconds, and the peak memory of a process in GiB."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
-    cells = ["--defence", "none", "--defence", "counteraction", "--attack", "none", "--attack", "pgd10"]
+    cells = [
+        "--limit",
+        images.stem,
+        "--defence",
+        "none",
+        "--defence",
+        "counteraction",
+        "--attack",
+        "none",
+        "--attack",
+        "pgd10",
+    ]
     place = ["--cache", tempfile.mkdtemp(dir=images.parent), "--model", "digits-resnet-mixup"]
-    call = [sys.executable, *launcher, "-m", "counteract", "evaluate", "--dataset", str(images), "--limit", str(limit)]
+    call = [sys.executable, *launcher, "-m", "counteract", "evaluate", "--dataset", str(images), *place, *cells]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
-    process = subprocess.Popen([*call, *place, *cells], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(call)} failed")
@@ -72,41 +83,41 @@ def command(images: Path, limit: int, processes: int, threads: int) -> tuple[flo
 def by_examples(counts: Sequence[int]) -> None:
     """Whole commands on more and more examples, and the middle number of them once more in two processes."""
     with tempfile.TemporaryDirectory() as folder:
-        images = Path(folder) / "random.npz"
-        write_random(images, max(counts))
+        files = {count: write_random(Path(folder), count) for count in counts}
         cores = os.cpu_count() or 1
-        found = {count: command(images, count, processes=1, threads=cores) for count in counts}
-        middle = sorted(counts)[len(counts) // 2]
-        alone = command(images, middle, processes=1, threads=1)[0]
-        pair = command(images, middle, processes=2, threads=1)[0]
-    seconds, memory = (np.array(values) for values in zip(*found.values(), strict=True))
+        found = {count: command(images, processes=1, threads=cores) for count, images in files.items()}
+        middle = counts[len(counts) // 2]
+        alone = command(files[middle], processes=1, threads=1)[0]
+        pair = command(files[middle], processes=2, threads=1)[0]
+    seconds, memory = zip(*found.values(), strict=True)
     for count, (took, peak) in found.items():
         print(f"{took:8.1f}  seconds, {count} examples, {cores} threads; peak memory {peak:.2f} GiB")
-    for name, values, unit in (("time", seconds / 3600, "hours"), ("memory", memory, "GiB")):
-        each, once = line(counts, values)
-        print(f"{each * MILLION + once:8.1f}  {unit}: {name} of a million, extrapolated ({once:.3f} of it fixed)")
+    print(f"{extrapolated(counts, seconds) / 3600:8.1f}  hours: a million examples, extrapolated")
+    print(f"{extrapolated(counts, memory):8.1f}  GiB: a million examples, extrapolated")
     print(f"{alone / pair:8.2f}  times faster: two processes of one thread against one, {middle} examples")
     print(f"{found[middle][0] / pair:8.2f}  times faster: the same against one process of {cores} threads")
 
 
-def write_random(path: Path, count: int) -> None:
-    """Writes random images with random labels in the format of the datasets."""
+def write_random(folder: Path, count: int) -> Path:
+    """Writes random images with random labels in the format of the datasets, and says where."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
     labels = generator.integers(0, 10, count)
+    path = folder / f"{count}.npz"
     np.savez(path, images=images, labels=labels, class_names=np.array([str(number) for number in range(10)]))
+    return path
 
 
-def line(counts: Sequence[int], values: NDArray[np.float64]) -> tuple[float, float]:
-    """The slope and the intercept of the straight line through some points, by least squares."""
-    slope, intercept = np.polyfit(counts, values, 1)
-    return float(slope), float(intercept)
+def extrapolated(counts: Sequence[int], values: Sequence[float]) -> float:
+    """What a million examples would take, on the straight line through the two largest numbers of them."""
+    each = (values[-1] - values[-2]) / (counts[-1] - counts[-2])
+    return values[-1] + each * (MILLION - counts[-1])
 
 
 def main() -> None:
     """Prints how the cost grows, one cause after the other."""
-    parser = image_options("how the cost grows", repeats=3)
-    parser.add_argument("--examples", type=int, nargs="+", default=[1000, 3000, 10_000])
+    parser = image_options("how the cost grows", repeats=3, images=16)
+    parser.add_argument("--examples", type=int, nargs="+", default=[1000, 10_000, 20_000])
     options = parser.parse_args()
     x = random_images(options.images)
     wide = resnet18(num_classes=100, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
@@ -115,7 +126,7 @@ def main() -> None:
         by_labels(wide, x, options.repeats)
         by_executions(random_resnet18(options.width), x, options.repeats)
     print(conditions("counteract evaluate, ResNet-8, counteraction under PGD-10"))
-    by_examples(options.examples)
+    by_examples(sorted(options.examples))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from counteract.evaluation.experiments import with_models
 from counteract.models import ResNet, resnet18
 
 
-def image_options(description: str, repeats: int) -> argparse.ArgumentParser:
+def image_options(description: str, repeats: int, images: int = 32) -> argparse.ArgumentParser:
     """The options of a benchmark that times rounds on some images."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--images", type=int, default=images)
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--width", type=int, default=64, help="64 is the usual one; the shipped ResNet-18 has 16")
     return parser
