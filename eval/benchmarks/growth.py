@@ -14,61 +14,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from subjects import image_options, random_images, random_resnet18
 from timing import conditions, rounds, show
-from torch import Tensor
+from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, RandomCropResize
 from counteract._network import folded
-from counteract.models import ResNet, resnet18
 
 LABELS = (1, 3, 9, 20, 50, 99)
 EXECUTIONS = (1, 5, 20, 50, 100)
 MILLION = 1_000_000
 
 
-def by_labels(net: ResNet, x: Tensor, repeats: int) -> None:
-    """Counteraction with more and more labels of a hundred classes."""
-    fast = folded(net)
-    defences = {count: Counteraction(fast, num_labels=count) for count in LABELS}
-    contestants: dict[str, Callable[[], object]] = {"forward": lambda: fast(x)}
-    contestants |= {str(count): lambda d=d: d.forward(x) for count, d in defences.items()}  # type: ignore[misc]
+def in_forwards(
+    what: str, calls: Mapping[int, Callable[[Tensor], object]], net: nn.Module, x: Tensor, repeats: int
+) -> None:
+    """Times what was made for one number or another of something, and prints it in units of a plain forward pass."""
+    contestants: dict[str, Callable[[], object]] = {"forward": partial(net, x)}
+    contestants |= {str(number): partial(call, x) for number, call in calls.items()}
     found = rounds(contestants, repeats)
-    for count in LABELS:
-        show(f"plain forwards: {count} labels; the limit is {count + 1}", [r[str(count)] / r["forward"] for r in found])
-
-
-def by_executions(net: ResNet, x: Tensor, repeats: int) -> None:
-    """The mean over more and more random crops."""
-    fast = folded(net)
-    modules = {n: DefendedModule(fast, transforms=[RandomCropResize()], executions=n) for n in EXECUTIONS}
-    contestants: dict[str, Callable[[], object]] = {"forward": lambda: fast(x)}
-    contestants |= {str(n): lambda m=m: m(x) for n, m in modules.items()}  # type: ignore[misc]
-    found = rounds(contestants, repeats)
-    for n in EXECUTIONS:
-        show(f"plain forwards: {n} executions, which is the limit", [r[str(n)] / r["forward"] for r in found])
+    for number in calls:
+        show(f"plain forwards: {number} {what}", [r[str(number)] / r["forward"] for r in found])
 
 
 def command(images: Path, processes: int, threads: int) -> tuple[float, float]:
     """Runs `counteract evaluate` on all images of a file: its seconds, and the peak memory of a process in GiB."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
-    cells = [
-        "--limit",
-        images.stem,
-        "--defence",
-        "none",
-        "--defence",
-        "counteraction",
-        "--attack",
-        "none",
-        "--attack",
-        "pgd10",
-    ]
+    cells = ["--defence=none", "--defence=counteraction", "--attack=none", "--attack=pgd10", f"--limit={images.stem}"]
     place = ["--cache", tempfile.mkdtemp(dir=images.parent), "--model", "digits-resnet-mixup"]
     call = [sys.executable, *launcher, "-m", "counteract", "evaluate", "--dataset", str(images), *place, *cells]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
@@ -120,11 +98,13 @@ def main() -> None:
     parser.add_argument("--examples", type=int, nargs="+", default=[1000, 10_000, 20_000])
     options = parser.parse_args()
     x = random_images(options.images)
-    wide = resnet18(num_classes=100, mean=(0.5,) * 3, std=(0.25,) * 3, width=options.width).eval().to(x.device)
+    hundred, ten = (folded(random_resnet18(options.width, classes)) for classes in (100, 10))
     print(conditions(f"resnet18 of width {options.width}, {options.images} images"))
+    labels = {n: Counteraction(hundred, num_labels=n).forward for n in LABELS}
+    crops = {n: DefendedModule(ten, transforms=[RandomCropResize()], executions=n) for n in EXECUTIONS}
     with torch.no_grad():
-        by_labels(wide, x, options.repeats)
-        by_executions(random_resnet18(options.width), x, options.repeats)
+        in_forwards("labels; the limit is one more", labels, hundred, x, options.repeats)
+        in_forwards("executions, which is the limit", crops, ten, x, options.repeats)
     print(conditions("counteract evaluate, ResNet-8, counteraction under PGD-10"))
     by_examples(sorted(options.examples))
 

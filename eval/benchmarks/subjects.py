@@ -28,9 +28,9 @@ def random_images(count: int) -> Tensor:
     return torch.rand(count, 3, 32, 32, device=device())
 
 
-def random_resnet18(width: int) -> ResNet:
-    """A ResNet-18 for ten classes, on the device."""
-    network: ResNet = resnet18(num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, width=width)
+def random_resnet18(width: int, classes: int = 10) -> ResNet:
+    """A ResNet-18 on the device."""
+    network: ResNet = resnet18(num_classes=classes, mean=(0.5,) * 3, std=(0.25,) * 3, width=width)
     return network.eval().to(device())
 
 
