@@ -47,6 +47,10 @@ def test_errors_name_source_and_key(change: dict[str, Any], message: str) -> Non
         make_spec(LEAST | change, "mine.toml")
 
 
+def test_an_attack_stands_in_tables_once() -> None:
+    assert make_spec(LEAST | {"attacks": ["null", "pgd10", "none", "pgd10"]}, "test").attacks == ("none", "pgd10")
+
+
 def test_a_missing_key() -> None:
     with pytest.raises(ValueError, match=r"mine\.toml: dataset: Field required$"):
         make_spec({key: value for key, value in LEAST.items() if key != "dataset"}, "mine.toml")

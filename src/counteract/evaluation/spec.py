@@ -78,7 +78,7 @@ class EvaluationSpec(Strict):
             what the source's code does and which leaks test images into predictions; or an .npz file.
         models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
             its own label.
-        attacks: Names of attacks, `none` for the clean images.
+        attacks: Names of attacks, `none` for the clean images; the null attack, so `null` is read as `none`.
         defences: Names of defences, joined by `+`.
         limit: How many test images, from the first; None for all.
         seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
@@ -123,6 +123,12 @@ class EvaluationSpec(Strict):
     def _label_models(cls, value: Any) -> Any:
         """Lets each name of a plain list be its own label."""
         return {name: name for name in value} if isinstance(value, (list, tuple)) else value
+
+    @field_validator("attacks")
+    @classmethod
+    def _read_null(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """One attack must not stand in tables twice, nor under two names."""
+        return tuple(dict.fromkeys("none" if name == "null" else name for name in value))
 
     @model_validator(mode="after")
     def _check_settings(self) -> EvaluationSpec:
