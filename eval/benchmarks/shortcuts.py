@@ -1,6 +1,7 @@
 """What the shortcuts cost in accuracy: bfloat16, and one backward pass for all labels, beside the paper's way.
 
     python eval/benchmarks/shortcuts.py --out runs/shortcuts [--model iat=cifar10-resnet18w16-iat] [--limit 5000]
+        [--defence none counteraction]
         [--dataset data/cifar10_test.npz --pool data/cifar10_train.npz]
 
 Every way classifies the same images under the same oblivious attacks with every defence there is, in the paper's
@@ -33,7 +34,7 @@ def measure(options: argparse.Namespace, way: str) -> dict[tuple[str, str, str],
     """One way's cells by network, attack and defence."""
     changes = dict(WAYS[way])
     data = read_spec("table1")
-    data["defences"] += BEYOND
+    data["defences"] = options.defence or data["defences"] + BEYOND
     if options.model:
         data = with_models(data, options.model)
     if combine := changes.pop("combine", None):
@@ -60,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="the accuracy of bfloat16 and of one backward pass for all labels")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", action="append")
+    parser.add_argument("--defence", nargs="+")
     parser.add_argument("--attack", nargs="+", default=["none", "pgd50"])
     parser.add_argument("--limit", type=int, default=5000)
     parser.add_argument("--dataset", default="cifar10")
