@@ -187,10 +187,10 @@ def test_mistakes_before_there_is_anything(tmp_path: Path) -> None:
 
 
 def interrupt_after_an_epoch(state: Path) -> None:
-    """Begins the next stage, which trains Mixup, and ends it once it has a checkpoint."""
+    """Begins the next stage, which trains Mixup, and ends it after its first checkpoint, which the metrics follow."""
     words = [str(FULL / "run.sh"), "next", "--state", str(state)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=ONE_THREAD)
-    while process.poll() is None and not (state / "mixup" / "checkpoint.pt").exists():
+    while process.poll() is None and not (state / "mixup" / "metrics.csv").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 130
