@@ -31,7 +31,7 @@ BEYOND = ["counteraction-untargeted", "resize-pad", "gaussian-noise", "rotation"
 
 
 def measure(options: argparse.Namespace, way: str) -> dict[tuple[str, str, str], Cell]:
-    """One way's cells by network, attack and defence."""
+    """One way's cells by network, attack and defence; none where the way has nothing to change."""
     changes = dict(WAYS[way])
     data = read_spec("table1")
     data["defences"] = options.defence or data["defences"] + BEYOND
@@ -39,6 +39,8 @@ def measure(options: argparse.Namespace, way: str) -> dict[tuple[str, str, str],
         data = with_models(data, options.model)
     if combine := changes.pop("combine", None):
         data["defences"] = [name for name in data["defences"] if name.startswith("counteraction")]
+        if not data["defences"]:
+            return {}
         data["parameters"]["counteraction"]["combine"] = combine
     wanted = {"dataset": options.dataset, "pool": options.pool, "limit": options.limit, "seeds": 1, "illustrations": 0}
     made = make_spec(data | wanted | {"attacks": options.attack} | changes, "options")

@@ -26,3 +26,13 @@ def test_the_table_and_what_it_is_made_of(
     assert specs["bf16"] == specs["exact"] | {"precision": "bf16"}
     assert specs["exact"]["parameters"]["counteraction"].get("combine") is None
     assert specs["sign-of-sum"]["parameters"]["counteraction"]["combine"] == "sign-of-sum"
+
+
+def test_defences_without_counteraction_have_nothing_to_combine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["shortcuts.py", *ARGUMENTS, "--defence", "none", "--out", str(tmp_path)])
+    load_script("benchmarks/shortcuts.py").main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| net, ")]
+    assert len(lines) == 2
+    assert all(line.endswith("| - |") for line in lines)

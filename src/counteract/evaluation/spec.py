@@ -126,7 +126,7 @@ class EvaluationSpec(Strict):
 
     @field_validator("attacks")
     @classmethod
-    def _read_null(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _name_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """One attack must not stand in tables twice, nor under two names."""
         return tuple(dict.fromkeys("none" if name == "null" else name for name in value))
 
