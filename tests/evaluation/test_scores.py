@@ -1,27 +1,36 @@
-"""Scores against figures computed by hand or by SciPy."""
+"""Scores against figures computed by hand."""
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-from scipy.stats import binomtest
 
+from counteract._statistics import paired_difference, wilson
 from counteract.evaluation.scores import (
     Accuracy,
     Cell,
+    compare,
+    in_all,
     make_differences,
     make_row,
     make_summaries,
     make_worst_cases,
-    paired_difference,
-    wilson,
+    paired,
+    survived,
+    worst_case,
 )
 
+NAN = math.nan
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 100), (500, 1000), (1, 1)])
-def test_wilson_is_scipys(successes: int, n: int) -> None:
-    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    assert wilson(successes, n) == pytest.approx((expected.low, expected.high))
+
+def cell(attack: str, defence: str, *seeds: list[float]) -> Cell:
+    """A cell by its shares of right draws, seed by seed."""
+    made = Cell("net", attack, defence, 1, 1)
+    for seed, correct in enumerate(seeds):
+        made.add(seed, torch.tensor(correct, dtype=torch.float64), 0.25, 0.125)
+    return made
 
 
 def test_accuracy_over_seeds() -> None:
@@ -32,102 +41,134 @@ def test_accuracy_over_seeds() -> None:
     assert Accuracy.of(correct[:1]).std == 0
 
 
-def cell(attack: str, defence: str, *seeds: list[int]) -> Cell:
-    made = Cell("net", attack, defence, 1, 1)
-    for seed, correct in enumerate(seeds):
-        made.add(seed, torch.tensor(correct, dtype=torch.bool), 0.25, 0.125)
-    return made
+def test_what_is_added_becomes_shares() -> None:
+    made = Cell("net", "pgd10", "d")
+    made.add(1, torch.tensor([True, False]), 1.0, 0.5)
+    made.add(0, torch.tensor([NAN, NAN]), 1.0, 0.5)
+    assert made.correct[1].dtype == torch.float64
+    assert list(made.measured) == [1]
+    assert (made.seconds, made.undefended_seconds) == (2.0, 1.0)
+
+
+def test_only_what_is_measured_in_all_is_combined() -> None:
+    first, second = torch.tensor([1.0, NAN, 0.0, 1.0]), torch.tensor([0.0, 1.0, NAN, 1.0])
+    assert [found.tolist() for found in in_all([first, second])] == [[1.0, 1.0], [0.0, 1.0]]
+    assert in_all([]) == []
+
+
+def test_a_row() -> None:
+    row = make_row("data", cell("pgd10", "d", [1, 0, 1, 0]))
+    assert row is not None
+    assert (row.accuracy, row.seconds, row.relative_time, row.attack, row.forward_passes) == (50, 0.25, 2.0, "pgd10", 1)
+
+
+def test_a_row_of_an_interrupted_run_is_about_the_examples_that_each_seed_has() -> None:
+    row = make_row("data", cell("pgd10", "d", [1, 0, 1, NAN], [0, 0, NAN, NAN], [NAN] * 4))
+    assert row is not None
+    assert (row.seeds, row.n, row.accuracy, row.any_wrong) == (2, 2, 25, 75)
+    assert row.ci95 == pytest.approx([100 * bound for bound in wilson(0.5, 2)])
+
+
+def test_no_statistics_without_an_example() -> None:
+    apart = cell("pgd10", "d", [1, NAN], [NAN, 1])
+    whole = cell("clean", "d", [1, 1], [1, 1])
+    assert make_row("data", apart) is None
+    assert make_row("data", cell("pgd10", "d")) is None
+    assert make_row("data", cell("pgd10", "d", [NAN, NAN])) is None
+    assert worst_case("data", [whole, apart]) is None
+    assert worst_case("data", [whole, cell("pgd10", "d")]) is None
+    assert worst_case("data", []) is None
+    assert compare(cell("pgd10", "d", [1, NAN]), cell("pgd10", "e", [NAN, 1])) is None
+    assert compare(cell("pgd10", "d", [1, 1]), cell("pgd10", "e")) is None
 
 
 def test_the_worst_case_is_example_by_example() -> None:
-    clean, attacked = cell("none", "d", [1, 1, 0, 0]), cell("pgd10", "d", [1, 0, 1, 0])
+    clean, attacked = cell("clean", "d", [1, 1, 0, 0]), cell("pgd10", "d", [1, 0, 1, 0])
     (worst,) = make_worst_cases("data", [clean, attacked])
-    assert (worst.accuracy, worst.attacks, worst.defence) == (25.0, ("none", "pgd10"), "d")
-    row = make_row("data", attacked)
-    assert (row.accuracy, row.seconds, row.relative_time, row.attack) == (50.0, 0.25, 2.0, "pgd10")
+    assert (worst.accuracy, worst.attacks, worst.defence) == (25.0, ("clean", "pgd10"), "d")
 
 
 def test_the_worst_case_of_a_half_finished_run_counts_what_all_attacks_have() -> None:
-    clean, attacked = cell("none", "d", [1, 1], [1, 1]), cell("pgd10", "d", [1, 0])
-    (worst,) = make_worst_cases("data", [clean, attacked, cell("none", "e", [1, 1]), cell("pgd10", "e")])
-    assert (worst.accuracy, worst.seeds) == (50.0, 1)
-
-
-def test_a_paired_difference_by_hand() -> None:
-    """Ten examples, three gained and one lost: Bonett and Price add one to each of the two counts, and two to n."""
-    better, worse = torch.tensor([1] * 3 + [0] + [1] * 6).bool(), torch.tensor([0] * 3 + [1] + [1] * 6).bool()
-    points, (low, high) = paired_difference([better], [worse])
-    assert points == pytest.approx(20)
-    half = 1.959964 * ((4 / 12 + 2 / 12 - (2 / 12) ** 2) / 12) ** 0.5
-    assert (low, high) == pytest.approx((100 * (2 / 12 - half), 100 * (2 / 12 + half)), abs=1e-4)
-    assert paired_difference([better, better], [worse, worse]) == (points, (low, high))
+    clean, attacked = cell("clean", "d", [1, 1], [1, 1]), cell("pgd10", "d", [1, 0])
+    (worst,) = make_worst_cases("data", [clean, attacked, cell("clean", "e", [1, 1]), cell("pgd10", "e")])
+    assert (worst.accuracy, worst.seeds, worst.n) == (50.0, 1, 2)
+    parts = [cell("clean", "d", [1, 1, NAN, 0, 1]), cell("pgd10", "d", [NAN, 1, 1, 1, 0])]
+    (worst,) = make_worst_cases("data", parts)
+    assert (worst.accuracy, worst.n) == (pytest.approx(100 / 3), 3)
+    assert survived(parts)[0].isnan().tolist() == [True, False, True, False, False]
 
 
 def test_what_is_compared_with_what() -> None:
-    names = ["none", "counteraction", "crop-pad", "counteraction+crop-pad", "rotation+crop-pad"]
+    names = ["undefended", "counteraction", "crop-pad", "counteraction+crop-pad", "rotation+crop-pad"]
     found = make_differences([cell("pgd10", name, [1, 0]) for name in names])
     assert [(d.defence, d.baseline) for d in found] == [
-        ("counteraction", "none"), ("crop-pad", "none"),
-        ("counteraction+crop-pad", "crop-pad"), ("counteraction+crop-pad", "none"),
-        ("rotation+crop-pad", "none"),
+        ("counteraction", "undefended"), ("crop-pad", "undefended"),
+        ("counteraction+crop-pad", "crop-pad"), ("counteraction+crop-pad", "undefended"),
+        ("rotation+crop-pad", "undefended"),
     ]  # fmt: skip
-    assert make_differences([cell("pgd10", "none", [1, 0]), cell("pgd10", "crop-pad")]) == []
+    assert make_differences([cell("pgd10", "undefended", [1, 0]), cell("pgd10", "crop-pad")]) == []
 
 
-def shares(attack: str, defence: str, *seeds: list[float]) -> Cell:
-    """A cell that was judged by several draws."""
-    made = cell(attack, defence)
-    for seed, correct in enumerate(seeds):
-        made.add(seed, torch.tensor(correct, dtype=torch.float64), 0.25, 0.125)
-    return made
+def test_a_difference_is_about_the_examples_and_seeds_that_both_have() -> None:
+    better = cell("pgd10", "d", [1, 1, 0, NAN], [1, 1, 1, 1])
+    worse = cell("pgd10", "e", [0, NAN, 0, 1])
+    found = compare(better, worse)
+    assert found is not None
+    assert (found.seeds, found.n, found.points, found.baseline) == (1, 2, 50.0, "e")
+    assert found.ci95 == paired_difference([torch.tensor([1.0, 0.0])], [torch.tensor([0.0, 0.0])])[1]
+    assert paired({}, {}) is None
 
 
 def test_several_draws_count_by_their_mean_and_by_their_worst() -> None:
-    attacked = shares("square", "d", [1, 0.5, 0.5, 0])
+    attacked = cell("square", "d", [1, 0.5, 0.5, 0])
     row = make_row("data", attacked)
+    assert row is not None
     assert (row.accuracy, row.any_wrong) == (50, 75)
-    (worst,) = make_worst_cases("data", [attacked, shares("none", "d", [0.5, 0.5, 1, 1])])
+    (worst,) = make_worst_cases("data", [attacked, cell("clean", "d", [0.5, 0.5, 1, 1])])
     assert (worst.accuracy, worst.any_wrong) == (100 * 1.5 / 4, 100)
-    assert make_row("data", cell("none", "d", [1, 0], [1, 1])).any_wrong == 25
-
-
-def test_a_paired_difference_of_shares() -> None:
-    better, worse = torch.tensor([1, 0.75, 0.5, 0]).double(), torch.tensor([0.5, 0.75, 1, 0]).double()
-    points, (low, high) = paired_difference([better], [worse])
-    assert points == 0
-    assert (low, high) == pytest.approx((-high, high))
-    half = 1.959964 * ((1.5 / 6 + 1.5 / 6) / 6) ** 0.5
-    assert high == pytest.approx(100 * half, abs=1e-4)
+    two = make_row("data", cell("clean", "d", [1, 0], [1, 1]))
+    assert two is not None
+    assert two.any_wrong == 25
 
 
 def test_a_summary_tells_oblivious_from_adaptive() -> None:
-    static = [
-        cell("none", "none", [1, 1, 1, 1]),
-        cell("pgd10", "none", [0, 0, 1, 1]),
-        cell("square", "none", [1, 1, 1, 0]),
+    undefended = [
+        cell("clean", "undefended", [1, 1, 1, 1]),
+        cell("pgd10", "undefended", [0, 0, 1, 1]),
+        cell("square", "undefended", [1, 1, 1, 0]),
     ]
     given = [
-        cell("none", "d", [1, 1, 1, 0]),
+        cell("clean", "d", [1, 1, 1, 0]),
         cell("pgd10", "d", [1, 1, 1, 1]),
         cell("noise", "d", [0, 1, 1, 1]),
         cell("square", "d", [1, 1, 0, 1]),
         cell("bpda-apgd-ce", "d", [0, 1, 0, 1]),
     ]
-    bare, found = make_summaries("data", [*static, *given])
+    bare, found = make_summaries("data", [*undefended, *given])
     assert found.clean is not None
     assert found.oblivious is not None
     assert found.adaptive is not None
     assert found.worst is not None
-    assert found.static is not None
+    assert found.undefended is not None
     assert (found.clean.accuracy, found.oblivious.accuracy) == (75, 50)
     assert (found.adaptive.accuracy, found.strongest) == (50, "bpda-apgd-ce")
-    assert (found.worst.accuracy, found.static.accuracy, found.gain) == (25, 25, 0)
-    survived = torch.tensor([0, 1, 0, 0]).bool(), torch.tensor([0, 0, 1, 0]).bool()
-    assert found.gain_ci95 == paired_difference([survived[0]], [survived[1]])[1]
-    assert (bare.gain, bare.worst) == (None, bare.static)
+    assert (found.worst.accuracy, found.undefended.accuracy, found.gain, found.gain_n) == (25, 25, 0, 4)
+    left = torch.tensor([0, 1, 0, 0]).bool(), torch.tensor([0, 0, 1, 0]).bool()
+    assert found.gain_ci95 == paired_difference([left[0]], [left[1]])[1]
+    assert (bare.gain, bare.gain_n, bare.worst) == (None, None, bare.undefended)
+
+
+def test_a_gain_is_about_the_examples_that_both_worst_cases_have() -> None:
+    undefended = [cell("clean", "undefended", [1, 1, NAN, 1]), cell("pgd10", "undefended", [0, 0, 0, 1])]
+    given = [cell("clean", "d", [1, 1, 1, 1]), cell("pgd10", "d", [NAN, 1, 1, 1])]
+    _, found = make_summaries("data", [*undefended, *given])
+    assert (found.gain, found.gain_n) == (50.0, 2)
+    assert found.worst is not None
+    assert found.undefended is not None
+    assert (found.worst.n, found.undefended.n) == (3, 3)
 
 
 def test_a_summary_of_what_was_not_measured() -> None:
-    (found,) = make_summaries("data", [cell("none", "d", [1, 0]), cell("square", "d")])
-    assert (found.adaptive, found.strongest, found.worst, found.static, found.gain) == (None,) * 5
+    (found,) = make_summaries("data", [cell("clean", "d", [1, 0]), cell("square", "d")])
+    assert (found.adaptive, found.strongest, found.worst, found.undefended, found.gain) == (None,) * 5
     assert found.oblivious is not None

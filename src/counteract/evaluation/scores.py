@@ -1,70 +1,69 @@
-"""Accuracies with their uncertainty: from which examples were classified correctly to the rows of a report."""
+"""Accuracies with their uncertainty: from which examples were classified correctly to the rows of a report.
+
+An example that was not measured is NaN. Every statistic is about the examples that are measured in all that it
+combines, and says how many they are; where there are none there is no statistic.
+"""
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from counteract.evaluation.attacks import NONE as NO_ATTACK
-from counteract.evaluation.attacks import parse_attack
-from counteract.evaluation.defences import NONE as NO_DEFENCE
+from counteract._statistics import paired_difference, wilson
+from counteract.attacks.registry import find_attack
+from counteract.defences import UNDEFENDED
 
-Z95 = 1.959963984540054
-"""The 97.5% quantile of the standard normal distribution."""
-
-
-def wilson(successes: float, n: int, z: float = Z95) -> tuple[float, float]:
-    """The Wilson score interval of a proportion, as fractions.
-
-    Args:
-        successes: How many of the `n` succeeded; a mean over seeds may be fractional.
-        n: How many there were, at least one.
-        z: The normal quantile; the default gives 95%.
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
-    """
-    p = successes / n
-    centre = p + z * z / (2 * n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+CLEAN = "clean"
+"""The name of the attack that leaves the images as they are."""
 
 
 @dataclass
 class Cell:
-    """What is measured of one network with one defence under one attack.
+    """The measurements of one network with one defence under one attack.
 
     Attributes:
         model: The network's label.
         attack: The attack's name.
-        defence: The defence's name.
+        defence: The defence as the tables name it.
         executions: How many executions the defence averages.
-        work: Forward-equivalents of one defended prediction.
-        correct: By seed, which examples were classified correctly: bool, shape (N,); judged by several draws, the share
-            of them in which each was, float64.
+        passes: The forward passes of one defended prediction.
+        correct: By seed, for every example of the run, the share of the draws that were right: float64, shape (N,), NaN
+            where it was not measured.
         seconds: The time that all of these predictions took.
-        plain_seconds: The time that the bare network takes for as many, in the same process.
+        undefended_seconds: The time that the undefended network takes for as many, in the same process.
     """
 
     model: str
     attack: str
     defence: str
     executions: int = 0
-    work: int = 0
+    passes: int = 0
     correct: dict[int, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
-    plain_seconds: float = 0.0
+    undefended_seconds: float = 0.0
 
-    def add(self, seed: int, correct: Tensor, seconds: float, plain_seconds: float) -> None:
-        """Adds one seed's measurement."""
-        self.correct[seed] = correct
+    def add(self, seed: int, correct: Tensor, seconds: float, undefended_seconds: float) -> None:
+        """Adds one seed's measurement of every example: bool, or shares of draws with NaN for what is not measured."""
+        self.correct[seed] = correct.double()
         self.seconds += seconds
-        self.plain_seconds += plain_seconds
+        self.undefended_seconds += undefended_seconds
+
+    @property
+    def measured(self) -> dict[int, Tensor]:
+        """The seeds that have an example or more."""
+        return {seed: shares for seed, shares in sorted(self.correct.items()) if not shares.isnan().all()}
+
+
+def in_all(shares: Sequence[Tensor]) -> list[Tensor]:
+    """Returns each of these at the examples that are measured in all of them; shape (n,), and n may be 0."""
+    if not shares:
+        return []
+    there = ~torch.stack(list(shares)).isnan().any(0)
+    return [each[there] for each in shares]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Accuracy:
 
     @classmethod
     def of(cls, correct: Sequence[Tensor]) -> Accuracy:
-        """Scores which examples were classified correctly, or in which share of the draws, seed by seed."""
+        """Scores the shares of right draws, seed by seed, of one measured example or more."""
         n = len(correct[0])
         hits = [float(seed.sum(dtype=torch.float64)) for seed in correct]
         mean = statistics.fmean(hits)
@@ -102,13 +101,13 @@ class Row(Accuracy):
 
     Attributes:
         dataset: The dataset's name.
-        model: The network's name.
+        model: The network's label.
         attack: The attack's name.
-        defence: The defence's name.
+        defence: The defence as the tables name it.
         executions: How many executions the defence averages.
-        forward_equivalents: The cost of one defended prediction, in forward passes of the network.
+        forward_passes: The cost of one defended prediction, in forward passes of the network.
         seconds: The measured time of all defended predictions.
-        relative_time: That time in units of the bare network's for the same images in the same process; 0 where a
+        relative_time: That time in units of the undefended network's for the same images in the same process; 0 where a
             cascade had no image left.
         any_wrong: How many examples, in percent, one draw or more classified wrongly; the mean over seeds.
     """
@@ -118,7 +117,7 @@ class Row(Accuracy):
     attack: str
     defence: str
     executions: int
-    forward_equivalents: int
+    forward_passes: int
     seconds: float
     relative_time: float
     any_wrong: float
@@ -131,7 +130,7 @@ class WorstCase(Accuracy):
     Attributes:
         dataset: The dataset's name.
         model: The network's label.
-        defence: The defence.
+        defence: The defence as the tables name it.
         attacks: The attacks; the worst for an example is that under which the fewest draws are right.
         any_wrong: How many examples, in percent, one draw or more under one attack or more classified wrongly.
     """
@@ -144,88 +143,131 @@ class WorstCase(Accuracy):
 
 
 @dataclass(frozen=True)
-class Difference:
-    """By how much one defence is more accurate than another on the same examples under the same attack.
+class Paired:
+    """The difference of two accuracies on the same examples.
+
+    Attributes:
+        seeds: How many seeds both have.
+        n: How many examples both have with all of these seeds.
+        points: The difference of the mean accuracies, in points.
+        ci95: Its paired 95% interval: how far other examples could move it.
+    """
+
+    seeds: int
+    n: int
+    points: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference(Paired):
+    """The gain in accuracy of one defence over another on the same examples under the same attack.
 
     Attributes:
         model: The network's label.
         attack: The attack's name.
         defence: The defence.
         baseline: The defence that it is compared with.
-        points: The difference of the mean accuracies over the seeds that both have, in points.
-        ci95: Its paired 95% interval: how far other examples could move it.
     """
 
     model: str
     attack: str
     defence: str
     baseline: str
-    points: float
-    ci95: tuple[float, float]
 
 
-def paired_difference(better: Sequence[Tensor], worse: Sequence[Tensor]) -> tuple[float, tuple[float, float]]:
-    """The difference of two accuracies on the same examples and its 95% interval, in points.
+@dataclass(frozen=True)
+class Summary:
+    """The worth of one network with one defence; None is what was not measured.
+
+    Attributes:
+        model: The network's label.
+        defence: The defence as the tables name it.
+        clean: The accuracy on clean images.
+        oblivious: The worst case over the attacks that do not know of the defence, the clean images included.
+        adaptive: The accuracy under the strongest of those that do.
+        strongest: That attack.
+        worst: The worst case over all attacks.
+        undefended: The worst case over all attacks of the undefended network.
+        gain: By how much `worst` is better than `undefended` on the examples that both have, in points.
+        gain_ci95: Its paired 95% interval.
+        gain_n: How many examples these are.
+    """
+
+    model: str
+    defence: str
+    clean: Accuracy | None
+    oblivious: WorstCase | None
+    adaptive: Accuracy | None
+    strongest: str | None
+    worst: WorstCase | None
+    undefended: WorstCase | None
+    gain: float | None
+    gain_ci95: tuple[float, float] | None
+    gain_n: int | None
+
+
+def paired(better: Mapping[int, Tensor], worse: Mapping[int, Tensor]) -> Paired | None:
+    """Returns the difference of two sets of shares by seed, or None if they have no example in common.
 
     Args:
-        better: For each seed which examples were classified correctly: bool, shape (N,), or shares of draws.
-        worse: Likewise for the same seeds.
-
-    Source: Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on
-    paired data", JEBS 2012; for several seeds the discordant counts are means over seeds. Where examples count by
-    shares of draws, the interval is wider than need be, because a difference of d then varies by less than sqrt(d).
+        better: By seed the share of right draws of every example, NaN where it was not measured.
+        worse: Likewise, of the same examples.
     """
-    changes = [a.double() - b.double() for a, b in zip(better, worse, strict=True)]
-    n = len(better[0])
-    gained = statistics.fmean(float(change.clamp(min=0).sum()) for change in changes)
-    lost = statistics.fmean(float((-change).clamp(min=0).sum()) for change in changes)
-    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
-    half = Z95 * math.sqrt(max(0.0, up + down - (up - down) ** 2) / (n + 2))
-    bounds = max(-1.0, up - down - half), min(1.0, up - down + half)
-    return 100 * (gained - lost) / n, (100 * bounds[0], 100 * bounds[1])
+    seeds = sorted(better.keys() & worse.keys())
+    both = in_all([*(better[seed] for seed in seeds), *(worse[seed] for seed in seeds)])
+    if not both or not len(both[0]):
+        return None
+    points, bounds = paired_difference(both[: len(seeds)], both[len(seeds) :])
+    return Paired(len(seeds), len(both[0]), points, bounds)
 
 
-def compare(cell: Cell, baseline: Cell) -> Difference:
-    """The paired difference of two defences of one network under one attack; they must share a seed."""
-    seeds = sorted(cell.correct.keys() & baseline.correct.keys())
-    points, bounds = paired_difference([cell.correct[s] for s in seeds], [baseline.correct[s] for s in seeds])
-    return Difference(cell.model, cell.attack, cell.defence, baseline.defence, points, bounds)
+def compare(cell: Cell, baseline: Cell) -> Difference | None:
+    """Returns the paired difference of two defences of one network under one attack, or None without any to pair."""
+    found = paired(cell.measured, baseline.measured)
+    if found is None:
+        return None
+    names = {"model": cell.model, "attack": cell.attack, "defence": cell.defence, "baseline": baseline.defence}
+    return Difference(**vars(found), **names)
 
 
-def make_row(dataset: str, cell: Cell) -> Row:
-    """The row of a cell that has at least one seed."""
+def make_row(dataset: str, cell: Cell) -> Row | None:
+    """Returns the row of a cell, over the examples that every seed has which has any; None if they have none."""
+    found = in_all(list(cell.measured.values()))
+    if not found or not len(found[0]):
+        return None
     return Row(
-        **vars(Accuracy.of(list(cell.correct.values()))),
+        **vars(Accuracy.of(found)),
         dataset=dataset,
         model=cell.model,
         attack=cell.attack,
         defence=cell.defence,
         executions=cell.executions,
-        forward_equivalents=cell.work,
+        forward_passes=cell.passes,
         seconds=cell.seconds,
-        relative_time=cell.seconds / cell.plain_seconds if cell.plain_seconds else 0.0,
-        any_wrong=_any_wrong(list(cell.correct.values())),
+        relative_time=cell.seconds / cell.undefended_seconds if cell.undefended_seconds else 0.0,
+        any_wrong=_any_wrong(found),
     )
 
 
 def _any_wrong(correct: Sequence[Tensor]) -> float:
-    """How many examples, in percent, are not right in all draws: the mean over seeds."""
+    """Returns how many examples, in percent, are not right in all draws: the mean over seeds."""
     return statistics.fmean(100 * float((seed < 1).double().mean()) for seed in correct)
 
 
 def make_worst_cases(dataset: str, cells: Iterable[Cell]) -> list[WorstCase]:
-    """For each network and defence the accuracy over all attacks, example by example and seed by seed.
+    """Returns for each network and defence the accuracy over all attacks, example by example and seed by seed.
 
-    Of a defence whose attacks have not all been measured with the same seeds, only the seeds that all have count.
+    Only the seeds count that all attacks have, and of these only the examples that all have.
     """
     cases = (worst_case(dataset, group) for group in _by_defence(cells))
     return [case for case in cases if case is not None]
 
 
 def worst_case(dataset: str, cells: Sequence[Cell]) -> WorstCase | None:
-    """The accuracy over some attacks on one network with one defence; None if no seed has them all."""
-    found = list(survived(cells).values())
-    if not found:
+    """Returns the accuracy over some attacks on one network with one defence; None if no example has them all."""
+    found = in_all(list(survived(cells).values()))
+    if not found or not len(found[0]):
         return None
     return WorstCase(
         **vars(Accuracy.of(found)),
@@ -238,75 +280,51 @@ def worst_case(dataset: str, cells: Sequence[Cell]) -> WorstCase | None:
 
 
 def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
-    """By seed, in which share of the draws each example is right under the attack that is worst for it: float64."""
-    seeds = sorted(set.intersection(*(set(cell.correct) for cell in cells))) if cells else []
-    return {seed: torch.stack([cell.correct[seed].double() for cell in cells]).amin(0) for seed in seeds}
+    """Returns by seed the share of right draws of each example under the attack that is worst for it.
+
+    It is float64, and NaN where an example was not measured under all of them; a seed that one of them lacks is left
+    out.
+    """
+    given = [cell.measured for cell in cells]
+    seeds = sorted(set(given[0]).intersection(*given[1:])) if given else []
+    return {seed: torch.stack([each[seed] for each in given]).amin(0) for seed in seeds}
+
+
+def make_summaries(dataset: str, cells: Iterable[Cell]) -> list[Summary]:
+    """Returns for each network and defence what its attacks come to, beside the undefended network."""
+    groups = _by_defence(cells)
+    undefended = {group[0].model: group for group in groups if group[0].defence == UNDEFENDED}
+    return [_summarise(dataset, group, undefended.get(group[0].model, [])) for group in groups]
+
+
+def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell]) -> Summary:
+    rows = [row for row in (make_row(dataset, cell) for cell in cells) if row is not None]
+    strongest = min(
+        (row for row in rows if find_attack(row.attack).adaptive), key=lambda row: row.accuracy, default=None
+    )
+    defended = cells[0].defence != UNDEFENDED
+    gain = paired(survived(cells), survived(undefended)) if defended else None
+    return Summary(
+        model=cells[0].model,
+        defence=cells[0].defence,
+        clean=next((row for row in rows if row.attack == CLEAN), None),
+        oblivious=worst_case(dataset, [cell for cell in cells if not find_attack(cell.attack).adaptive]),
+        adaptive=strongest,
+        strongest=strongest.attack if strongest else None,
+        worst=worst_case(dataset, cells),
+        undefended=worst_case(dataset, undefended),
+        gain=gain.points if gain else None,
+        gain_ci95=gain.ci95 if gain else None,
+        gain_n=gain.n if gain else None,
+    )
 
 
 def _by_defence(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """The cells of each network and defence."""
+    """Returns the cells of each network and defence."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.defence), []).append(cell)
     return list(groups.values())
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What one network with one defence is worth; None is what was not measured.
-
-    Attributes:
-        model: The network's label.
-        defence: The defence.
-        clean: The accuracy on clean images.
-        oblivious: The worst case over the attacks that do not know of the defence, the clean images included.
-        adaptive: The accuracy under the strongest of those that do.
-        strongest: That attack.
-        worst: The worst case over all attacks.
-        static: The worst case over all attacks of the network without a defence.
-        gain: By how much `worst` is better than `static`, in points.
-        gain_ci95: Its paired 95% interval.
-    """
-
-    model: str
-    defence: str
-    clean: Accuracy | None
-    oblivious: Accuracy | None
-    adaptive: Accuracy | None
-    strongest: str | None
-    worst: WorstCase | None
-    static: WorstCase | None
-    gain: float | None
-    gain_ci95: tuple[float, float] | None
-
-
-def make_summaries(dataset: str, cells: Iterable[Cell]) -> list[Summary]:
-    """For each network and defence what its attacks come to."""
-    groups = _by_defence(cells)
-    static = {group[0].model: group for group in groups if group[0].defence == NO_DEFENCE}
-    return [_summarise(dataset, group, static.get(group[0].model, [])) for group in groups]
-
-
-def _summarise(dataset: str, cells: Sequence[Cell], static: Sequence[Cell]) -> Summary:
-    clean = next((cell for cell in cells if cell.attack == NO_ATTACK and cell.correct), None)
-    adaptive = [make_row(dataset, cell) for cell in cells if parse_attack(cell.attack).adaptive and cell.correct]
-    strongest = min(adaptive, key=lambda row: row.accuracy, default=None)
-    mine, without = survived(cells), survived(static)
-    seeds = sorted(mine.keys() & without.keys())
-    compared = bool(seeds) and cells[0].defence != NO_DEFENCE
-    gain = paired_difference([mine[s] for s in seeds], [without[s] for s in seeds]) if compared else (None, None)
-    return Summary(
-        model=cells[0].model,
-        defence=cells[0].defence,
-        clean=make_row(dataset, clean) if clean else None,
-        oblivious=worst_case(dataset, [cell for cell in cells if not parse_attack(cell.attack).adaptive]),
-        adaptive=strongest,
-        strongest=strongest.attack if strongest else None,
-        worst=worst_case(dataset, cells),
-        static=worst_case(dataset, static),
-        gain=gain[0],
-        gain_ci95=gain[1],
-    )
 
 
 def make_differences(cells: Iterable[Cell]) -> list[Difference]:
@@ -315,9 +333,8 @@ def make_differences(cells: Iterable[Cell]) -> list[Difference]:
     found = []
     for (model, attack, defence), cell in by_name.items():
         first, _, rest = defence.partition("+")
-        baselines = {"none", rest if first.startswith("counteraction") else ""} - {defence}
+        baselines = {UNDEFENDED, rest if first.startswith("counteraction") else ""} - {defence}
         for baseline in sorted(baselines):
             other = by_name.get((model, attack, baseline))
-            if other is not None and cell.correct.keys() & other.correct.keys():
-                found.append(compare(cell, other))
-    return found
+            found.append(compare(cell, other) if other is not None else None)
+    return [difference for difference in found if difference is not None]
