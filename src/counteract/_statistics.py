@@ -1,0 +1,50 @@
+"""Intervals for proportions, and for differences of proportions on the same examples."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from torch import Tensor
+
+Z95 = 1.959963984540054
+"""The 97.5% quantile of the standard normal distribution."""
+
+
+def wilson(successes: float, n: int, z: float = Z95) -> tuple[float, float]:
+    """Returns the Wilson score interval of a proportion, as fractions.
+
+    Args:
+        successes: The number of those of the `n` that succeeded; a mean over seeds may be fractional.
+        n: The number of trials, at least one.
+        z: The normal quantile; the default gives 95%.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
+    """
+    p = successes / n
+    centre = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def paired_difference(better: Sequence[Tensor], worse: Sequence[Tensor]) -> tuple[float, tuple[float, float]]:
+    """Returns the difference of two accuracies on the same examples and its 95% interval, in points.
+
+    Args:
+        better: For each seed, the examples that were classified correctly: bool, shape (N,), or shares of draws.
+        worse: Likewise for the same seeds.
+
+    Source: Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data", JEBS 2012; for several seeds the discordant counts are means over seeds. Where examples count by
+    shares of draws, the interval is wider than need be, because a difference of d then varies by less than sqrt(d).
+    """
+    changes = [a.double() - b.double() for a, b in zip(better, worse, strict=True)]
+    n = len(better[0])
+    gained = statistics.fmean(float(change.clamp(min=0).sum()) for change in changes)
+    lost = statistics.fmean(float((-change).clamp(min=0).sum()) for change in changes)
+    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+    half = Z95 * math.sqrt(max(0.0, up + down - (up - down) ** 2) / (n + 2))
+    bounds = max(-1.0, up - down - half), min(1.0, up - down + half)
+    return 100 * (gained - lost) / n, (100 * bounds[0], 100 * bounds[1])
