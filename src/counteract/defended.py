@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -24,7 +23,10 @@ _VALUES_PER_PASS = 512 * 3 * 32 * 32
 """Without `executions_per_pass`, a pass holds about 512 CIFAR images: enough to fill a processor, little memory."""
 
 _SLACK = 1e-3
-"""How much larger than needed a lead must be, so that round-off cannot make a difference."""
+"""The room in a lead, so that round-off cannot make a difference."""
+
+NO_LABEL = -1
+"""The label of an answer that is not finite: no image has it, so that the answer counts as wrong."""
 
 _ONCE, _REPEATED = 0, 1
 """The two streams of draws: of `preprocessing_defences` and of `transforms`."""
@@ -100,38 +102,35 @@ class DefendedModule(nn.Module):
         if len(x):
             x = self.preprocess(x, keys)
         if not (self.transforms and len(x)):
-            return F.log_softmax(self.model(x), dim=1)
+            logits: Tensor = self.model(x)
+            return keep_winner(F.log_softmax(logits, dim=1), logits)
         return self._average(x, keys)
 
-    def classify(self, x: Tensor, keys: Tensor | None = None, *, error: float = 0.0) -> tuple[Tensor, Tensor]:
+    def classify(self, x: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The labels that `forward` gives the highest probability, without the executions that cannot change them.
 
         Of averaged probabilities, what remains of an image's executions can bring a class nearer to the leading one by
-        no more than their number: once the lead in summed probability is larger, the image is decided and done. With an
-        `error` above zero it is also done once its executions so far, drawn at random from all of them, would show such
-        a lead with no more than that probability if the label were another one (Hoeffding's inequality for sampling
-        without replacement: Serfling 1974).
+        no more than their number: once the lead in summed probability is larger, the image is decided and done.
 
         Args:
             x: As in `forward`.
             keys: As in `forward`.
-            error: With what probability an image's label may not be that of `forward`, over its keys.
 
         Returns:
-            The labels, and how many executions each took: both int64, shape (N,).
+            The labels, -1 where the answer is not finite, and how many executions each took: both int64, shape (N,).
 
         Raises:
-            UserError: (a ValueError) `x` does not hold images, or `error` is no probability below 1.
+            UserError: (a ValueError) `x` does not hold images.
         """
-        if not 0 <= error < 1:
-            raise UserError(f"error must be a probability below 1, found {error}")
         x = check_images(x, clip_values=self.clip_values, dtype=dtype_of(self.model))
         if keys is None:
             keys = _random.fresh_keys(len(x), x.device)
         with torch.no_grad():
-            if self.average == "logits" or self.executions < 3 or not (self.transforms and len(x)):
-                return self(x, keys).argmax(1), torch.full((len(x),), self.executions, device=x.device)
-            return self._decide(self.preprocess(x, keys), keys, error)
+            x = self.preprocess(x, keys) if len(x) else x
+            if self.average == "probabilities" and self.executions >= 3 and self.transforms and len(x):
+                return self._decide(x, keys)
+            answers = self._average(x, keys) if self.transforms and len(x) else self.model(x)
+            return labels_of(answers), torch.full((len(x),), self.executions, device=x.device)
 
     def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
         """What the `preprocessing_defences` make of images that have passed the boundary check."""
@@ -148,18 +147,16 @@ class DefendedModule(nn.Module):
             return F.log_softmax(mean, dim=1)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
 
-    def _decide(self, x: Tensor, keys: Tensor, error: float) -> tuple[Tensor, Tensor]:
+    def _decide(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Labels and numbers of executions, some executions of all undecided images at a time."""
         prepared = [transform.prepare(x) for transform in self.transforms]
-        labels, spent = torch.zeros_like(keys), torch.zeros_like(keys)
+        labels, spent = torch.full_like(keys, NO_LABEL), torch.full_like(keys, self.executions)
         open_rows, total, start = torch.arange(len(x), device=x.device), torch.zeros(()), 0
-        looks = _looks(self.executions, early=error > 0)
-        for end in looks:
+        for end in _looks(self.executions):
             rows = [None if once is None else once[open_rows] for once in prepared]
             total = total + self._sum(x[open_rows], keys[open_rows], rows, start, end)
             best = total.topk(2, dim=1)
-            lead = _decisive_lead(end, self.executions, error / (len(looks) * (total.shape[1] - 1)))
-            decided = best.values[:, 0] - best.values[:, 1] > lead
+            decided = best.values[:, 0] - best.values[:, 1] > _decisive_lead(end, self.executions)
             done = open_rows[decided]
             labels[done], spent[done] = best.indices[decided, 0], end
             open_rows, total, start = open_rows[~decided], total[~decided], end
@@ -198,28 +195,41 @@ class DefendedModule(nn.Module):
         return self.executions_per_pass or max(1, min(self.executions, _VALUES_PER_PASS // x.numel()))
 
 
-def _looks(executions: int, *, early: bool) -> list[int]:
-    """After how many executions to look which images are decided; without error none can be before half of them."""
-    step = executions // 10 + 1
-    first = step if early else executions // 2 + 1
-    return [*range(first, executions, step), executions]
+def labels_of(answers: Tensor) -> Tensor:
+    """The classes of the highest scores, int64, shape (N,); `NO_LABEL` where an answer is not finite."""
+    return answers.argmax(1).where(answers.isfinite().all(1), NO_LABEL)
 
 
-def _decisive_lead(seen: int, executions: int, error: float) -> float:
-    """What lead in summed probability, after some of the executions, the rest of them cannot or will hardly undo.
+def keep_winner(scores: Tensor, answers: Tensor) -> Tensor:
+    """Log-probabilities whose argmax is that of the answers that they were made of.
+
+    Round-off may lose it: logits that differ by less than log-softmax resolves have the same log-probabilities. There
+    the winner is put above the others by the least that there is.
 
     Args:
-        seen: How many are done.
-        executions: Of how many.
-        error: With what probability a lead may be undone, of one class over one other at one look.
+        scores: Log-probabilities, shape (N, classes).
+        answers: The network's own answers, of the same shape and order.
     """
-    if seen == executions:
-        return -1.0
-    certain = executions - seen + _SLACK
-    if not error:
-        return certain
-    unseen = min(1 - (seen - 1) / executions, (1 - seen / executions) * (1 + 1 / seen))
-    return min(certain, math.sqrt(2 * seen * unseen * math.log(1 / error)))
+    with torch.no_grad():
+        winner = answers.argmax(1, keepdim=True)
+        lost = scores.argmax(1, keepdim=True) != winner
+        if not lost.any():
+            return scores
+        top = scores.amax(1, keepdim=True)
+        above = top + top.abs() * torch.finfo(top.dtype).eps
+        lift = torch.where(lost, above - scores.gather(1, winner), torch.zeros_like(top))
+        lifts = torch.zeros_like(scores).scatter_(1, winner, lift)
+    return scores + lifts
+
+
+def _looks(executions: int) -> list[int]:
+    """After how many executions to look which images are decided; none can be before half of them."""
+    return [*range(executions // 2 + 1, executions, executions // 10 + 1), executions]
+
+
+def _decisive_lead(seen: int, executions: int) -> float:
+    """The lead in summed probability that the executions that are left cannot undo; after the last one any is."""
+    return -1.0 if seen == executions else executions - seen + _SLACK
 
 
 def _check_defences(name: str, defences: Sequence[RandomPreprocessor[Any]]) -> tuple[RandomPreprocessor[Any], ...]:

@@ -1,19 +1,30 @@
-"""Attacks: they know only a module that maps images in [0, 1], and keys where it draws, to (log-)probabilities."""
+"""Attacks: they know a network with its defence as a module that maps images and keys to log-probabilities."""
 
-from counteract.attacks.budget import Budget
+from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.objective import Objective
-from counteract.attacks.pgd import PGD, draw_starts, draw_targets
-from counteract.attacks.suite import RECIPES, Recipe, Target, attack_calls, run_attack
+from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
+from counteract.attacks.preset import AttackPreset
+from counteract.attacks.registry import ATTACKS, CLEAN, Attack, attack_lines, attack_names, find_attack, obstacle
+from counteract.attacks.threat_model import ThreatModel
+from counteract.attacks.victim import Victim
 
 __all__ = [
+    "ATTACKS",
+    "CLEAN",
     "PGD",
-    "RECIPES",
-    "Budget",
+    "Attack",
+    "AttackPreset",
     "Objective",
-    "Recipe",
-    "Target",
-    "attack_calls",
+    "Path",
+    "ThreatModel",
+    "Victim",
+    "attack_keys",
+    "attack_lines",
+    "attack_names",
+    "defence_keys",
     "draw_starts",
     "draw_targets",
-    "run_attack",
+    "example_keys",
+    "find_attack",
+    "obstacle",
 ]

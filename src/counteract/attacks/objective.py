@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from counteract.attacks.losses import Loss
 
 Scores = Callable[[Tensor, Tensor], Tensor]
 """A network as attacks see it: images, shape (N, C, H, W), and keys, int64, shape (N,), to scores (N, classes)."""
+
+Average: TypeAlias = Literal["outputs", "losses"]
+"""The average that a loss is taken of: the draws' outputs, or the draws' losses."""
 
 _VALUES_KEPT = 512 * 3 * 32 * 32
 """Up to so many pixels the graphs of all draws are kept; beyond, each draw is computed again when it is needed."""
@@ -29,11 +32,11 @@ class Objective:
     gradient is that of BPDA; with several draws, of EOT (Athalye et al. 2018).
 
     Attributes:
-        networks: What is attacked at once; the loss is the mean of theirs.
-        loss: Of scores and labels.
+        networks: The networks that are attacked at once; the loss is the mean of theirs.
+        loss: The loss of scores and labels.
         labels: The true labels, int64, shape (N,).
         keys: One key an example, from which draws are made.
-        draws: Over how many draws the loss is averaged.
+        draws: The number of draws that the loss is averaged over.
         average: `"outputs"`: the loss of the mean probabilities, which is what a defence that averages is scored by;
             or `"losses"`: the mean of the draws' losses.
         known: The keys of the very draws, int64, shape (N, K), where the attacker knows them; `draws` is then K.
@@ -44,7 +47,7 @@ class Objective:
     labels: Tensor
     keys: Tensor
     draws: int = 1
-    average: Literal["outputs", "losses"] = "outputs"
+    average: Average = "outputs"
     known: Tensor | None = None
 
     def value(self, images: Tensor, step: int) -> Tensor:

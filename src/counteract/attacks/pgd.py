@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 import torchattacks
 from torch import Tensor, nn
 
 from counteract import _random
-from counteract._network import borrowed
+from counteract._pgd import pgd
+from counteract.attacks.victim import Victim
 
 _START, _TARGET = 0, 1
 """The two streams of draws: of the starting point and of the target label."""
@@ -50,27 +50,56 @@ class PGD(torchattacks.PGD):
 
         Args:
             images: Clean images in [0, 1], shape (N, C, H, W).
-            labels: What to move away from, or if `targeted` towards: int64, shape (N,).
-            starts: Where to start: images in [0, 1] within eps of `images`.
+            labels: The labels to move away from, or if `targeted` towards: int64, shape (N,).
+            starts: The points to start from: images in [0, 1] within eps of `images`.
 
         Returns:
             The adversarial images by step count.
         """
-        direction = -1.0 if self.targeted else 1.0
-        found = {}
-        adversarial = starts.detach().clone()
-        with borrowed(self.model), torch.enable_grad():
-            for step in range(1, self.steps + 1):
-                adversarial.requires_grad_()
-                # Summed, not averaged: an example's gradient must not depend on how many others are in its batch.
-                loss = direction * F.cross_entropy(self.get_logits(adversarial), labels, reduction="sum")
-                (gradient,) = torch.autograd.grad(loss, adversarial)
-                moved = adversarial.detach() + self.alpha * gradient.sign()
-                change = (moved - images).clamp(-self.eps, self.eps)
-                adversarial = (images + change).clamp(0, 1)
-                if step in self.snapshots:
-                    found[step] = adversarial.detach()
-        return found
+        return pgd(
+            self.model,
+            images,
+            labels,
+            starts,
+            eps=self.eps,
+            step=self.alpha,
+            steps=sorted(self.snapshots),
+            targeted=self.targeted,
+            logits=self.get_logits,
+        )
+
+
+@dataclass(frozen=True)
+class Path:
+    """Runs of PGD on the undefended network whose iterates are those of all shorter runs.
+
+    Attributes:
+        targeted: Whether they move towards a label other than the true one, drawn for each image.
+    """
+
+    targeted: bool
+
+    def run(
+        self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, steps: Sequence[int]
+    ) -> dict[int, Tensor]:
+        """Attacks a batch once.
+
+        Args:
+            victim: The network and the bounds; no use is made of the defence.
+            images: Clean images in [0, 1], shape (N, C, H, W).
+            labels: The labels to move away from; or if `targeted` the true ones, of which others are drawn.
+            keys: The attacker's key of each image, int64, shape (N,).
+            steps: The step counts after which the images are wanted.
+
+        Returns:
+            The adversarial images by step count.
+        """
+        eps, step = victim.threat_model.eps, victim.eps_step
+        if self.targeted:
+            labels = draw_targets(keys, labels, victim.num_classes)
+        starts = draw_starts(keys, images, eps)
+        network = victim.undefended
+        return pgd(network, images, labels, starts, eps=eps, step=step, steps=steps, targeted=self.targeted)
 
 
 def draw_starts(keys: Tensor, images: Tensor, eps: float) -> Tensor:

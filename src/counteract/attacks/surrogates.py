@@ -17,14 +17,15 @@ from counteract._network import borrowed, device_of, folded
 from counteract.defended import DefendedModule
 from counteract.preprocessors import AntiAdversary, Counteraction, Hedge, RandomPreprocessor
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
+from counteract.whole import Defended, WholeModule
 
 Part: TypeAlias = RandomPreprocessor[Any]
 
 STEEPNESS = 3.0
-"""How steep the smooth sign is at zero, in units of one over a gradient's mean magnitude."""
+"""The slope of the smooth sign at zero, in units of one over a gradient's mean magnitude."""
 
 
-def cheap(module: DefendedModule, executions: int) -> DefendedModule:
+def cheap(module: Defended, executions: int) -> Defended:
     """The same defence with no more than so many executions, and iterated defences with as many steps."""
 
     def shortened(part: Part) -> Part:
@@ -36,10 +37,10 @@ def cheap(module: DefendedModule, executions: int) -> DefendedModule:
     return rebuilt(module, shortened, executions)
 
 
-def turned(module: DefendedModule) -> DefendedModule | None:
+def turned(module: Defended) -> Defended | None:
     """The same defence with counteraction towards its labels where it is away from them, and the other way round.
 
-    None if there is no counteraction in it.
+    None if there is no counteraction in it, or none that is known of.
     """
     if not any(isinstance(part, Counteraction) for part in _parts(module)):
         return None
@@ -50,7 +51,7 @@ def turned(module: DefendedModule) -> DefendedModule | None:
     return rebuilt(module, other)
 
 
-def smooth(module: DefendedModule) -> DefendedModule:
+def smooth(module: Defended) -> Defended:
     """The same defence, which gives the same answers, with derivatives of its own in place of the identity.
 
     Where it takes a sign its derivative is that of a steep tanh, through the gradient that the sign is taken of: the
@@ -59,10 +60,33 @@ def smooth(module: DefendedModule) -> DefendedModule:
     return rebuilt(module, lambda part: _Smooth(part) if isinstance(part, FirstOrderPreprocessor) else part)
 
 
+def no_smooth(module: Defended) -> str | None:
+    """The reason why a defence has no smooth surrogate of its own, or None."""
+    if isinstance(module, WholeModule):
+        return "it needs a smooth surrogate of the defence, and a whole module cannot be taken apart"
+    default = smooth_perturbation.dispatch(object)
+    for part in _parts(module):
+        if isinstance(part, FirstOrderPreprocessor) and smooth_perturbation.dispatch(type(part)) is default:
+            return f"it needs a smooth surrogate of the defence, and none is registered for {type(part).__name__}"
+    return None
+
+
+def no_cheap(module: Defended) -> str | None:
+    """The reason why a defence has no cheap surrogate, or None."""
+    if isinstance(module, WholeModule):
+        return "it needs a cheap surrogate of the defence, and a whole module cannot be taken apart"
+    return None
+
+
 def rebuilt(
-    module: DefendedModule, change: Callable[[Part], Part] = lambda part: part, executions: int | None = None
-) -> DefendedModule:
-    """The same defended network with its parts changed one by one, and at most so many executions."""
+    module: Defended, change: Callable[[Part], Part] = lambda part: part, executions: int | None = None
+) -> Defended:
+    """The same defended network with its parts changed one by one, and at most so many executions.
+
+    A whole module, whose parts nobody knows, comes back as it is.
+    """
+    if isinstance(module, WholeModule):
+        return module
     return DefendedModule(
         module.model,
         preprocessing_defences=[change(part) for part in module.preprocessing_defences],
@@ -74,7 +98,9 @@ def rebuilt(
     )
 
 
-def _parts(module: DefendedModule) -> tuple[Part, ...]:
+def _parts(module: Defended) -> tuple[Part, ...]:
+    if isinstance(module, WholeModule):
+        return ()
     return (*module.preprocessing_defences, *module.transforms)
 
 

@@ -1,0 +1,79 @@
+"""Batches whose size leaves no trace in the results, and which shrink where memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from counteract._errors import UserError
+
+T = TypeVar("T")
+
+GRANULE = 8
+"""Every batch has a multiple of so many rows. CPU kernels round differently for one or two leftover rows, and a
+gradient's sign that flips there sends an attack another way; in multiples of eight rows they were found to agree bit
+for bit."""
+
+ROWS = {"cpu": 100, "cuda": 1000}
+"""Rows in a batch unless the user says how many: CPUs gained nothing from more; GPUs halve theirs until they fit."""
+
+
+class BatchSize:
+    """How many rows a batch has at present.
+
+    Args:
+        rows: How many the user wants; None for what suits the device.
+        device: Where the batches are computed.
+        warn: Told when there must be fewer.
+    """
+
+    def __init__(self, rows: int | None, device: torch.device, warn: Callable[[str], None]) -> None:
+        self.rows = rows or ROWS.get(device.type, ROWS["cpu"])
+        self.device = device
+        self._warn = warn
+
+    def halve(self) -> None:
+        """Makes batches smaller from now on.
+
+        Raises:
+            UserError: (a ValueError) they have `GRANULE` rows already.
+        """
+        if self.rows <= GRANULE:
+            raise UserError(f"the memory of {self.device} does not hold a batch of {GRANULE} images of this network")
+        self.rows = max(GRANULE, self.rows // 2)
+        self._warn(f"out of memory: going on with {self.rows} images per batch")
+        torch.cuda.empty_cache()
+
+
+def in_batches(work: Callable[[Tensor], T], count: int, size: BatchSize) -> Iterator[tuple[T, int]]:
+    """Does something with `count` examples, batch by batch; where memory runs out, again with smaller batches.
+
+    Args:
+        work: What to do with the examples of some indices. The last index may be repeated as padding.
+        count: How many examples there are.
+        size: How many go into a batch.
+
+    Yields:
+        What `work` returned, and how many of its rows are not padding.
+    """
+    start = 0
+    while start < count:
+        index = torch.arange(start, min(start + size.rows, count), device=size.device)
+        kept = len(index)
+        try:
+            done = work(torch.cat([index, index[-1:].expand(-kept % GRANULE)]))
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            size.halve()
+            continue
+        yield done, kept
+        start += kept
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether that is what an error means; PyTorch has no type of its own for it on CPUs."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,51 @@
+"""Randomness that has no keys: a stranger's network draws from global generators, which whoever asks it seeds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from counteract import _random
+
+_CLOSE = 1e-4
+"""The share of the largest score by which round-off may change an answer from one call to the next."""
+
+
+@contextmanager
+def seeded(*where: int) -> Iterator[None]:
+    """Seeds the generators of PyTorch, NumPy and Python by some numbers, and puts them back as they were."""
+    seed = _seed(*where)
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the generator that others' code uses)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _seed(*where: int) -> int:
+    """One number made of several."""
+    mixed = _random.key(0)
+    for number in where:
+        mixed = _random.fold(mixed, number)
+    return int(mixed.reshape(-1)[0]) % 2**63
+
+
+def draws_unkeyed(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
+    """Returns True where the same question has two answers, from generators that were seeded differently."""
+    answers = []
+    for seed in (1, 2):
+        with seeded(seed), torch.no_grad():
+            answers.append(answer(images.clone()).float())
+    first, second = answers
+    scale = first[first.isfinite()].abs().max().item() if first.isfinite().any() else 0.0
+    return not torch.allclose(first, second, rtol=0, atol=_CLOSE * scale, equal_nan=True)

@@ -1,0 +1,34 @@
+"""Validated data: strict models, and the kinds of numbers that specs and options share."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def from_fraction(value: Any) -> Any:
+    """Reads "8/255" as a number; anything but text is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(Fraction(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError('must be a number or a fraction such as "8/255"') from None
+
+
+Count = Annotated[int, Field(ge=1)]
+"""An integer of at least 1."""
+
+Positive = Annotated[float, BeforeValidator(from_fraction), Field(gt=0, allow_inf_nan=False)]
+"""A finite number above 0, or a fraction as text."""
+
+Size = tuple[Count, Count]
+"""The least and the greatest side of a square in pixels."""
+
+
+class Strict(BaseModel):
+    """Data that nobody changes and that has no key by mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

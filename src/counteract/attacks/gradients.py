@@ -1,0 +1,193 @@
+"""Attacks along gradients: several runs of a search on a view, and the choice among the points that they end with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from counteract import _random
+from counteract._network import borrowed
+from counteract.attacks import losses
+from counteract.attacks.apgd import apgd
+from counteract.attacks.ascent import ascend
+from counteract.attacks.objective import Average, Objective
+from counteract.attacks.pgd import draw_starts
+from counteract.attacks.preset import AttackPreset
+from counteract.attacks.victim import Victim
+from counteract.attacks.views import View, keyless
+
+SUITE = 2
+"""The stream of an attacker's keys that these attacks and those by queries draw from; PGD's are 0 and 1."""
+
+_SELECT = -1
+"""The stream of choices beside those of the runs, which count from 0."""
+
+_JUDGING = 4
+"""How many times as many draws pick among the points that the runs end with as each step takes."""
+
+Search = Callable[[Victim, Objective, Tensor, Tensor, AttackPreset], Tensor]
+"""From a victim, an objective, images, starting points and the effort to the points of the highest loss."""
+
+
+class Runs(Protocol):
+    """The losses of an attack's runs."""
+
+    @property
+    def least_classes(self) -> int:
+        """The number of classes that the losses need."""
+
+    def count(self, num_classes: int, preset: AttackPreset) -> int:
+        """The number of runs."""
+
+    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
+        """The loss of each run."""
+
+    def begins_undefended(self, run: int) -> bool:
+        """Whether an adaptive run starts where the same search ends on the undefended network.
+
+        Gradients through a defence may lead nowhere: an attack that knows of it should do no worse than one that does
+        not.
+        """
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """The same loss in each run, from other starting points; the first begins on the undefended network."""
+
+    loss: losses.Loss
+    least_classes: int = 2
+
+    def count(self, num_classes: int, preset: AttackPreset) -> int:
+        """The number of restarts."""
+        del num_classes
+        return preset.restarts
+
+    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
+        """The loss, as often."""
+        del objective, images
+        return [self.loss] * preset.restarts
+
+    def begins_undefended(self, run: int) -> bool:
+        """True of the first run."""
+        return run == 0
+
+
+@dataclass(frozen=True)
+class TowardsClasses:
+    """One run towards each of the likeliest other classes, each of which begins on the undefended network."""
+
+    least_classes: int = 4
+
+    def count(self, num_classes: int, preset: AttackPreset) -> int:
+        """The number of classes that are tried."""
+        return min(preset.targets, num_classes - 1)
+
+    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
+        """The loss towards each of the classes."""
+        likely = _likely(objective, images)
+        return [losses.targeted_dlr(column) for column in likely[:, : preset.targets].unbind(1)]
+
+    def begins_undefended(self, run: int) -> bool:
+        """True of every run."""
+        del run
+        return True
+
+
+def by_pgd(victim: Victim, objective: Objective, images: Tensor, starts: Tensor, preset: AttackPreset) -> Tensor:
+    """Steps of one size: see `ascend`."""
+    eps, size = victim.threat_model.eps, victim.eps_step
+    return ascend(objective, images, starts, eps=eps, step_size=size, steps=preset.steps)[0]
+
+
+def by_apgd(victim: Victim, objective: Objective, images: Tensor, starts: Tensor, preset: AttackPreset) -> Tensor:
+    """Steps that halve themselves: see `apgd`."""
+    return apgd(objective, images, starts, eps=victim.threat_model.eps, steps=preset.steps)[0]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """An attack along gradients.
+
+    Of the points that its runs end with, for each example that one is kept which is misclassified most often on draws
+    that none of them has seen: the highest loss on a few draws of its own is luck in part.
+
+    Attributes:
+        view: The networks that are differentiated.
+        runs: The losses of its runs.
+        search: The way to the highest loss.
+        average: See `Objective`.
+    """
+
+    view: View
+    runs: Runs
+    search: Search = by_apgd
+    average: Average = "outputs"
+
+    def run(
+        self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
+    ) -> Tensor:
+        """Attacks a batch: see `registry.Run`."""
+        draws = self.view.draws(victim, preset, self.average)
+        networks = self.view.networks(victim, preset, draws)
+        keys = _random.fold(keys, SUITE)
+        objective = Objective(
+            networks, losses.margin, labels, keys, draws, self.average, known if self.view.known else None
+        )
+        with both_borrowed(victim):
+            candidates = self._candidates(objective, victim, images, preset)
+            many = _JUDGING * draws if victim.random and self.view.adaptive else 1
+            judge = replace(objective, networks=networks[-1:], loss=losses.odds, draws=many, average="losses")
+            return _best(judge, candidates)
+
+    def passes(self, victim: Victim, preset: AttackPreset) -> int:
+        """The number of answers that it asks for an image, a gradient counting as two; the final choice is left out."""
+        runs = self.runs.count(victim.num_classes, preset)
+        undefended = sum(self._begins_undefended(run) for run in range(runs))
+        draws = self.view.draws(victim, preset, self.average)
+        return 2 * (preset.steps + 1) * (undefended + runs * draws * self.view.count)
+
+    def _candidates(self, objective: Objective, victim: Victim, images: Tensor, preset: AttackPreset) -> list[Tensor]:
+        """The points that the runs end with, and those on the undefended network that some begin with."""
+        found = []
+        for run, loss in enumerate(self.runs.losses(objective, images, preset)):
+            stream = _random.fold(objective.keys, run)
+            starts = draw_starts(stream, images, victim.threat_model.eps)
+            given = replace(objective, loss=loss, keys=stream)
+            if self._begins_undefended(run):
+                first = replace(given, networks=[keyless(victim.undefended)], draws=1, known=None)
+                starts = self.search(victim, first, images, starts, preset)
+                found.append(starts)
+            found.append(self.search(victim, given, images, starts, preset))
+        return found
+
+    def _begins_undefended(self, run: int) -> bool:
+        return self.view.adaptive and self.runs.begins_undefended(run)
+
+
+@contextmanager
+def both_borrowed(victim: Victim) -> Iterator[None]:
+    """Borrows the network without and with its defence."""
+    with borrowed(victim.undefended), borrowed(victim.defended):
+        yield
+
+
+def _likely(objective: Objective, images: Tensor) -> Tensor:
+    """The classes other than the true one, for each clean image the likeliest first: int64, shape (N, classes - 1)."""
+    with torch.no_grad():
+        scores = objective.networks[-1](images, _random.fold(objective.keys, _SELECT))
+    others = scores.scatter(1, objective.labels.unsqueeze(1), -torch.inf)
+    return others.argsort(dim=1, descending=True, stable=True)[:, :-1]
+
+
+def _best(judge: Objective, candidates: Sequence[Tensor]) -> Tensor:
+    """For each example the candidate that the judge gives the highest value, on draws that no run has seen."""
+    if len(candidates) == 1:
+        return candidates[0]
+    values = torch.stack([judge.value(points, _SELECT) for points in candidates])
+    winner = values.argmax(0)
+    return torch.stack(list(candidates))[winner, torch.arange(len(winner), device=winner.device)]

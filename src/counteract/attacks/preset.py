@@ -1,0 +1,64 @@
+"""Attack presets: how hard attacks try, as data, and any field changed."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from pydantic import model_validator
+
+from counteract._errors import unknown_name
+from counteract._precision import Precision
+from counteract._toml import read_toml
+from counteract._values import Count, Strict
+
+DEFAULT = "standard"
+"""The preset of whoever names none."""
+
+
+class AttackPreset(Strict):
+    """The effort of attacks; `presets.toml` says what each field means.
+
+    It is made from a preset's name, or from fields and, under `preset`, the name of the one they differ from.
+    """
+
+    steps: Count
+    restarts: Count
+    targets: Count
+    draws: Count
+    executions: Count
+    cheap: Count
+    queries: Count
+    precision: Precision
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"preset": value}
+        if not isinstance(value, dict) or set(value) >= set(cls.model_fields):
+            return value
+        changes = dict(value)
+        return preset_fields(changes.pop("preset", DEFAULT)) | changes
+
+
+def preset_names() -> list[str]:
+    """The names of the presets, the least effort first."""
+    return list(_presets())
+
+
+def preset_fields(name: str) -> dict[str, Any]:
+    """The fields of a preset.
+
+    Raises:
+        UserError: (a ValueError) there is none of this name.
+    """
+    presets = _presets()
+    if name not in presets:
+        raise unknown_name("preset", name, presets)
+    found: dict[str, Any] = presets[name]
+    return found
+
+
+def _presets() -> dict[str, Any]:
+    return read_toml(files("counteract.attacks") / "presets.toml", "the attacks' presets")

@@ -1,0 +1,66 @@
+"""Attacks without gradients: they ask for scores, or for labels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from counteract import _random
+from counteract.attacks import losses
+from counteract.attacks.gradients import SUITE, both_borrowed
+from counteract.attacks.objective import Average, Objective
+from counteract.attacks.preset import AttackPreset
+from counteract.attacks.rays import rays
+from counteract.attacks.square import square
+from counteract.attacks.victim import Victim
+from counteract.attacks.views import DEFENDED
+
+_SQUARES = -2
+"""The stream of squares and colours."""
+
+Search = Callable[[Objective, Tensor, Tensor, float, int], Tensor]
+"""From an objective, images, keys, eps and the number of queries to the points that were found."""
+
+
+def by_squares(objective: Objective, images: Tensor, keys: Tensor, eps: float, queries: int) -> Tensor:
+    """Random squares: see `square`."""
+    return square(objective, images, _random.fold(keys, _SQUARES), eps=eps, queries=queries)[0]
+
+
+def by_rays(objective: Objective, images: Tensor, keys: Tensor, eps: float, queries: int) -> Tensor:
+    """Rays from the clean image: see `rays`."""
+    del keys
+    return rays(objective, images, eps=eps, queries=queries)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """An attack that asks the defended network for its answers alone.
+
+    Attributes:
+        search: The way in which it asks.
+        loss: The part of an answer that it looks at.
+        average: See `Objective`.
+    """
+
+    search: Search
+    loss: losses.Loss
+    average: Average = "outputs"
+
+    def run(
+        self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
+    ) -> Tensor:
+        """Attacks a batch: see `registry.Run`."""
+        del known
+        draws = DEFENDED.draws(victim, preset)
+        keys = _random.fold(keys, SUITE)
+        networks = DEFENDED.networks(victim, preset, draws)
+        objective = Objective(networks, self.loss, labels, keys, draws, self.average)
+        with both_borrowed(victim):
+            return self.search(objective, images, keys, victim.threat_model.eps, preset.queries)
+
+    def passes(self, victim: Victim, preset: AttackPreset) -> int:
+        """The number of answers that it asks for an image."""
+        return preset.queries * DEFENDED.draws(victim, preset)

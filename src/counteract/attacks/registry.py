@@ -1,0 +1,230 @@
+"""The registry of attacks: from a name to a function that attacks a batch, and what is to be known of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from counteract import _random
+from counteract._errors import unknown_name
+from counteract.attacks import losses
+from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
+from counteract.attacks.pgd import Path, draw_starts
+from counteract.attacks.preset import AttackPreset
+from counteract.attacks.queries import Queries, by_rays, by_squares
+from counteract.attacks.victim import Victim
+from counteract.attacks.views import CHEAP, DEFENDED, JOINT, JUDGED, SMOOTH, UNDEFENDED, no_obstacle
+from counteract.whole import Defended
+
+CLEAN = "clean"
+"""The attack that leaves the images as they are; `none` and `null` are read as it."""
+
+Run = Callable[[Victim, Tensor, Tensor, Tensor, AttackPreset, Tensor | None], Tensor]
+"""From a victim, clean images in [0, 1], labels (int64, shape (N,)), the attacker's key of each image (likewise), the
+effort, and the keys of the draws that will judge, shape (N, K), for an attack that knows them, to images within the
+bounds."""
+
+Passes = Callable[[Victim, AttackPreset], int]
+"""From a victim and the effort to the number of network answers asked per image, a gradient counting as two."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An attack.
+
+    Attributes:
+        name: Its name.
+        help: One line about it.
+        run: Attacks a batch.
+        passes: Its cost.
+        adaptive: Whether it knows of the defence: then its examples are made for each defence anew.
+        gradients: Whether it uses gradients.
+        targeted: Whether it is PGD towards other labels, for which the paper's tables have settings of their own.
+        known: Whether it is told the draws that judge.
+        preset: Whether it depends on the preset.
+        least_classes: The number of classes that it needs.
+        path: The runs of PGD, of which this is a snapshot.
+        steps: The number of steps after which it is taken.
+        fits: The reason why it cannot be made on a defended network, or None.
+    """
+
+    name: str
+    help: str
+    run: Run = field(compare=False, repr=False)
+    passes: Passes = field(compare=False, repr=False)
+    adaptive: bool = False
+    gradients: bool = True
+    targeted: bool = False
+    known: bool = False
+    preset: bool = True
+    least_classes: int = 2
+    path: Path | None = None
+    steps: int = 0
+    fits: Callable[[Defended], str | None] = field(default=no_obstacle, compare=False, repr=False)
+
+
+def _clean() -> Attack:
+    def run(
+        victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
+    ) -> Tensor:
+        del victim, labels, keys, preset, known
+        return images
+
+    about = "the images as they are"
+    return Attack(CLEAN, about, run, _no_passes, gradients=False, preset=False, least_classes=1)
+
+
+def _noise(name: str, about: str) -> Attack:
+    def run(
+        victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
+    ) -> Tensor:
+        del labels, preset, known
+        return draw_starts(_random.fold(keys, SUITE), images, victim.threat_model.eps)
+
+    return Attack(name, about, run, _no_passes, gradients=False, preset=False, least_classes=1)
+
+
+def _no_passes(victim: Victim, preset: AttackPreset) -> int:
+    del victim, preset
+    return 0
+
+
+def _pgd(steps: int, *, targeted: bool) -> Attack:
+    path = Path(targeted)
+
+    def run(
+        victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
+    ) -> Tensor:
+        del preset, known
+        return path.run(victim, images, labels, keys, [steps])[steps]
+
+    def passes(victim: Victim, preset: AttackPreset) -> int:
+        del victim, preset
+        return 2 * steps
+
+    name, about = _pgd_line(str(steps), targeted=targeted)
+    return Attack(name, about, run, passes, targeted=targeted, preset=False, path=path, steps=steps)
+
+
+def _pgd_line(steps: str, *, targeted: bool) -> tuple[str, str]:
+    """The name and the help of PGD with so many steps."""
+    suffix, where = ("-targeted", " towards a label drawn for each image") if targeted else ("", "")
+    return f"pgd{steps}{suffix}", f"{steps} steps of torchattacks' PGD{where}, the last iterate"
+
+
+def _along(name: str, about: str, made: Gradients) -> Attack:
+    view = made.view
+    return Attack(
+        name,
+        about,
+        made.run,
+        made.passes,
+        adaptive=view.adaptive,
+        known=view.known,
+        least_classes=made.runs.least_classes,
+        fits=view.fits,
+    )
+
+
+def _asking(name: str, about: str, made: Queries) -> Attack:
+    return Attack(name, about, made.run, made.passes, adaptive=True, gradients=False)
+
+
+_CE, _CW, _DLR, _T = (
+    Restarts(losses.cross_entropy),
+    Restarts(losses.margin),
+    Restarts(losses.dlr, least_classes=3),
+    TowardsClasses(),
+)
+
+_BPDA = "gradients through the defence (BPDA), averaged over draws (EOT)"
+
+ATTACKS: dict[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        _clean(),
+        _noise("noise", "uniform noise within the bounds"),
+        _along("apgd-ce", "APGD on the cross-entropy", Gradients(UNDEFENDED, _CE)),
+        _along("apgd-dlr", "APGD on the DLR loss", Gradients(UNDEFENDED, _DLR)),
+        _along("apgd-t", "APGD towards the likeliest other classes", Gradients(UNDEFENDED, _T)),
+        _along("bpda-pgd", f"PGD on the cross-entropy: {_BPDA}", Gradients(DEFENDED, _CE, by_pgd)),
+        _along("bpda-pgd-cw", "the same on the margin", Gradients(DEFENDED, _CW, by_pgd)),
+        _along("bpda-pgd-dlr", "the same on the DLR loss", Gradients(DEFENDED, _DLR, by_pgd)),
+        _along("bpda-pgd-t", "the same towards the likeliest other classes", Gradients(DEFENDED, _T, by_pgd)),
+        _along("bpda-apgd-ce", f"APGD on the cross-entropy: {_BPDA}", Gradients(DEFENDED, _CE)),
+        _along("bpda-apgd-cw", "the same on the margin", Gradients(DEFENDED, _CW)),
+        _along("bpda-apgd-dlr", "the same on the DLR loss", Gradients(DEFENDED, _DLR)),
+        _along("bpda-apgd-t", "the same towards the likeliest other classes", Gradients(DEFENDED, _T)),
+        _along(
+            "bpda-apgd-losses",
+            "the same on the mean of the draws' cross-entropies, not that of their averaged output",
+            Gradients(DEFENDED, _CE, average="losses"),
+        ),
+        _along("smooth", "APGD on the margin, where signs are differentiated as a steep tanh", Gradients(SMOOTH, _CW)),
+        _along("fixed", "APGD on the margin, told the very draws that will judge it", Gradients(JUDGED, _CW)),
+        _along(
+            "joint",
+            "APGD against the undefended network, the defended one and the one counteracted the other way round",
+            Gradients(JOINT, _CE),
+        ),
+        _along("cheap", "APGD on the margin of few executions; all of them judge it", Gradients(CHEAP, _CW)),
+        _asking("square", "Square: no gradients, scores alone", Queries(by_squares, losses.margin)),
+        _asking("decision", "RayS: no gradients, labels alone", Queries(by_rays, losses.wrong, average="losses")),
+    )
+}
+"""The attacks by name, beside `pgdK` and `pgdK-targeted`, which there are for any number of steps."""
+
+_PGD = re.compile(r"pgd([1-9][0-9]*)(-targeted)?")
+
+_READ_AS_CLEAN = ("none", "null")
+
+
+def find_attack(name: str) -> Attack:
+    """Finds an attack by its name.
+
+    Raises:
+        UserError: (a ValueError) there is none of this name.
+    """
+    name = CLEAN if name in _READ_AS_CLEAN else name
+    if name in ATTACKS:
+        return ATTACKS[name]
+    match = _PGD.fullmatch(name)
+    if match is None:
+        raise unknown_name("attack", name, attack_names(), "any other number of steps")
+    return _pgd(int(match[1]), targeted=match[2] is not None)
+
+
+def attack_names() -> list[str]:
+    """The names of all attacks, of PGD's those with the paper's numbers of steps."""
+    steps = [f"pgd{count}{suffix}" for count in (10, 50, 200) for suffix in ("", "-targeted")]
+    others = [name for name in ATTACKS if name != CLEAN]
+    return [CLEAN, *steps, *others]
+
+
+def attack_lines() -> list[tuple[str, str]]:
+    """Each attack's name and one line about it, PGD's with K for the number of steps; for lists."""
+    pgd = [(name, f"oblivious: {about}") for name, about in (_pgd_line("K", targeted=t) for t in (False, True))]
+    clean, *others = ATTACKS.values()
+    kinds = ("oblivious", "adaptive")
+    return [(clean.name, clean.help), *pgd, *((a.name, f"{kinds[a.adaptive]}: {a.help}") for a in others)]
+
+
+def obstacle(
+    attack: Attack, *, num_classes: int, gradients: bool = True, defended: Defended | None = None
+) -> str | None:
+    """The reason why an attack cannot run on a network, in words; None if it can.
+
+    Args:
+        attack: The attack.
+        num_classes: How many classes the network has.
+        gradients: Whether it has a useful gradient.
+        defended: The network with its defence, for an attack that knows of it.
+    """
+    if num_classes < attack.least_classes:
+        return f"it needs {attack.least_classes} classes, and the network has {num_classes}"
+    if attack.gradients and not gradients:
+        return "it needs gradients, and the network gives none that are of use"
+    return attack.fits(defended) if attack.adaptive and defended is not None else None

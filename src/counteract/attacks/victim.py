@@ -1,0 +1,51 @@
+"""The victim of an attack: a network, its defence, and the bounds that the attacker keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from counteract._batches import GRANULE
+from counteract.attacks.threat_model import ThreatModel
+from counteract.whole import Defended, WholeModule
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A network under attack, and what an attacker is told of it.
+
+    Attributes:
+        undefended: The network without its defence: images in [0, 1] to logits.
+        defended: The network with its defence, as it will be judged; an oblivious attack does not look at it.
+        random: Whether the defended network's answers depend on its keys: if not, one draw is as good as many.
+        once: Whether the parts that run once per input are among those that depend on keys. If not, the executions of
+            several draws may as well be those of one, which then share what runs once.
+        threat_model: The bound on a change.
+        eps_step: The size of PGD's step.
+        num_classes: How many classes there are.
+    """
+
+    undefended: nn.Module
+    defended: Defended
+    random: bool
+    once: bool
+    threat_model: ThreatModel
+    eps_step: float
+    num_classes: int
+
+
+def randomness(defended: Defended, images: Tensor) -> tuple[bool, bool]:
+    """Asks for a few images with two keys each.
+
+    Returns:
+        Whether the answers differ, and whether those of the parts do that run once per input: all of a `WholeModule`.
+    """
+    few = images[:GRANULE]
+    keys = torch.arange(len(few), device=few.device)
+    with torch.no_grad():
+        whole = not torch.equal(defended(few, keys), defended(few, keys + len(few)))
+        if isinstance(defended, WholeModule):
+            return whole, whole
+        return whole, not torch.equal(defended.preprocess(few, keys), defended.preprocess(few, keys + len(few)))
