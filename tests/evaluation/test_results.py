@@ -105,6 +105,7 @@ def test_parameters_are_told_apart_where_they_differ() -> None:
         ("untargeted attacks", "size 22-30"), ("targeted attacks", "size 24-32"),
     ]  # fmt: skip
     assert make({}).parameters("net", "crop-pad") == []
+    assert make({}, defences={("net", "undefended", False): ""}).parameters("net", "undefended") == []
 
 
 def test_results_as_json(tmp_path: Path) -> None:

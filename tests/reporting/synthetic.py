@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from counteract.evaluation.record import Entry, Illustrations, Place, Record, Run, pack
+from counteract.defences import describe_parameters
+from counteract.evaluation.results import Illustrations, Run
+from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import make_spec
 
 ENVIRONMENT: dict[str, str | int] = {"python": "3.12.1", "torch": "2.11.0", "cores": 2}
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 Correct = Callable[[str, str, str, int], "Tensor | list[int] | None"]
-"""Which examples are right for a network, defence, attack and seed, or draws by examples; None if not measured yet."""
+"""The answers that are right for a network, defence, attack and seed: examples, or draws by examples; None for none."""
 
 
 def make_run(
@@ -24,31 +25,36 @@ def make_run(
     correct: Correct,
     *,
     class_names: tuple[str, ...] = CLASSES,
-    illustrations: Illustrations | None = None,
-    folder: Path | None = None,
+    **fields: Any,
 ) -> Run:
-    """A run, and its files in a folder, as an evaluation leaves them.
+    """A run as an evaluation makes it; `fields` are other fields of `Run`.
 
-    A prediction costs as many forwards, and takes as many times as long, as the defence's name has letters.
+    A prediction costs as many forward passes, and takes as many times as long, as the defence's name has letters.
     """
     made = make_spec(spec, "a test")
-    places = [
-        Place(model, attack, variant.name, seed, f"{model}/{attack}/{variant.name}/{seed}")
+    cells = []
+    for model in made.models:
+        for attack in made.attacks:
+            for variant in made.variants():
+                cost = len(variant.name)
+                cell = Cell(model, attack, variant.name, 1, cost)
+                for seed in range(made.seeds):
+                    found = correct(model, variant.name, attack, seed)
+                    if found is not None:
+                        shares = torch.as_tensor(found).double()
+                        cell.add(seed, shares if shares.ndim == 1 else shares.mean(0), 0.5 * cost, 0.5)
+                cells.append(cell)
+    sizes = [len(shares) for cell in cells for shares in cell.correct.values()]
+    defences = {
+        (model, variant.name, targeted): describe_parameters(
+            variant.defence, made.parameters_for(model, None, targeted=targeted, variant=variant), (3, 32, 32)
+        )
         for model in made.models
-        for seed in range(made.seeds)
-        for attack in made.attacks
         for variant in made.variants()
-    ]
-    record = Record(folder, made, ENVIRONMENT, class_names, places)
-    for place in places:
-        found = correct(place.model, place.defence, place.attack, place.seed)
-        if found is not None:
-            hits, cost = torch.as_tensor(found).bool(), len(place.defence)
-            draws = 1 if hits.ndim == 1 else len(hits)
-            record.add(Entry(place.key, 1, cost, 0.5 * cost, 0.5, hits.shape[-1], pack(hits), draws))
-    if illustrations is not None:
-        record.illustrate(illustrations)
-    return record.run()
+        for targeted in (False, True)
+    }
+    fields = {"defences": defences, "examples": max(sizes, default=made.limit or 0)} | fields
+    return Run(made, ENVIRONMENT, class_names, cells, **fields)
 
 
 def make_illustrations(count: int = 2, classes: int = 10, labels: int = 9) -> Illustrations:

@@ -1,4 +1,4 @@
-"""The results of a run, finished or not: what was measured, its tables, and what is missing and why."""
+"""The results of a run, finished or not: its measurements, its tables, and the parts that are missing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class NetworkNote:
     Attributes:
         random: The network's own answers differ from one time to the next; its draws follow the block.
         method: The training method, where the network's card or its publisher says so.
-        notes: Whatever else a reader must know, a sentence each: that it was published for another threat model, say.
+        notes: Other facts that a reader must know, a sentence each: that it was published for another threat model,
+            say.
     """
 
     random: bool = False
@@ -76,17 +77,18 @@ class Run:
     """The results of a run, finished or not.
 
     Attributes:
-        spec: What was to be measured.
+        spec: The spec of what there is to measure.
         environment: Versions and machine.
         class_names: One name per class.
-        cells: What there is to measure, in the order of the spec; a cell may lack seeds and examples.
-        examples: How many test images there are to measure.
+        cells: The measurements in the order of the spec; a cell may lack seeds and examples.
+        examples: The number of test images that there are to measure.
         illustrations: Examples to look at, if the spec wants any and the run came so far.
         networks: Notes by the network's label.
         defences: The defence's parameters in words, by the network's label, the defence as the tables name it, and true
             for targeted attacks.
-        obstacles: Why an attack cannot run, by the network's label, the attack, and the defence as the tables name it.
-        damage: What of the run's files is damaged, a sentence each.
+        obstacles: The reason that an attack cannot run, by the network's label, the attack, and the defence as the
+            tables name it.
+        damage: The damage to the run's files, a sentence each.
     """
 
     spec: EvaluationSpec
@@ -122,7 +124,7 @@ class Run:
 
     @cached_property
     def progress(self) -> str:
-        """How far the run has come, in words."""
+        """The part of the run that is done, in words."""
         wanted = len(self.possible) * self.spec.seeds
         what = "measurements (network x attack x defence x seed)"
         if self.complete:
@@ -133,7 +135,7 @@ class Run:
 
     @cached_property
     def missing(self) -> list[str]:
-        """What is missing or damaged, and why, in words, a line each."""
+        """The parts that are damaged or missing, and why, a line each."""
         if not self.unfinished:
             return list(self.damage)
         why = "the lines that are damaged held them, or the run" if self.damage else "the run"
@@ -180,13 +182,14 @@ class Run:
         """Returns the parameters of a defence of one network in words, with the kind of attack that they hold under.
 
         The kind is `every attack` where the spec makes no difference, else `untargeted attacks` and `targeted attacks`.
+        The undefended network has no parameters.
 
         Args:
             model: The network's label.
             defence: The defence as the tables name it.
         """
         kinds = {False: "untargeted attacks", True: "targeted attacks"}
-        found = [(kinds[t], self.defences[model, defence, t]) for t in kinds if (model, defence, t) in self.defences]
+        found = [(kind, words) for t, kind in kinds.items() if (words := self.defences.get((model, defence, t)))]
         return [("every attack", found[0][1])] if len({words for _, words in found}) == 1 else found
 
 

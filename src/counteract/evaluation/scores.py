@@ -29,12 +29,13 @@ class Cell:
         model: The network's label.
         attack: The attack's name.
         defence: The defence as the tables name it.
-        executions: How many executions the defence averages.
+        executions: The number of executions that the defence averages.
         passes: The forward passes of one defended prediction.
         correct: By seed, for every example of the run, the share of the draws that were right: float64, shape (N,), NaN
             where it was not measured.
         seconds: The time that all of these predictions took.
         undefended_seconds: The time that the undefended network takes for as many, in the same process.
+        unusable: The number of answers that were not finite, and so count as wrong.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Cell:
     correct: dict[int, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     undefended_seconds: float = 0.0
+    unusable: int = 0
 
     def add(self, seed: int, correct: Tensor, seconds: float, undefended_seconds: float) -> None:
         """Adds one seed's measurement of every example: bool, or shares of draws with NaN for what is not measured."""
@@ -71,11 +73,11 @@ class Accuracy:
     """A mean accuracy over seeds.
 
     Attributes:
-        seeds: How many seeds.
-        n: How many examples, the same for each seed.
+        seeds: The number of seeds.
+        n: The number of examples, the same for each seed.
         accuracy: The mean over seeds and draws, in percent.
         std: The standard deviation over seeds, in points; 0 for a single seed.
-        ci95: The Wilson 95% interval for `n` examples, in percent: how far other examples could move the mean.
+        ci95: The Wilson 95% interval for `n` examples, in percent: the range of the mean on other examples.
     """
 
     seeds: int
@@ -104,12 +106,13 @@ class Row(Accuracy):
         model: The network's label.
         attack: The attack's name.
         defence: The defence as the tables name it.
-        executions: How many executions the defence averages.
+        executions: The number of executions that the defence averages.
         forward_passes: The cost of one defended prediction, in forward passes of the network.
         seconds: The measured time of all defended predictions.
         relative_time: That time in units of the undefended network's for the same images in the same process; 0 where a
             cascade had no image left.
-        any_wrong: How many examples, in percent, one draw or more classified wrongly; the mean over seeds.
+        any_wrong: The examples, in percent, that one draw or more classified wrongly; the mean over seeds.
+        unusable: The number of answers that were not finite, and so count as wrong.
     """
 
     dataset: str
@@ -121,6 +124,7 @@ class Row(Accuracy):
     seconds: float
     relative_time: float
     any_wrong: float
+    unusable: int
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ class WorstCase(Accuracy):
         model: The network's label.
         defence: The defence as the tables name it.
         attacks: The attacks; the worst for an example is that under which the fewest draws are right.
-        any_wrong: How many examples, in percent, one draw or more under one attack or more classified wrongly.
+        any_wrong: The examples, in percent, that one draw or more under one attack or more classified wrongly.
     """
 
     dataset: str
@@ -147,10 +151,10 @@ class Paired:
     """The difference of two accuracies on the same examples.
 
     Attributes:
-        seeds: How many seeds both have.
-        n: How many examples both have with all of these seeds.
+        seeds: The number of seeds that both have.
+        n: The number of examples that both have with all of these seeds.
         points: The difference of the mean accuracies, in points.
-        ci95: Its paired 95% interval: how far other examples could move it.
+        ci95: Its paired 95% interval: the range in which other examples could put it.
     """
 
     seeds: int
@@ -189,9 +193,9 @@ class Summary:
         strongest: That attack.
         worst: The worst case over all attacks.
         undefended: The worst case over all attacks of the undefended network.
-        gain: By how much `worst` is better than `undefended` on the examples that both have, in points.
+        gain: The difference of `worst` and `undefended` on the examples that both have, in points.
         gain_ci95: Its paired 95% interval.
-        gain_n: How many examples these are.
+        gain_n: The number of these examples.
     """
 
     model: str
@@ -247,11 +251,12 @@ def make_row(dataset: str, cell: Cell) -> Row | None:
         seconds=cell.seconds,
         relative_time=cell.seconds / cell.undefended_seconds if cell.undefended_seconds else 0.0,
         any_wrong=_any_wrong(found),
+        unusable=cell.unusable,
     )
 
 
 def _any_wrong(correct: Sequence[Tensor]) -> float:
-    """Returns how many examples, in percent, are not right in all draws: the mean over seeds."""
+    """Returns the examples, in percent, that are not right in all draws: the mean over seeds."""
     return statistics.fmean(100 * float((seed < 1).double().mean()) for seed in correct)
 
 
