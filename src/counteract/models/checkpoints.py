@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract.models.checks import one_line
-from counteract.models.download import check_whole
+from counteract.models.integrity import check_whole
 
 State = Mapping[str, Tensor]
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
 
 
-def make_network(name: str) -> nn.Module:
-    """Calls a factory without arguments, or takes a network that a module holds.
+def find_factory(name: str) -> tuple[ModuleType, object]:
+    """Returns the module of a factory, and the factory: a function, or a network that the module holds.
 
     Args:
         name: `package.module:factory`; modules are looked for as Python does, and in the current folder.
 
     Raises:
-        UserError: (a ValueError) there is no such module or factory, or the factory makes no network.
+        UserError: (a ValueError) there is no such module or factory.
     """
     home, _, attribute = name.partition(":")
     try:
@@ -39,17 +40,30 @@ def make_network(name: str) -> nn.Module:
         raise UserError(f"model {name} must be 'package.module:factory': {error}") from error
     if not hasattr(module, attribute):
         raise unknown_name(f"model {name}: in module {home!r}, factory", attribute, _public(module))
-    factory = getattr(module, attribute)
+    return module, getattr(module, attribute)
+
+
+def make_network(name: str) -> nn.Module:
+    """Calls a factory without arguments, or takes a network that a module holds.
+
+    Args:
+        name: `package.module:factory`; see `find_factory`.
+
+    Raises:
+        UserError: (a ValueError) there is no such module or factory, or the factory makes no network.
+    """
+    _, factory = find_factory(name)
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
         raise UserError(f"model {name} must name a function that makes a network, found {type(factory).__name__}")
+    called = f"{name.partition(':')[2]}()"
     try:
         network = factory()
     except TypeError as error:
-        raise UserError(f"model {name} could not be made by {attribute}(): {error}") from error
+        raise UserError(f"model {name} could not be made by {called}: {error}") from error
     if not isinstance(network, nn.Module):
-        raise UserError(f"model {name}: {attribute}() must return a torch.nn.Module, found {type(network).__name__}")
+        raise UserError(f"model {name}: {called} must return a torch.nn.Module, found {type(network).__name__}")
     return network
 
 

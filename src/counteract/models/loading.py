@@ -71,7 +71,7 @@ def load_model(
     """
     if name.startswith("robustbench:"):
         _refuse("a network of RobustBench", weights=weights, mean=mean, std=std)
-        from counteract.models.robustbench import load_robustbench
+        from counteract.robustbench.zoo import load_robustbench
 
         return load_robustbench(name, model_dir=Path(model_dir), trust=trust)
     if name.endswith(".safetensors"):

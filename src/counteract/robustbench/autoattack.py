@@ -28,7 +28,7 @@ from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._network import device_of
 from counteract.defended import DefendedModule
-from counteract.models.eligibility import NOT_ELIGIBLE
+from counteract.robustbench.eligibility import NOT_ELIGIBLE
 
 
 class EvaluationState(pyautoattack.state.EvaluationState):

@@ -6,7 +6,7 @@ import re
 from importlib.metadata import PackageNotFoundError, metadata
 
 from counteract._errors import UserError
-from counteract.models.shims import NOT_INSTALLED
+from counteract.robustbench.shims import NOT_INSTALLED
 
 
 def published() -> dict[tuple[str, str, str], tuple[str, float, float]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import urllib.request
-import zipfile
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -14,13 +12,12 @@ from rich.console import Console
 from rich.progress import wrap_file
 
 from counteract._errors import UserError
+from counteract.models.integrity import check_whole, html_title
 
 TIMEOUT = 60.0
 """Seconds without a byte after which a download counts as stalled."""
 
 _CHUNK = 1 << 20
-_PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
-"""How the two formats that `torch.save` has had begin."""
 
 
 def download(url: str, path: Path) -> None:
@@ -49,28 +46,6 @@ def download(url: str, path: Path) -> None:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def check_whole(path: Path) -> None:
-    """Raises UserError unless a file looks like a whole checkpoint: neither a web page, nor cut short, nor damaged."""
-    if page := html_title(path):
-        raise UserError(f"it is {page}, not a checkpoint")
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start == _ZIP:
-        _check_zip(path)
-    elif not start.startswith(_PICKLE):
-        raise UserError(f"it is not a checkpoint of torch: it begins with {start!r}")
-
-
-def html_title(path: Path) -> str | None:
-    """How to call the web page in a file, `a web page (its title)`; None if the file is no web page."""
-    with path.open("rb") as file:
-        start = file.read(4096).decode("utf-8", errors="replace").lstrip()
-    if not start.casefold().startswith(("<!doctype html", "<html", "<head", "<script")):
-        return None
-    title = re.search(r"<title>\s*(.*?)\s*</title>", start, re.IGNORECASE | re.DOTALL)
-    return f"a web page ({title[1] if title else 'without a title'})"
 
 
 def _fetch(url: str, path: Path, name: str) -> None:
@@ -106,13 +81,3 @@ def _confirmed(page: Path, title: str) -> str:
     except FileURLRetrievalError as error:
         raise OSError(f"the server sent {title}, not a checkpoint") from error
     return address
-
-
-def _check_zip(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
-        raise UserError("it is cut short or damaged") from error
-    if damaged is not None:
-        raise UserError(f"it is damaged: {damaged} has a wrong checksum")

@@ -22,7 +22,7 @@ ATTACKS = ["apgd-ce", "square"]
 
 @pytest.fixture(scope="module")
 def module(zoo: Any) -> Any:
-    from counteract.models import autoattack
+    from counteract.robustbench import autoattack
 
     return autoattack
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from models.conftest import Host
+from zoo import Host
 
 from counteract._errors import UserError
-from counteract.models import download as module
-from counteract.models.download import check_whole, download
+from counteract.robustbench import download as module
+from counteract.robustbench.download import download
 
 
 @pytest.fixture
@@ -117,9 +117,3 @@ def test_a_failed_download_leaves_the_old_file(host: Host, good: bytes, target: 
     with pytest.raises(UserError, match="begins with b'nons'"):
         download(f"{host.address}/file", target)
     assert target.read_bytes() == good
-
-
-def test_an_empty_file_is_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "empty.pt").touch()
-    with pytest.raises(UserError, match="not a checkpoint"):
-        check_whole(tmp_path / "empty.pt")

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from counteract._errors import UserError
-from counteract.models import shims
+from counteract.robustbench import shims
 
 CODE = """
 import sys
 from importlib.util import find_spec
 missing = [name for name in ("pkg_resources", "autoattack") if find_spec(name) is None]
-from counteract.models.robustbench import import_robustbench
+from counteract.robustbench.zoo import import_robustbench
 package = import_robustbench()
 assert not set(missing) & set(sys.modules), "the stand-ins are still there"
 import robustbench

@@ -49,7 +49,7 @@ def _stand_ins() -> Iterator[None]:
     if _is_missing("pkg_resources"):
         missing["pkg_resources"] = _pkg_resources()
     if _is_missing("autoattack"):
-        from counteract.models import autoattack
+        from counteract.robustbench import autoattack
 
         missing |= autoattack.as_modules()
     sys.modules.update(missing)

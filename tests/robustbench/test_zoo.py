@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from models.conftest import Host, write_checkpoints
 from networks import TinyNet
 from torch import Tensor, nn
+from zoo import Host, write_checkpoints
 
 from counteract import Counteraction, DefendedModule, GaussianNoise, load_model
 from counteract._errors import UserError

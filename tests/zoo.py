@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
-
-
-@pytest.fixture(scope="session")
-def zoo() -> Any:
-    """`counteract.models.robustbench`, where RobustBench is installed."""
-    try:
-        version("robustbench")
-    except PackageNotFoundError:
-        pytest.skip("needs RobustBench: pip install 'art-counteract[robustbench]'")
-    from counteract.models import robustbench
-
-    robustbench.import_robustbench()
-    return robustbench
 
 
 class Host(ThreadingHTTPServer):
@@ -61,19 +45,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Says nothing."""
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    """A running server on this machine."""
-    server = Host()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def write_checkpoints(zoo: Any, name: str, model_dir: Path) -> nn.Module:

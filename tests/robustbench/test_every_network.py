@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from models.conftest import write_checkpoints
 from torch import Tensor
+from zoo import write_checkpoints
 
 from counteract import Counteraction, load_model
 from counteract._errors import UserError
 from counteract.models import LogProbabilities
 from counteract.models.checks import probe
-from counteract.models.robustbench import PREFIX
-from counteract.models.robustbench import zoo as list_zoo
+from counteract.robustbench.zoo import PREFIX
+from counteract.robustbench.zoo import zoo as list_zoo
 
 KINDS = {
     "cifar10/Linf/Wong2020Fast": "pre-activation ResNet, constants as buffers",

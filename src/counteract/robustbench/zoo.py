@@ -21,11 +21,20 @@ from counteract._errors import UserError, unknown_name
 from counteract._files import write_atomically
 from counteract.models.checkpoints import State, check_complete, fit_names, is_constant, read_checkpoint, state_in
 from counteract.models.checks import LogProbabilities, are_probabilities, one_line, outputs_of, probe
-from counteract.models.download import download
-from counteract.models.published import published
-from counteract.models.shims import import_robustbench
+from counteract.robustbench.download import download
+from counteract.robustbench.published import published
+from counteract.robustbench.shims import import_robustbench
 
-__all__ = ["PREFIX", "Entry", "import_robustbench", "load_robustbench", "register", "zoo"]
+__all__ = [
+    "PREFIX",
+    "PUBLISHED_EPS",
+    "Entry",
+    "import_robustbench",
+    "load_robustbench",
+    "parse_name",
+    "register",
+    "zoo",
+]
 
 PREFIX = "robustbench:"
 """How the names of its networks begin."""
@@ -38,6 +47,14 @@ _SIDES = {"cifar10": 32, "cifar100": 32, "imagenet": 224}
 _CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
 _FOLDERS = {"corruptions_3d": "corruptions"}
 """Threat models that share another one's networks."""
+
+PUBLISHED_EPS = {
+    ("cifar10", "Linf"): 8 / 255,
+    ("cifar10", "L2"): 0.5,
+    ("cifar100", "Linf"): 8 / 255,
+    ("imagenet", "Linf"): 4 / 255,
+}
+"""The leaderboards' eps by dataset and norm; there is none for corruptions."""
 
 
 @dataclass(frozen=True)
@@ -187,16 +204,26 @@ def _check_names(every: dict[str, dict[str, Any]], dataset: str | None, threat_m
 
 def _find(name: str) -> Name:
     """The place that a full name means."""
+    place = parse_name(name)
+    every = _dictionaries()
+    _check_names(every, place.dataset, place.threat_model)
+    known = every[place.dataset][place.threat_model]
+    if place.name not in known:
+        raise unknown_name(f"RobustBench network for {place.dataset}/{place.threat_model}", place.name, known)
+    return place
+
+
+def parse_name(name: str) -> Name:
+    """Splits a full name into its parts, whose existence is not looked up; the prefix may be left out.
+
+    Raises:
+        UserError: (a ValueError) it has another number of parts.
+    """
     parts = name.removeprefix(PREFIX).split("/")
     if len(parts) != 3:
         raise UserError(f"model {name!r} must be {PREFIX}DATASET/THREAT_MODEL/NAME, as in cifar10/Linf/Wong2020Fast")
     dataset, threat_model, short = parts
-    every = _dictionaries()
-    _check_names(every, dataset, threat_model)
-    threat_model = _FOLDERS.get(threat_model, threat_model)
-    if short not in every[dataset][threat_model]:
-        raise unknown_name(f"RobustBench network for {dataset}/{threat_model}", short, every[dataset][threat_model])
-    return Name(dataset, threat_model, short)
+    return Name(dataset, _FOLDERS.get(threat_model, threat_model), short)
 
 
 def _definition(entry: Name) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""RobustBench's networks on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zoo import write_checkpoints
+
+from counteract.cli import main
+
+NAME = "cifar10/Linf/Wong2020Fast"
+SMALL = ["evaluate", "--limit", "6", "--attack", "clean", "--attack", "pgd1", "--defence", "undefended"]
+
+
+def call(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return int(stopped.value.code or 0)
+
+
+def test_the_zoo_is_listed(zoo: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["models", "--robustbench", "--dataset", "cifar10", "--threat-model", "Linf"]) == 0
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if "robustbench:cifar10/Linf/Engstrom2019Robustness" in line]
+    assert line.split()[1:] == ["ResNet-50", "87.03", "49.25"]
+    assert printed.count("robustbench:cifar10/Linf/") == 76
+    assert "cifar100" not in printed
+    assert "not eligible for its leaderboard" in " ".join(printed.split())
+
+
+def test_restrictions_go_with_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["models", "--dataset", "cifar10"]) == 2
+    assert "go with --robustbench" in capsys.readouterr().err
+
+
+def test_a_robustbench_network_and_a_local_one_are_in_one_table(
+    zoo: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_checkpoints(zoo, NAME, tmp_path / "models")
+    both = ["--model", f"robustbench:{NAME}", "--model", "digits-resnet-mixup"]
+    folders = ["--model-dir", str(tmp_path / "models"), "--out", str(tmp_path)]
+    assert call([*SMALL, "--defence", "counteraction", *both, *folders]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("2 networks on digits, n = 6") == printed.count("cost in") == 1
+    first, second = printed.index(f"robustbench:{NAME}"), printed.index("digits-resnet-mixup")
+    assert 0 < first < second
+    assert "not eligible for its leaderboard" in " ".join(printed.split())
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [row["model"] for row in rows] == [f"robustbench:{NAME}"] * 4 + ["digits-resnet-mixup"] * 4
+
+
+@pytest.mark.usefixtures("zoo")
+def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([*SMALL, "--model", "robustbench:cifar10/Linf/Wong2020Fats"]) == 2
+    error = capsys.readouterr().err
+    assert "did you mean Wong2020Fast or" in error
+    assert error.strip().count("\n") == 0
