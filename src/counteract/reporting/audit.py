@@ -1,24 +1,90 @@
-"""What the terminal shows of an audit: the accuracies, then the checklist in words."""
+"""An audit as text: the verdict, and the checklist in words, in the terminal and in the reports of its folder."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from rich.console import Console
 
-from counteract.evaluation.audit import Audit
+from counteract._sealed import unseal
+from counteract.evaluation.results import Run
 from counteract.reporting.terminal import print_run
+
+if TYPE_CHECKING:
+    from counteract.auditing.audit import Audit
+
+AUDIT = "audit.json"
+"""The file of an audit in the folder of its run."""
 
 _MARKS = {True: "FLAG", False: "ok", None: "-"}
 
 
+@dataclass(frozen=True)
+class Findings:
+    """The findings of an audit, as text.
+
+    Attributes:
+        defence: The defence that was audited.
+        checks: The mark, `FLAG`, `ok` or `-`, the name and the words of each check, the flags first.
+        notes: Further remarks.
+    """
+
+    defence: str
+    checks: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in one line."""
+        flags = sum(mark == _MARKS[True] for mark, _, _ in self.checks)
+        if flags:
+            return f"{self.defence}: {flags} red flag{'s' * (flags > 1)}. What it gains is not to be relied on."
+        return f"{self.defence}: sound as far as this preset goes: no flag is up."
+
+
+def findings(content: Mapping[str, Any]) -> Findings:
+    """Returns the findings of an audit from the data that its audit.json holds.
+
+    Raises:
+        LookupError: a key is missing, or a flag is none.
+        TypeError: a value is of another type.
+    """
+    checks = [(check["flag"], str(check["name"]), str(check["words"])) for check in content["checks"]]
+    checks.sort(key=lambda check: (check[0] is not True, check[0] is None))
+    marked = tuple((_MARKS[flag], name, words) for flag, name, words in checks)
+    return Findings(str(content["defence"]), marked, tuple(map(str, content["notes"])))
+
+
+def read_findings(folder: Path, run: Run) -> Findings | str | None:
+    """Reads the audit in the folder of a run.
+
+    Returns:
+        Its findings; None if there is no audit; or, where it is damaged or about other accuracies than the run's, a
+        sentence about that.
+    """
+    path = folder / AUDIT
+    if not path.exists():
+        return None
+    try:
+        content = unseal(path.read_bytes())
+        found = findings(content)
+        audited = {(row["model"], row["attack"], row["defence"], row["accuracy"]) for row in content["rows"]}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return f"{path} is damaged and left out ({error}); run the audit again"
+    if audited != {(row.model, row.attack, row.defence, row.accuracy) for row in run.rows}:
+        return f"{path} is about other accuracies than this run has, and left out; run the audit again"
+    return found
+
+
 def audit_lines(found: Audit) -> list[str]:
-    """The checklist, the flags first, and the verdict."""
-    order = sorted(found.checks, key=lambda check: (check.flag is not True, check.flag is None))
-    lines = [f"{_MARKS[check.flag]:<5}{check.name}: {check.words}." for check in order]
-    lines += [f"note {note}" for note in found.notes]
-    flags = sum(check.flag is True for check in found.checks)
-    if flags:
-        return [*lines, f"{found.defence}: {flags} red flag{'s' * (flags > 1)}. What it gains is not to be relied on."]
-    return [*lines, f"{found.defence}: sound as far as this budget goes: no flag is up."]
+    """Returns the checklist, the flags first, and the verdict."""
+    checks = [asdict(check) for check in found.checks]
+    said = findings({"defence": found.defence, "checks": checks, "notes": found.notes})
+    lines = [f"{mark:<5}{name}: {words}." for mark, name, words in said.checks]
+    return [*lines, *(f"note {note}" for note in said.notes), said.verdict]
 
 
 def print_audit(found: Audit) -> None:

@@ -6,16 +6,16 @@ import csv
 import io
 from dataclasses import asdict
 
-from counteract.evaluation.record import Run
+from counteract.evaluation.results import Run
 
 _COLUMNS = (
     "dataset", "model", "defence", "attack", "n", "seeds", "accuracy", "std", "ci95_low", "ci95_high",
-    "any_wrong", "executions", "forward_equivalents", "seconds", "relative_time",
+    "any_wrong", "unusable", "executions", "forward_passes", "seconds", "relative_time",
 )  # fmt: skip
 
 
 def to_csv(run: Run) -> str:
-    """The rows of a run, with a header."""
+    """Returns the rows of a run, with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()

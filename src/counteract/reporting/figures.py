@@ -17,10 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from counteract.evaluation.attacks import NONE
-from counteract.evaluation.record import Illustrations, Run
+from counteract.defences import UNDEFENDED
+from counteract.evaluation.results import Illustrations, Run
+from counteract.evaluation.scores import CLEAN
 from counteract.evaluation.spec import Sweep
-from counteract.reporting.lines import Line, adaptive_attacks, make_lines
+from counteract.reporting.lines import Line, make_lines
+from counteract.reporting.words import adaptive_attacks
 
 # Narrow and with large letters: on a phone a figure is as wide as the page.
 _STYLE: dict[Any, Any] = {
@@ -41,14 +43,14 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  #
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, with what it shows in words."""
+    """A figure, with its caption."""
 
     svg: str
     caption: str
 
 
 def make_figures(run: Run) -> list[Picture]:
-    """All figures that the run has the data for."""
+    """Returns all figures that the run has the data for."""
     found: list[Picture | None] = []
     for model in run.spec.models:
         lines = make_lines(run, model)
@@ -62,7 +64,7 @@ def make_figures(run: Run) -> list[Picture]:
 
 
 def _draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
-    """The SVG of a figure of a size in inches."""
+    """Returns the SVG of a figure of a size in inches."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(size, layout="constrained")
         paint(figure)
@@ -72,11 +74,11 @@ def _draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
 
 
 def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | None:
-    """Where each defence lies between clean accuracy and its worst case, and where counteraction moves it."""
+    """Returns each defence between clean accuracy and its worst case, and where counteraction moves it."""
     places = {
-        line.defence: (line.rows[NONE].accuracy, line.worst.accuracy)
+        line.defence: (line.rows[CLEAN].accuracy, line.summary.worst.accuracy)
         for line in lines
-        if NONE in line.rows and line.worst is not None and len(run.spec.attacks) > 1
+        if CLEAN in line.rows and line.summary and line.summary.worst and len(run.spec.attacks) > 1
     }
     if not places:
         return None
@@ -103,13 +105,13 @@ def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | N
 
 
 def _split(defence: str) -> tuple[str, str]:
-    """A defence as counteraction, if it begins with it, and the rest."""
+    """Returns a defence as counteraction, if it begins with it, and the rest."""
     first, _, rest = defence.partition("+")
-    return (first, rest or NONE) if first.startswith("counteraction") else ("", defence)
+    return (first, rest or UNDEFENDED) if first.startswith("counteraction") else ("", defence)
 
 
 def _marker(shape: str, kind: str) -> dict[str, Any]:
-    """Hollow without counteraction, full with it, half full with untargeted perturbations."""
+    """Returns a marker, hollow without counteraction, full with it, half full with untargeted perturbations."""
     fill = {"": "none", "counteraction": "full"}.get(kind, "left")
     return {
         "marker": shape, "markersize": 9, "fillstyle": fill, "linestyle": "none",
@@ -125,7 +127,7 @@ def _legend(figure: Figure, shapes: dict[str, str], kinds: set[str]) -> None:
 
 
 def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) -> Picture | None:
-    """Accuracy against the swept parameter, a line for each attack: the paper's Figures 2 and 3."""
+    """Returns accuracy against the swept parameter, a line for each attack: the paper's Figures 2 and 3."""
     by_name = {line.defence: line.rows for line in lines}
     series = {
         attack: [
@@ -147,7 +149,7 @@ def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) 
             means = [row.accuracy for _, row in found]
             below = [row.accuracy - row.ci95[0] for _, row in found]
             above = [row.ci95[1] - row.accuracy for _, row in found]
-            name = "clean images" if attack == NONE else attack
+            name = "clean images" if attack == CLEAN else attack
             axes.errorbar(
                 [x for x, _ in found], means, [below, above],
                 label=name, marker=marker, linestyle=line, color=colour, capsize=3, markersize=7,
@@ -163,13 +165,13 @@ def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) 
 
 
 def _number(sweep: Sweep, value: str | int) -> float:
-    """Where a value of the sweep stands on the axis."""
+    """Returns the place of a value of the sweep on the axis."""
     number = float(Fraction(value))
     return number if sweep.parameter == "num_labels" else 255 * number
 
 
 def _probabilities(run: Run, shown: Illustrations, k: int) -> Picture:
-    """How the class probabilities of one example change, perturbation by perturbation: the paper's Figure 1."""
+    """Returns the class probabilities of one example, perturbation by perturbation: the paper's Figure 1."""
     names, true = run.class_names, int(shown.labels[k])
     probabilities = torch.cat([shown.clean_probabilities[k : k + 1], shown.probabilities[k]]).numpy()
     images = torch.cat([shown.clean[k : k + 1], shown.steps[k]])
@@ -202,7 +204,7 @@ def _probabilities(run: Run, shown: Illustrations, k: int) -> Picture:
 
 
 def _strip(axes: Axes, images: Tensor) -> None:
-    """The images in a row, each above its place on the axis below."""
+    """Draws the images in a row, each above its place on the axis below."""
     pixels = np.pad(images.permute(0, 2, 3, 1).numpy(), ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=1)
     row = np.concatenate(list(pixels), axis=1)
     axes.imshow(

@@ -10,27 +10,31 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 from torch import Tensor
 
-from counteract.evaluation.record import Illustrations, Run
-from counteract.reporting import content
+from counteract.evaluation.results import Illustrations, Run
+from counteract.reporting import content, words
+from counteract.reporting.audit import Findings
 from counteract.reporting.figures import make_figures
-from counteract.reporting.lines import describe
-from counteract.reporting.terminal import notes
-from counteract.reporting.verdicts import assess
+from counteract.reporting.paper.verdicts import assess
 
 AMPLIFICATION = 10
-"""How many times larger differences of images are shown than they are."""
+"""The factor by which differences of images are shown larger than they are."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """An image, with what it shows in words."""
+    """An image, with its caption."""
 
     source: str
     caption: str
 
 
-def to_html(run: Run) -> str:
-    """The whole report."""
+def to_html(run: Run, audit: Findings | str | None = None) -> str:
+    """Returns the whole report.
+
+    Args:
+        run: The run.
+        audit: The findings of an audit of this run, or a sentence about an audit that cannot be shown.
+    """
     page = Environment(
         loader=PackageLoader("counteract.reporting"),
         autoescape=True,
@@ -42,8 +46,8 @@ def to_html(run: Run) -> str:
     return page.render(
         run=run,
         content=content,
-        description=describe(run),
-        notes=notes(run),
+        words=words,
+        audit=audit,
         assessments=assess(run),
         figures=[Frame(_uri("svg+xml", picture.svg.encode()), picture.caption) for picture in make_figures(run)],
         examples=[] if shown is None else [_frames(run, shown, k) for k in range(len(shown.clean))],
@@ -52,7 +56,7 @@ def to_html(run: Run) -> str:
 
 
 def _frames(run: Run, shown: Illustrations, k: int) -> list[Frame]:
-    """One example: clean, adversarial, counteracted, and by how much these differ."""
+    """Returns one example: clean, adversarial, counteracted, and the differences of these."""
     clean, adversarial, counteracted = shown.clean[k], shown.steps[k, 0], shown.steps[k, -1]
     named = [
         ("clean", clean, shown.clean_probabilities[k]),
@@ -76,7 +80,7 @@ def _prediction(run: Run, probabilities: Tensor) -> str:
 
 
 def _png(image: Tensor) -> str:
-    """An image with values in [0, 1], of one channel or three, as a data URI; what lies outside is clamped."""
+    """Returns an image with values in [0, 1], of one channel or three, as a data URI; what lies outside is clamped."""
     pixels = image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).squeeze(2).numpy()
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")

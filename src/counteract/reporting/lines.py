@@ -1,117 +1,167 @@
-"""What a run found, as the lines of a table: one for each network and defence."""
+"""The lines of a run's tables, one for each network and defence, and their numbers as text."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from counteract.evaluation.attacks import parse_attack
-from counteract.evaluation.record import Run
-from counteract.evaluation.scores import Accuracy, Row, Summary, WorstCase, make_row
+from counteract.evaluation.results import Run
+from counteract.evaluation.scores import Accuracy, Row, Summary
+
+MISSING = "-"
+"""The text of a number that was not measured."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A place in a table: a text, and a smaller one under it."""
+
+    text: str = MISSING
+    small: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.small})" if self.small else self.text
 
 
 @dataclass(frozen=True)
 class Line:
-    """What is known of one network with one defence; what was not measured yet is missing.
+    """One network with one defence; what was not measured is missing.
 
     Attributes:
         defence: The defence, as the spec's variants name it.
         rows: The accuracies by attack.
-        worst: The accuracy over all attacks of the run, example by example.
-        summary: What the attacks come to, oblivious and adaptive ones told apart.
-        forwards: The cost of one defended prediction, in forward passes.
-        relative_time: Its measured time, in units of one plain forward.
+        summary: The worth of the attacks together, oblivious and adaptive ones told apart.
+        obstacles: The attacks that cannot run, and why.
+        passes: The cost of one defended prediction, in forward passes.
+        relative_time: Its measured time, in units of one forward pass of the undefended network.
+        examples: The number of examples that there are to measure.
+        seeds: The number of seeds that there are to measure.
     """
 
     defence: str
-    rows: dict[str, Row]
-    worst: WorstCase | None
+    rows: Mapping[str, Row]
     summary: Summary | None
-    forwards: int | None
+    obstacles: Mapping[str, str]
+    passes: int | None
     relative_time: float | None
+    examples: int
+    seeds: int
+
+    def under(self, attack: str) -> Item:
+        """Returns the accuracy under an attack."""
+        return Item("cannot run") if attack in self.obstacles else self._item(self.rows.get(attack))
+
+    @property
+    def clean(self) -> Item:
+        """The accuracy on clean images."""
+        return self._item(self.summary.clean if self.summary else None)
+
+    @property
+    def oblivious(self) -> Item:
+        """The worst case over the attacks that do not know of the defence."""
+        return self._item(self.summary.oblivious if self.summary else None)
+
+    @property
+    def adaptive(self) -> Item:
+        """The accuracy under the strongest attack that does."""
+        found = self.summary
+        if found is None or found.adaptive is None:
+            return Item("not measured")
+        return self._item(found.adaptive, found.strongest or "")
+
+    @property
+    def worst(self) -> Item:
+        """The worst case over all attacks."""
+        return self._item(self.summary.worst if self.summary else None)
+
+    @property
+    def undefended(self) -> Item:
+        """The worst case over all attacks of the undefended network."""
+        return self._item(self.summary.undefended if self.summary else None)
+
+    @property
+    def gain(self) -> Item:
+        """The difference of the two, with its paired interval."""
+        found = self.summary
+        if found is None or found.gain is None or found.gain_ci95 is None:
+            return Item()
+        return Item(f"{found.gain:+.1f}", ", ".join([_signed(found.gain_ci95), *self._fewer(found.gain_n)]))
+
+    @property
+    def any_wrong(self) -> Item:
+        """The examples, in percent, that one draw or more under one attack or more got wrong."""
+        worst = self.summary.worst if self.summary else None
+        return Item(f"{worst.any_wrong:.1f}") if worst else Item()
+
+    @property
+    def cost(self) -> Item:
+        """The forward passes of a prediction."""
+        return Item() if self.passes is None else Item(str(self.passes))
+
+    @property
+    def time(self) -> Item:
+        """The measured time of a prediction."""
+        return Item() if self.relative_time is None else Item(f"{self.relative_time:.1f}x")
+
+    def _item(self, accuracy: Accuracy | None, more: str = "") -> Item:
+        """Returns an accuracy with its interval, and what it lacks of the run's examples and seeds."""
+        if accuracy is None:
+            return Item()
+        seeds = [f"{accuracy.seeds} of {self.seeds} seeds"] if accuracy.seeds < self.seeds else []
+        parts = [interval(accuracy.ci95), more, *self._fewer(accuracy.n), *seeds]
+        return Item(points(accuracy), ", ".join(filter(None, parts)))
+
+    def _fewer(self, n: int | None) -> list[str]:
+        return [f"n = {n}"] if n is not None and n < self.examples else []
 
 
 def make_lines(run: Run, model: str) -> list[Line]:
-    """The lines of one network, by its label, in the order of the spec."""
-    worst = {case.defence: case for case in run.worst_cases if case.model == model}
+    """Returns the lines of one network, by its label, in the order of the spec."""
     summaries = {summary.defence: summary for summary in run.summaries if summary.model == model}
     found = []
     for variant in run.spec.variants():
-        cells = [cell for cell in run.measured if (cell.model, cell.defence) == (model, variant.name)]
-        rows = {cell.attack: make_row(run.spec.dataset, cell) for cell in cells}
-        forwards = cells[0].work if cells else None
-        plain = sum(cell.plain_seconds for cell in cells)
-        time = sum(cell.seconds for cell in cells) / plain if plain else None
         name = variant.name
-        found.append(Line(name, rows, worst.get(name), summaries.get(name), forwards, time))
+        cells = [cell for cell in run.measured if (cell.model, cell.defence) == (model, name)]
+        undefended = sum(cell.undefended_seconds for cell in cells)
+        line = Line(
+            defence=name,
+            rows={row.attack: row for row in run.rows if (row.model, row.defence) == (model, name)},
+            summary=summaries.get(name),
+            obstacles={
+                attack: why
+                for (label, attack, defence), why in run.obstacles.items()
+                if (label, defence) == (model, name)
+            },
+            passes=cells[0].passes if cells else None,
+            relative_time=sum(cell.seconds for cell in cells) / undefended if undefended else None,
+            examples=run.examples,
+            seeds=run.spec.seeds,
+        )
+        found.append(line)
     return found
 
 
-def adaptive_attacks(run: Run) -> list[str]:
-    """The attacks of a run that know of the defence."""
-    return [name for name in run.spec.attacks if parse_attack(name).adaptive]
-
-
-def describe(run: Run) -> str:
-    """One line that says what was measured: networks, dataset, n, seeds, budget."""
-    spec = run.spec
-    subject = next(iter(spec.models.values())) if len(spec.models) == 1 else f"{len(spec.models)} networks"
-    budget = f"eps = {255 * spec.attack.eps:.3g}/255"
-    return f"{subject} on {spec.dataset}, n = {examples(run)}, {spec.seeds} seed{'s' * (spec.seeds > 1)}, {budget}"
-
-
-CASCADE = (
-    "The attacks ran in turn, each on the examples that some draw still got right under all attacks before it. An "
-    "accuracy is that under all attacks up to this one, and the strongest is the last that found more."
-)
-"""What must be said beside the accuracies of a cascade."""
-
-
-def shortcuts(run: Run) -> str:
-    """How a run was made faster at the price of exactness; empty if it was not."""
-    spec = run.spec
-    half = "defended networks in bf16" if spec.precision == "bf16" else ""
-    spared = f"executions spared, each label another one with probability {spec.error:g} at most" if spec.error else ""
-    return "; ".join(filter(None, (half, spared)))
-
-
-def examples(run: Run) -> str:
-    """How many test images, as far as the run can say."""
-    measured = run.measured
-    if measured:
-        return str(len(next(iter(measured[0].correct.values()))))
-    return str(run.spec.limit or "all")
-
-
-def progress(run: Run) -> str:
-    """Whether the run is complete, or how far it is."""
-    done, wanted = sum(len(cell.correct) for cell in run.cells), len(run.cells) * run.spec.seeds
-    if run.complete:
-        return f"complete: all {wanted} measurements (network x attack x defence x seed)"
-    return f"unfinished: {done} of {wanted} measurements (network x attack x defence x seed)"
-
-
 def points(accuracy: Accuracy | None) -> str:
-    """An accuracy as the tables have it, with its standard deviation if there are seeds to have one."""
+    """Returns an accuracy as the tables have it, with its standard deviation if there are seeds to have one."""
     if accuracy is None:
-        return "-"
+        return MISSING
     return f"{accuracy.accuracy:.1f}" + (f" ±{accuracy.std:.1f}" if accuracy.seeds > 1 else "")
 
 
-def strongest(summary: Summary | None) -> tuple[str, str]:
-    """The accuracy under the strongest adaptive attack, and its interval and name; or that none was measured."""
-    if summary is None or summary.adaptive is None:
-        return "not measured", ""
-    return points(summary.adaptive), f"{interval(summary.adaptive.ci95)}, {summary.strongest}"
-
-
-def gain(summary: Summary | None) -> tuple[str, str]:
-    """The worst case beside the undefended network's: the difference, and its paired interval."""
-    if summary is None or summary.gain is None or summary.gain_ci95 is None:
-        return "-", ""
-    low, high = summary.gain_ci95
-    return f"{summary.gain:+.1f}", f"{low:+.1f} to {high:+.1f}"
-
-
 def interval(ci95: tuple[float, float], digits: int = 1) -> str:
-    """A 95% interval of an accuracy."""
+    """Returns a 95% interval of an accuracy as text."""
     return f"{ci95[0]:.{digits}f}-{ci95[1]:.{digits}f}"
+
+
+def difference(points: float | None, ci95: tuple[float, float] | None) -> Item:
+    """Returns a difference of accuracies, with its interval if there is one."""
+    return Item() if points is None else Item(f"{points:+.1f}", _signed(ci95) if ci95 else "")
+
+
+def _signed(ci95: tuple[float, float]) -> str:
+    return f"{ci95[0]:+.1f} to {ci95[1]:+.1f}"
+
+
+def levels(eps: float) -> str:
+    """Returns a bound on pixels in grey levels: `8/255`."""
+    return f"{255 * eps:.4g}/255"

@@ -15,14 +15,14 @@ from functools import cache
 from typing import NamedTuple
 
 from counteract._data import data_folder
-from counteract.evaluation.record import Run
+from counteract.evaluation.results import Run
 from counteract.evaluation.scores import Row
 
 _TITLE = re.compile(r"(Table [1-4]|Figure [23])\b")
 
 
 class Selector(NamedTuple):
-    """One accuracy: of a network, by its label, with a defence under an attack."""
+    """The place of one accuracy: a network, by its label, with a defence under an attack."""
 
     model: str
     defence: str
@@ -34,8 +34,8 @@ class Published:
     """A published accuracy.
 
     Attributes:
-        selector: Of what; the networks are `mixup` and `iat`.
-        text: As the paper prints it: `26.5`, or `<=1`.
+        selector: Its place; the networks are `mixup` and `iat`.
+        text: Its text as the paper prints it: `26.5`, or `<=1`.
     """
 
     selector: Selector
@@ -43,13 +43,13 @@ class Published:
 
     @property
     def accuracy(self) -> float:
-        """In percent; an upper bound counts as its value."""
+        """The accuracy in percent; an upper bound counts as its value."""
         return float(self.text.removeprefix("<="))
 
 
 @cache
 def published(table: int, dataset: str) -> dict[Selector, Published]:
-    """What one of the tables, 1 to 4, has on `cifar10` or `cifar100`; nothing for another dataset."""
+    """Returns the accuracies of one of the tables, 1 to 4, on `cifar10` or `cifar100`; none for another dataset."""
     text = (data_folder("paper") / f"table{table}.csv").read_text(encoding="utf-8")
     found = {}
     for row in csv.DictReader(text.splitlines()):
@@ -60,18 +60,18 @@ def published(table: int, dataset: str) -> dict[Selector, Published]:
 
 
 def reproduces(run: Run) -> str | None:
-    """Which of the paper's tables and figures a run is about, by its title: `Table 1`, say."""
+    """Returns the one of the paper's tables and figures that a run is about, by its title: `Table 1`, say."""
     match = _TITLE.match(run.spec.title)
     return match[1] if match else None
 
 
 def family(run: Run) -> str:
-    """The paper's dataset with as many classes as the run's, if there is one: `cifar10` or `cifar100`."""
+    """Returns the paper's dataset with as many classes as the run's, if there is one: `cifar10` or `cifar100`."""
     return f"cifar{len(run.class_names)}"
 
 
 def all_published(run: Run) -> dict[Selector, Published]:
-    """All that the paper printed on the run's family of datasets, if the run is about the paper."""
+    """Returns all accuracies that the paper has on the run's family of datasets, if the run is about the paper."""
     if reproduces(run) is None:
         return {}
     return {key: value for table in (1, 2, 3, 4) for key, value in published(table, family(run)).items()}
@@ -86,12 +86,12 @@ class Beside:
 
     @property
     def difference(self) -> float | None:
-        """Measured minus published, in points."""
+        """The difference, measured minus published, in points."""
         return None if self.measured is None else self.measured.accuracy - self.published.accuracy
 
 
 def beside(run: Run) -> list[Beside]:
-    """The published accuracies of the table that a run is about, with the measured ones, for the run's networks."""
+    """Returns the published accuracies of the table that a run is about, with the measured ones, for its networks."""
     about = reproduces(run)
     if about is None or not about.startswith("Table"):
         return []

@@ -1,19 +1,21 @@
-"""The paper's claims as data: which accuracies it says are better than which."""
+"""The paper's claims as data: pairs of accuracies of which it says that one is better."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from counteract.reporting.paper import Selector
+from counteract.defences import UNDEFENDED
+from counteract.evaluation.scores import CLEAN
+from counteract.reporting.paper.figures import Selector
 
 Pairs = tuple[tuple[Selector, Selector], ...]
 
 COMPARABLE = 2.0
-"""How many points the paper's "comparable performance" may lose, as read here."""
+"""The points that the paper's "comparable performance" may lose, as read here."""
 
 SMALL = 10.0
-"""How many points on clean images are read here as a small cost."""
+"""The points on clean images that are read here as a small cost."""
 
 NETWORKS = ("mixup", "iat")
 BASELINES = ("crop-pad", "crop-resize", "mixup-inference")
@@ -23,15 +25,15 @@ TARGETED = ("pgd10-targeted", "pgd50-targeted", "pgd200-targeted")
 
 @dataclass(frozen=True)
 class Claim:
-    """That the first of each pair is better than the second.
+    """A claim that the first of each pair is better than the second.
 
     Attributes:
-        text: In words.
-        source: Where the paper says so.
-        pairs: Better and worse.
-        margin: By how many points at least; below zero, how many points it may be worse.
-        most: It is enough if more than half of the pairs are so.
-        ours: It is not the paper's.
+        text: Its words.
+        source: The place in the paper.
+        pairs: The better and the worse.
+        margin: The least difference in points; below zero, the points that it may be worse.
+        most: True if it is enough that more than half of the pairs are so.
+        ours: True if it is not the paper's.
     """
 
     text: str
@@ -43,7 +45,7 @@ class Claim:
 
 
 def _gains(networks: Iterable[str], baselines: Iterable[str], attacks: Sequence[str]) -> Pairs:
-    """Counteraction before each baseline against the baseline alone."""
+    """Returns counteraction before each baseline against the baseline alone."""
     return tuple(
         (Selector(network, f"counteraction+{baseline}", attack), Selector(network, baseline, attack))
         for network in networks
@@ -53,12 +55,12 @@ def _gains(networks: Iterable[str], baselines: Iterable[str], attacks: Sequence[
 
 
 def _rivals(ours: tuple[str, str], rivals: Iterable[tuple[str, str]], attacks: Sequence[str]) -> Pairs:
-    """One network and defence against others, under each attack."""
+    """Returns one network and defence against others, under each attack."""
     return tuple((Selector(*ours, attack), Selector(*rival, attack)) for rival in rivals for attack in attacks)
 
 
 def _iterations(defences: Iterable[str], better: int, worse: int) -> Pairs:
-    """Attacks with so many steps against the same with other so many, on both networks."""
+    """Returns attacks with so many steps against the same with other so many, on both networks."""
     return tuple(
         (Selector(network, defence, f"pgd{better}{kind}"), Selector(network, defence, f"pgd{worse}{kind}"))
         for network in NETWORKS
@@ -68,7 +70,7 @@ def _iterations(defences: Iterable[str], better: int, worse: int) -> Pairs:
 
 
 def _swept(networks: Iterable[str], attack: str, better: str, worse: str) -> Pairs:
-    """Counteraction with one value of the swept parameter against another."""
+    """Returns counteraction with one value of the swept parameter against another."""
     return tuple(
         (Selector(network, f"counteraction@{better}", attack), Selector(network, f"counteraction@{worse}", attack))
         for network in networks
@@ -76,7 +78,7 @@ def _swept(networks: Iterable[str], attack: str, better: str, worse: str) -> Pai
 
 
 def _sized(text: str, source: str, pairs: Pairs, points: float) -> list[Claim]:
-    """A claim that the first is better, and that it is so by as much as the paper says."""
+    """Returns a claim that the first is better, and one that it is so by as much as the paper says."""
     return [Claim(text, source, pairs), Claim(f"{text}, by at least {points} points", source, pairs, points)]
 
 
@@ -103,7 +105,7 @@ def _more_iterations(table: str) -> list[Claim]:
 def _table1() -> list[Claim]:
     source = "Section 4.2, observation 3, Table 1"
     combined = [f"counteraction+{baseline}" for baseline in BASELINES]
-    rivals = [("iat", defence) for defence in ("none", "counteraction", *BASELINES, *combined)]
+    rivals = [("iat", defence) for defence in (UNDEFENDED, "counteraction", *BASELINES, *combined)]
     found = [
         *_untargeted_gains("Table 1", {"mixup": 12.5, "iat": 4.1}),
         Claim("Against targeted attacks it improves crop-pad and crop-resize on the mixup network",
@@ -142,7 +144,7 @@ def _table4() -> list[Claim]:
     source, gentle, harsh = "Table 4 and its discussion", "counteraction-untargeted", "counteraction"
 
     def clean(ours: str, *rivals: str) -> Pairs:
-        return tuple(p for n in NETWORKS for p in _rivals((n, ours), [(n, rival) for rival in rivals], ["none"]))
+        return tuple(p for n in NETWORKS for p in _rivals((n, ours), [(n, rival) for rival in rivals], [CLEAN]))
 
     read = f"(read as: at {{}} {SMALL:g} points)"
     return [
@@ -151,9 +153,9 @@ def _table4() -> list[Claim]:
         Claim("On clean images untargeted perturbations are better than targeted ones",
               source, clean(gentle, harsh)),
         Claim(f"Untargeted perturbations cost little on clean images {read.format('most')}",
-              source, clean(gentle, "none"), -SMALL),
+              source, clean(gentle, UNDEFENDED), -SMALL),
         Claim(f"Targeted perturbations cost much on clean images {read.format('least')}",
-              source, clean("none", harsh), SMALL),
+              source, clean(UNDEFENDED, harsh), SMALL),
     ]  # fmt: skip
 
 
@@ -180,11 +182,11 @@ def _figure3(networks: Sequence[str]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def claims_about(what: str | None, networks: Sequence[str]) -> list[Claim]:
-    """The paper's claims about one of its tables or figures.
+def claims_about(about: str | None, networks: Sequence[str]) -> list[Claim]:
+    """Returns the paper's claims about one of its tables or figures.
 
     Args:
-        what: `Table 1` to `Table 4`, `Figure 2` or `Figure 3`; there are none about anything else.
+        about: `Table 1` to `Table 4`, `Figure 2` or `Figure 3`; there are none about anything else.
         networks: The labels of the networks that claims about figures are held against, each for itself.
     """
     makers: dict[str | None, Callable[[], list[Claim]]] = {
@@ -195,5 +197,5 @@ def claims_about(what: str | None, networks: Sequence[str]) -> list[Claim]:
         "Figure 2": lambda: _figure2(networks),
         "Figure 3": lambda: _figure3(networks),
     }
-    maker = makers.get(what)
+    maker = makers.get(about)
     return maker() if maker else []

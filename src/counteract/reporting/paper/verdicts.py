@@ -1,4 +1,4 @@
-"""Whether claims hold, in the paper's own figures and as measured."""
+"""Verdicts on claims, by the paper's own figures and as measured."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from counteract.evaluation.attacks import NONE, parse_attack
-from counteract.evaluation.record import Run
-from counteract.evaluation.scores import Cell, compare
-from counteract.reporting.claims import Claim, claims_about
-from counteract.reporting.paper import Published, Selector, all_published, family, reproduces
+from counteract.attacks.registry import find_attack
+from counteract.evaluation.results import Run
+from counteract.evaluation.scores import CLEAN, Accuracy, Cell, compare, in_all
+from counteract.reporting.paper.claims import Claim, claims_about
+from counteract.reporting.paper.figures import Published, Selector, all_published, family, reproduces
 
 Outcome = Literal["holds", "does not hold", "not settled", "not measured", "not published"]
+
+_ATTACKS = {CLEAN: "clean images"}
+"""Attacks in words, where their names are none."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,18 @@ class Gap:
 
     @property
     def low(self) -> float:
-        """The least that the difference may be."""
+        """The lower end of the interval, or the difference itself."""
         return self.points if self.ci95 is None else self.ci95[0]
 
     @property
     def high(self) -> float:
-        """The most that the difference may be."""
+        """The upper end of the interval, or the difference itself."""
         return self.points if self.ci95 is None else self.ci95[1]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim holds, and why."""
+    """The outcome for a claim, with the evidence in words."""
 
     outcome: Outcome
     evidence: str = ""
@@ -46,7 +49,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A claim with what the paper's own figures and the run say of it."""
+    """A claim with the verdicts of the paper's own figures and of the run."""
 
     claim: Claim
     paper: Verdict
@@ -54,7 +57,7 @@ class Assessment:
 
 
 def assess(run: Run) -> list[Assessment]:
-    """The claims about the table or figure that a run is about, and the check of ours on any run.
+    """Judges the claims about the table or figure that a run is about, and the check of ours on any run.
 
     None are judged by a cascade: each of its accuracies is that of several attacks.
     """
@@ -72,7 +75,7 @@ def assess(run: Run) -> list[Assessment]:
 
 
 def judge_published(claim: Claim, numbers: Mapping[Selector, Published]) -> Verdict:
-    """Whether a claim holds in the paper's own figures."""
+    """Judges a claim by the paper's own figures."""
     gaps = []
     for better, worse in claim.pairs:
         if better in numbers and worse in numbers:
@@ -82,24 +85,24 @@ def judge_published(claim: Claim, numbers: Mapping[Selector, Published]) -> Verd
 
 
 def judge_measured(claim: Claim, cells: Mapping[Selector, Cell]) -> Verdict:
-    """Whether a claim holds as measured; the seeds that both of a pair have count."""
+    """Judges a claim as measured, by the seeds and examples that both of a pair have."""
     gaps = []
     for better, worse in claim.pairs:
         first, second = cells.get(better), cells.get(worse)
-        if first and second and (seeds := first.correct.keys() & second.correct.keys()):
-            found = compare(first, second)
-            pair = _mean(first, seeds), _mean(second, seeds)
-            gaps.append(Gap(better, worse, pair, found.points, found.ci95))
+        if first and second and (found := compare(first, second)):
+            gaps.append(Gap(better, worse, _accuracies(first, second), found.points, found.ci95))
     return _judge(claim, gaps, "not measured")
 
 
-def _mean(cell: Cell, seeds: Iterable[int]) -> float:
-    accuracies = [100 * float(cell.correct[seed].double().mean()) for seed in seeds]
-    return sum(accuracies) / len(accuracies)
+def _accuracies(first: Cell, second: Cell) -> tuple[float, float]:
+    """Returns the accuracies of two cells on the seeds and examples that both have."""
+    seeds = sorted(first.measured.keys() & second.measured.keys())
+    both = in_all([cell.correct[seed] for cell in (first, second) for seed in seeds])
+    return Accuracy.of(both[: len(seeds)]).accuracy, Accuracy.of(both[len(seeds) :]).accuracy
 
 
 def _judge(claim: Claim, gaps: Sequence[Gap], absent: Outcome) -> Verdict:
-    """Counts the pairs that are so, and are not so, beyond their intervals."""
+    """Judges by the number of pairs that are so, and are not so, beyond their intervals."""
     if not gaps:
         return Verdict(absent)
     total = len(claim.pairs)
@@ -123,8 +126,8 @@ def _judge(claim: Claim, gaps: Sequence[Gap], absent: Outcome) -> Verdict:
 
 
 def _describe(gap: Gap) -> str:
-    """A gap in words: what differs between its two sides, with numbers, then what they share."""
-    better, worse = (_in_words(key) for key in (gap.better, gap.worse))
+    """Returns a gap in words: what differs between its two sides, with numbers, then what they share."""
+    better, worse = (key._replace(attack=_ATTACKS.get(key.attack, key.attack)) for key in (gap.better, gap.worse))
     first = ", ".join(a for a, b in zip(better, worse, strict=True) if a != b)
     second = ", ".join(b for a, b in zip(better, worse, strict=True) if a != b)
     shared = ", ".join(a for a, b in zip(better, worse, strict=True) if a == b)
@@ -133,37 +136,27 @@ def _describe(gap: Gap) -> str:
     return f"{gap.points:+.1f}{bounds}: {first} {x:.1f} against {second} {y:.1f} ({shared})"
 
 
-def _in_words(key: Selector) -> tuple[str, str, str]:
-    defence = "no defence" if key.defence == "none" else key.defence
-    return key.model, defence, "clean images" if key.attack == NONE else key.attack
-
-
 def doing_nothing(found: Iterable[Selector], comparable: Callable[[Selector], bool]) -> Claim:
-    """The check of ours: that no attack leaves a defence more accurate than clean images do.
+    """Returns the check of ours: that no attack leaves a defence more accurate than clean images do.
 
     Args:
         found: The accuracies that there are.
-        comparable: Whether the defence of an accuracy under attack is the same one as on clean images.
+        comparable: True for an accuracy under attack whose defence is the same one as on clean images.
     """
     found = list(found)
-    attacked = [key for key in found if key.attack != NONE and key._replace(attack=NONE) in found]
-    pairs = tuple((key._replace(attack=NONE), key) for key in attacked if comparable(key))
+    attacked = [key for key in found if key.attack != CLEAN and key._replace(attack=CLEAN) in found]
+    pairs = tuple((key._replace(attack=CLEAN), key) for key in attacked if comparable(key))
     text = "No defence is more accurate under an attack than on clean images (else doing nothing is the better attack)"
     return Claim(text, "a check of ours, not the paper's", pairs, ours=True)
 
 
 def _switches(dataset: str, key: Selector) -> bool:
-    """Whether the paper defends with other parameters under this attack than on clean images (captions, Table 6)."""
-    return dataset == "cifar100" and key.model == "iat" and parse_attack(key.attack).targeted
+    """Returns True if the paper has other parameters under this attack than on clean images (captions, Table 6)."""
+    return dataset == "cifar100" and key.model == "iat" and find_attack(key.attack).targeted
 
 
 def _same_parameters(run: Run, key: Selector) -> bool:
-    """Whether the spec defends with the same parameters under this attack as on clean images."""
-    (variant,) = [variant for variant in run.spec.variants() if variant.name == key.defence]
-    parts = {part.removesuffix("-untargeted") for part in variant.defence.split("+")}
-
-    def of(targeted: bool) -> dict[str, object]:
-        parameters = run.spec.parameters_for(key.model, targeted=targeted, variant=variant)
-        return parameters.model_dump(by_alias=True, include={part.replace("-", "_") for part in parts})
-
-    return of(parse_attack(key.attack).targeted) == of(False)
+    """Returns True if the run defends with the same parameters under this attack as on clean images."""
+    targeted = find_attack(key.attack).targeted
+    there, clean = (run.defences.get((key.model, key.defence, kind)) for kind in (targeted, False))
+    return there == clean

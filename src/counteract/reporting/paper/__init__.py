@@ -1,0 +1,1 @@
+"""The paper: its published figures, its claims, and the verdicts on them."""

@@ -1,0 +1,228 @@
+"""The sentences of a report: the conditions of a run, and everything that must be said beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from counteract.attacks.registry import find_attack
+from counteract.evaluation.results import Run
+from counteract.evaluation.scores import CLEAN
+from counteract.reporting.lines import levels
+from counteract.robustbench.eligibility import NOT_ELIGIBLE
+from counteract.robustbench.zoo import PREFIX
+
+FOOTNOTE = (
+    "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
+    "of the defence. Accuracy under an adaptive attacker, who does, was not measured here; it is what a defence is "
+    "worth."
+)
+"""The note beside every table of oblivious accuracies alone."""
+
+ADAPTIVE = (
+    "Accuracy in percent. Oblivious attacks were made on the undefended network; adaptive ones know the defence, and "
+    "but for `fixed` not the draws that judge them; the strongest is named. The worst case is over all of them, "
+    "example by example. What a defence is worth is how far its worst case lies above that of the undefended network; "
+    "a stronger attack than these can only lower it."
+)
+"""The note beside every table that has adaptive accuracies too."""
+
+CASCADE = (
+    "The attacks ran in turn, each on the examples that some draw still got right under all attacks before it. An "
+    "accuracy is that under all attacks up to this one, and the strongest is the last that found more."
+)
+"""The note beside the accuracies of a cascade."""
+
+CLAIMS = (
+    "A claim holds if the paired 95% interval of each of its comparisons lies on the right side, does not hold if one "
+    "lies on the wrong side, and is not settled otherwise; of a claim about most cases more than half must do so. Each "
+    "interval is 95% for itself: of many, some miss by chance. The paper's own figures have no intervals and are taken "
+    "as they are. All of it is about oblivious attacks."
+)
+"""The note beside the paper's claims."""
+
+_GLOSSARY = (
+    "With each accuracy goes its Wilson 95% interval. oblivious worst case: what is left when every example meets the "
+    "attack of this run that is worst for it{clean}. adaptive: not measured; the worst case over adaptive attacks too "
+    "can only be lower. undefended: the undefended network's worst case. {draws}Costs: forward passes per prediction "
+    "(a backward pass counts as one), and measured time in units of one forward pass of the undefended network."
+)
+
+_ADAPTIVE_GLOSSARY = (
+    "With each accuracy goes its Wilson 95% interval, with each difference its paired one. oblivious worst case: what "
+    "is left when every example meets the attack that is worst for it among those that do not know of the "
+    "defence{clean}. adaptive: under the strongest single attack that does. undefended: the undefended network's worst "
+    "case over all attacks. worst case: that of the network with the defence; gain: how far it lies above the "
+    "undefended network's. {draws}Costs: forward passes per prediction (a backward pass counts as one), and measured "
+    "time in units of one forward pass of the undefended network."
+)
+
+_DRAWS = (
+    "Each example is judged by {draws} draws of the defence that no attack but `fixed` has seen: accuracy is the mean "
+    "over them, any wrong the share of examples that one of them or more got wrong under any attack. "
+)
+
+_GAINS = (
+    "Each defence with counteraction against the same without: the difference of accuracies on the same examples, in "
+    "points, with its paired 95% interval. {adaptive}"
+)
+
+_PAPER = (
+    "The paper's networks are ResNet-50s trained for 200 epochs, attacked on all 10,000 test images of CIFAR. Measured "
+    "here: {networks}; {dataset}, n = {n}. A difference is one of networks as much as of methods. <=1 counts as 1."
+)
+
+
+def adaptive_attacks(run: Run) -> list[str]:
+    """Returns the attacks of a run that know of the defence."""
+    return [name for name in run.spec.attacks if find_attack(name).adaptive]
+
+
+def examples(run: Run) -> str:
+    """Returns the number of test images, as far as the run can say."""
+    return str(run.examples or run.spec.limit or "all")
+
+
+def describe(run: Run) -> str:
+    """Returns one line about networks, dataset, n, seeds and eps."""
+    spec = run.spec
+    subject = next(iter(spec.models.values())) if len(spec.models) == 1 else f"{len(spec.models)} networks"
+    seeds = f"{spec.seeds} seed{'s' * (spec.seeds > 1)}"
+    return f"{subject} on {spec.dataset}, n = {examples(run)}, {seeds}, eps = {levels(spec.threat_model.eps)}"
+
+
+def title(run: Run) -> str:
+    """Returns the heading of the report."""
+    return run.spec.title or describe(run)
+
+
+def conditions(run: Run) -> list[tuple[str, str]]:
+    """Returns the conditions that the results depend on, name by name."""
+    spec = run.spec
+    kinds = "oblivious and adaptive" if adaptive_attacks(run) else "oblivious"
+    found = {
+        "state": run.progress,
+        "dataset": f"{spec.dataset}, n = {examples(run)}, {len(run.class_names)} classes",
+        "seeds": str(spec.seeds),
+        "networks": _networks(run),
+        "threat model": f"{spec.threat_model.norm}, eps = {levels(spec.threat_model.eps)}",
+        "attacks": f"{kinds}; PGD's step {levels(spec.step)}, untargeted ones away from the {spec.attack_label} label",
+        "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
+    }
+    if any(find_attack(name).preset for name in spec.attacks):
+        found["preset"] = ", ".join(f"{name} {value}" for name, value in spec.preset.model_dump().items())
+    if spec.draws > 1:
+        found["draws"] = f"{spec.draws} judge each example"
+    if spec.precision != "float32":
+        found["precision"] = _precision(run)
+    if any("mixup-inference" in defence for defence in spec.defences):
+        found["mixup pool"] = f"{spec.pool} images"
+    return list(found.items())
+
+
+def notes(run: Run) -> list[str]:
+    """Returns the notes that must stand beside every table of accuracies of this run."""
+    found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
+    if any(name.startswith(PREFIX) for name in run.spec.models.values()):
+        found.append(NOT_ELIGIBLE)
+    if run.spec.cascade:
+        found.append(CASCADE)
+    if run.spec.precision != "float32":
+        found.append(f"Not exact: {_precision(run)}.")
+    if not run.complete:
+        found.append(f"This run is {run.progress}.")
+    return found
+
+
+def remarks(run: Run) -> list[str]:
+    """Returns the facts about this run alone: odd networks, attacks that could not run, what is missing, and why."""
+    return [*_about_networks(run), *_about_obstacles(run), *_about_unusable(run), *run.missing]
+
+
+def _about_networks(run: Run) -> list[str]:
+    found = []
+    for label, note in run.networks.items():
+        said = note.notes or (("its answers are random; its draws follow the block",) if note.random else ())
+        found += [f"{label}: {text}" for text in said]
+    return found
+
+
+def _about_obstacles(run: Run) -> list[str]:
+    """Returns a line for each network and reason, with the attacks; the defences are named unless it is all of them."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for model in run.spec.models:
+        for attack in run.spec.attacks:
+            reasons: dict[str, list[str]] = {}
+            for variant in run.spec.variants():
+                if why := run.obstacles.get((model, attack, variant.name)):
+                    reasons.setdefault(why, []).append(variant.name)
+            for why, defences in reasons.items():
+                groups.setdefault((model, why, tuple(defences)), []).append(attack)
+    every = len(run.spec.variants())
+    return [
+        f"{', '.join(attacks)} did not run on {model}"
+        f"{'' if len(defences) == every else ' with ' + ', '.join(defences)}: {why}"
+        for (model, why, defences), attacks in groups.items()
+    ]
+
+
+def _about_unusable(run: Run) -> list[str]:
+    counts: dict[tuple[str, str], int] = {}
+    for row in run.rows:
+        counts[row.model, row.defence] = counts.get((row.model, row.defence), 0) + row.unusable
+    return [
+        f"{model}: {count} answers with {defence} were not finite numbers, and count as wrong"
+        for (model, defence), count in counts.items()
+        if count
+    ]
+
+
+def parameters(run: Run) -> list[str]:
+    """Returns the parameters of the defences, a line for all networks and kinds of attack that share them."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for model in run.spec.models:
+        kinds: dict[str, dict[str, None]] = {}
+        for variant in run.spec.variants():
+            for kind, words in run.parameters(model, variant.name):
+                kinds.setdefault(kind, {}).update(dict.fromkeys(words.split("; ")))
+        for kind, parts in kinds.items():
+            groups.setdefault((kind, tuple(parts)), []).append(model)
+    return [
+        f"Parameters of {', '.join(models)}{'' if kind == 'every attack' else f' under {kind}'}: {'; '.join(parts)}"
+        for (kind, parts), models in groups.items()
+    ]
+
+
+def glossary(run: Run) -> str:
+    """Returns what the columns of the accuracies mean."""
+    clean = ", the clean images included" if CLEAN in run.spec.attacks else ""
+    draws = _DRAWS.format(draws=run.spec.draws) if run.spec.draws > 1 else ""
+    text = _ADAPTIVE_GLOSSARY if adaptive_attacks(run) else _GLOSSARY
+    return text.format(clean=clean, draws=draws)
+
+
+def gains_note(run: Run) -> str:
+    """Returns the note beside the gains."""
+    adaptive = "" if adaptive_attacks(run) else "Against oblivious attacks; adaptive: not measured."
+    return _GAINS.format(adaptive=adaptive).strip()
+
+
+def paper_note(run: Run) -> str:
+    """Returns the note beside the paper's figures."""
+    return _PAPER.format(networks=_networks(run), dataset=run.spec.dataset, n=examples(run))
+
+
+def counted(outcomes: Iterable[str]) -> str:
+    """Returns how often each of some words occurs: `holds: 3; does not hold: 1`."""
+    outcomes = list(outcomes)
+    return "; ".join(f"{outcome}: {outcomes.count(outcome)}" for outcome in dict.fromkeys(outcomes))
+
+
+def _networks(run: Run) -> str:
+    named = [name if label == name else f"{label} is {name}" for label, name in run.spec.models.items()]
+    methods = {label: note.method for label, note in run.networks.items()}
+    told = zip(run.spec.models, named, strict=True)
+    return "; ".join(f"{text} (training: {methods[label]})" if methods.get(label) else text for label, text in told)
+
+
+def _precision(run: Run) -> str:
+    return f"defended networks in {run.spec.precision}"
