@@ -20,16 +20,16 @@ _CLOSE = 1e-4
 def seeded(*where: int) -> Iterator[None]:
     """Seeds the generators of PyTorch, NumPy and Python by some numbers, and puts them back as they were."""
     seed = _seed(*where)
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the generator that others' code uses)
+    python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
+        np.random.seed(seed % 2**32)
         random.seed(seed)
         try:
             yield
         finally:
             random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+            np.random.set_state(numpy)
 
 
 def _seed(*where: int) -> int:

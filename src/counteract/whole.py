@@ -8,9 +8,12 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from counteract import _random
 from counteract._images import check_images
 from counteract._network import check_model, dtype_of
+from counteract._seeding import seeded
 from counteract.defended import DefendedModule, keep_winner, labels_of
+from counteract.models.checks import are_probabilities, outputs_of
 
 
 class WholeModule(nn.Module):
@@ -21,7 +24,7 @@ class WholeModule(nn.Module):
 
     Args:
         model: Maps images in [0, 1] to logits, log-probabilities or probabilities of shape (N, classes).
-        probabilities: Whether its answers are probabilities.
+        probabilities: Whether its answers are probabilities; `whole_module` finds it out.
     """
 
     executions = 1
@@ -29,17 +32,26 @@ class WholeModule(nn.Module):
     def __init__(self, model: nn.Module, *, probabilities: bool = False) -> None:
         super().__init__()
         check_model(model)
-        self.model = model
+        self.answers = Answers(model)
         self.probabilities = probabilities
-        self.keyed = takes_keys(model)
         self.training = model.training
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self.answers.model
+
+    @property
+    def keyed(self) -> bool:
+        """True if the network is passed keys."""
+        return self.answers.keyed
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         """Classifies a batch.
 
         Args:
             x: Images of shape (N, C, H, W), pixels in [0, 1].
-            keys: One int64 key per image, shape (N,), for a network that takes them; None lets it draw afresh.
+            keys: One int64 key per image, shape (N,), for a network that takes them; None draws afresh.
 
         Returns:
             Log-probabilities, float, shape (N, classes).
@@ -47,7 +59,7 @@ class WholeModule(nn.Module):
         Raises:
             UserError: (a ValueError) `x` does not hold such images.
         """
-        answers = self._ask(x, keys)
+        answers = self.answers(x, keys)
         if self.probabilities:
             scores = answers.clamp(min=torch.finfo(answers.dtype).tiny).log()
         else:
@@ -65,7 +77,7 @@ class WholeModule(nn.Module):
             The labels, and how many executions each took, which is one: both int64, shape (N,).
         """
         with torch.no_grad():
-            labels = labels_of(self._ask(x, keys))
+            labels = labels_of(self.answers(x, keys))
         return labels, torch.ones_like(labels)
 
     def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
@@ -73,10 +85,26 @@ class WholeModule(nn.Module):
         del keys
         return x
 
-    def _ask(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """The network's own answers; it is given a copy, which it may write into."""
+
+class Answers(nn.Module):
+    """A stranger's network, which is given copies of images that it may write into, and keys if it takes them.
+
+    Args:
+        model: The network.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.keyed = _takes_keys(model)
+        self.training = model.training
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """The network's own answers."""
         x = check_images(x, dtype=dtype_of(self.model)).clone()
-        answers: Tensor = self.model(x, keys=keys) if self.keyed and keys is not None else self.model(x)
+        if self.keyed and keys is None:
+            keys = _random.fresh_keys(len(x), x.device)
+        answers: Tensor = self.model(x, keys=keys) if self.keyed else self.model(x)
         return answers
 
 
@@ -84,8 +112,24 @@ Defended: TypeAlias = DefendedModule | WholeModule
 """A network with its defence, as it is judged and attacked."""
 
 
-def takes_keys(model: nn.Module) -> bool:
-    """Whether a network's `forward` has a parameter `keys`."""
+def whole_module(model: nn.Module, images: Tensor) -> WholeModule:
+    """Asks a whole defended network for a few images, and takes its answers as probabilities if they are.
+
+    Args:
+        model: The network; it is left as it was found.
+        images: A few images in [0, 1], shape (N, C, H, W).
+
+    Raises:
+        UserError: (a ValueError) it is no network, does not take such images, or returns something else.
+    """
+    check_model(model)
+    with seeded(0):
+        answers = outputs_of(Answers(model), type(model).__name__, images)
+    return WholeModule(model, probabilities=are_probabilities(answers))
+
+
+def _takes_keys(model: nn.Module) -> bool:
+    """Returns True where a network's `forward` has a parameter `keys`."""
     try:
         return "keys" in inspect.signature(model.forward).parameters
     except (TypeError, ValueError):  # of a forward without a signature, such as a compiled one

@@ -8,7 +8,8 @@ import torchattacks
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract.attacks import PGD, draw_starts, draw_targets
+from counteract import DefendedModule
+from counteract.attacks import PGD, Path, ThreatModel, Victim, draw_starts, draw_targets
 from counteract.datasets import Dataset
 
 EPS, ALPHA = 0.1, 0.03
@@ -75,3 +76,17 @@ def test_targets_are_uniform_over_the_other_labels() -> None:
     assert not (targets == labels).any()
     assert ((targets - labels) % 3 == 1).float().mean() == pytest.approx(0.5, abs=0.03)
     assert set(targets.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_a_path_attacks_the_undefended_network_with_keyed_starts_and_targets(
+    digits_net: nn.Module, digits: Dataset, targeted: bool
+) -> None:
+    images, labels, keys = digits.images[:16], digits.labels[:16], torch.arange(16) + 30
+    victim = Victim(digits_net, DefendedModule(TinyNet()), False, False, ThreatModel(eps=EPS), ALPHA, 10)
+    found = Path(targeted).run(victim, images, labels, keys, [1, 4])
+    given = draw_targets(keys, labels, 10) if targeted else labels
+    attack = PGD(digits_net, eps=EPS, alpha=ALPHA, steps=[1, 4], targeted=targeted)
+    expected = attack(images, given, starts=draw_starts(keys, images, EPS))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[steps], expected[steps]) for steps in found)

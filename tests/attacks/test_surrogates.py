@@ -11,7 +11,9 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
-from counteract.attacks.surrogates import cheap, smooth, smooth_perturbation, turned
+from counteract.attacks.surrogates import cheap, no_cheap, no_smooth, rebuilt, smooth, smooth_perturbation, turned
+from counteract.preprocessors.first_order import FirstOrderPreprocessor
+from counteract.whole import WholeModule
 
 KEYS = torch.arange(6)
 
@@ -77,3 +79,27 @@ def test_turned(net: TinyNet, x: Tensor) -> None:
     given, found = (each.preprocessing_defences[0].sample(x, KEYS) for each in (module, other))
     torch.testing.assert_close(found - x, x - given)  # of the same labels, with room to the pixel range
     assert turned(DefendedModule(net, transforms=[GaussianNoise()])) is None
+
+
+def test_a_whole_module_has_no_surrogates(net: TinyNet) -> None:
+    module = WholeModule(net)
+    assert rebuilt(module, executions=7) is module
+    assert turned(module) is None
+    for reason in (no_smooth(module), no_cheap(module)):
+        assert reason is not None
+        assert "a whole module cannot be taken apart" in reason
+
+
+def test_a_defence_of_a_strangers_own_has_no_smooth_surrogate_unless_one_is_registered(net: TinyNet) -> None:
+    class Own(FirstOrderPreprocessor[None]):
+        def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> None:
+            return None
+
+        def perturbation(self, x: Tensor, parameters: None) -> Tensor:
+            return 0 * x
+
+    module = DefendedModule(net, preprocessing_defences=[Own(net)])
+    assert no_smooth(module) == "it needs a smooth surrogate of the defence, and none is registered for Own"
+    smooth_perturbation.register(Own)(lambda defence, x, parameters: 0 * x)
+    assert no_smooth(module) is None
+    assert all(no_smooth(DefendedModule(net, preprocessing_defences=[part])) is None for part in parts(net).values())

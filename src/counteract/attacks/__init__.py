@@ -1,5 +1,6 @@
 """Attacks: they know a network with its defence as a module that maps images and keys to log-probabilities."""
 
+from counteract.attacks.api import attack
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.objective import Objective
 from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
@@ -18,6 +19,7 @@ __all__ = [
     "Path",
     "ThreatModel",
     "Victim",
+    "attack",
     "attack_keys",
     "attack_lines",
     "attack_names",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,3 +50,21 @@ def randomness(defended: Defended, images: Tensor) -> tuple[bool, bool]:
         if isinstance(defended, WholeModule):
             return whole, whole
         return whole, not torch.equal(defended.preprocess(few, keys), defended.preprocess(few, keys + len(few)))
+
+
+def has_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
+    """Returns True where some of a few images have a gradient that is finite and not zero.
+
+    Args:
+        answer: Maps images to scores, shape (N, classes).
+        images: The images, in [0, 1], shape (N, C, H, W).
+    """
+    points = images[:GRANULE].clone().requires_grad_()
+    try:
+        with torch.enable_grad():
+            scores = answer(points)
+            weights = torch.linspace(-1, 1, scores.shape[1], dtype=scores.dtype, device=scores.device)
+            (gradient,) = torch.autograd.grad((scores * weights).sum(), points)
+    except RuntimeError:  # autograd's, for answers that do not depend on the images by anything that it knows of
+        return False
+    return bool((gradient.isfinite() & (gradient != 0)).any())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from counteract.evaluation.batches import BatchSize, in_batches
+from counteract._batches import BatchSize, in_batches
 
 
 def size(rows: int | None, told: list[str] | None = None) -> BatchSize:

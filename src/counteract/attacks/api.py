@@ -1,0 +1,208 @@
+"""`attack`: adversarial examples of a module in hand, without a spec."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from counteract._batches import BatchSize, in_batches
+from counteract._errors import UserError
+from counteract._images import check_images
+from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract._seeding import seeded
+from counteract._toml import validate
+from counteract._values import Positive, Strict
+from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+from counteract.attacks.preset import AttackPreset
+from counteract.attacks.registry import Attack, find_attack, obstacle
+from counteract.attacks.threat_model import ThreatModel
+from counteract.attacks.victim import Victim, has_gradients, randomness
+from counteract.defended import DefendedModule
+from counteract.preprocessors.base import check_count
+from counteract.whole import Defended, WholeModule, whole_module
+
+if TYPE_CHECKING:
+    from art.estimators.classification import PyTorchClassifier
+
+Images = TypeVar("Images", Tensor, npt.NDArray[Any])
+
+
+class _Arguments(Strict):
+    """The arguments of `attack` that are data."""
+
+    threat_model: ThreatModel
+    eps_step: Positive | None
+    preset: AttackPreset
+
+
+def attack(
+    name: str,
+    module: nn.Module | PyTorchClassifier,
+    images: Images,
+    labels: Tensor | npt.ArrayLike,
+    *,
+    eps: float | str = 8 / 255,
+    norm: str = "Linf",
+    eps_step: float | str | None = None,
+    preset: str | Mapping[str, Any] | AttackPreset = "standard",
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> Images:
+    """Makes adversarial examples of images in hand.
+
+    Every random choice is a function of the seed and an image's position, so that the result does not depend on the
+    batch size. A module that draws from global generators is the exception: these are seeded for each batch.
+
+    Args:
+        name: The attack's name, such as `pgd50` or `bpda-apgd-cw`: `counteract attacks` lists them.
+        module: The network: it maps images in [0, 1] to logits, log-probabilities or probabilities of shape
+            (N, classes). With a `DefendedModule`, oblivious attacks are made on its network alone, adaptive ones on all
+            of it; any other module is attacked as a whole. An ART `PyTorchClassifier` without defences is taken as the
+            network in it. The module is left as it was found.
+        images: Clean images in [0, 1], shape (N, C, H, W): a tensor or an array.
+        labels: Their true labels: N integers.
+        eps: The size of the largest change; a number in (0, 1], or a fraction such as `"8/255"`.
+        norm: The norm that it is measured in: `Linf`.
+        eps_step: The size of PGD's step; None for a quarter of eps.
+        preset: The effort: `quick`, `standard` or `full`; or fields of a preset.
+        seed: The seed of all random choices.
+        batch_size: Images in a batch; None for what suits the device.
+
+    Returns:
+        Images in [0, 1] within eps of the clean ones: of the kind that was passed in, and on the same device.
+
+    Raises:
+        UserError: (a ValueError) an argument is not what it must be, or the attack cannot run on such a module.
+
+    Example:
+        >>> from counteract import Counteraction, DefendedModule, attack, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> net, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defended = DefendedModule(net, preprocessing_defences=[Counteraction(net)])
+        >>> adversarial = attack("bpda-apgd-cw", defended, data.images, data.labels, eps="8/255", preset="quick")
+        >>> bool((adversarial - data.images).abs().max() <= 8 / 255 + 1e-6)
+        True
+    """
+    found, given = find_attack(name), _check_arguments(eps, norm, eps_step, preset)
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+    network = _as_module(module)
+    device = device_of(network) or torch.device("cpu")
+    pixels = _check_images(images, device, dtype_of(network))
+    if len(pixels) == 0:
+        return _like(pixels, images)
+    with seeded(seed), borrowed(network):
+        victim = _victim(network, pixels, given)
+        true = _check_labels(labels, len(pixels), victim.num_classes).to(device)
+        _check_obstacle(found, victim, pixels)
+    keys = example_keys(seed, torch.arange(len(pixels), device=device))
+    attacking, judging = attack_keys(keys), defence_keys(keys).unsqueeze(1)
+
+    def attacked(rows: Tensor) -> Tensor:
+        known = judging[rows] if found.known else None
+        with seeded(seed, int(rows[0])):
+            return found.run(victim, pixels[rows], true[rows], attacking[rows], given.preset, known)
+
+    size = BatchSize(batch_size, device, lambda message: warnings.warn(message, stacklevel=2))
+    parts = [made[:kept] for made, kept in in_batches(attacked, len(pixels), size)]
+    return _like(torch.cat(parts), images)
+
+
+def _check_arguments(eps: object, norm: object, eps_step: object, preset: object) -> _Arguments:
+    if isinstance(preset, Mapping):
+        preset = dict(preset)
+    threat_model = validate(ThreatModel, {"norm": norm, "eps": eps}, "attack")
+    given = validate(_Arguments, {"threat_model": threat_model, "eps_step": eps_step, "preset": preset}, "attack")
+    if given.preset.precision != "float32":
+        raise UserError("preset: precision must be float32: a module in hand computes in a precision of its own")
+    return given
+
+
+def _as_module(module: object) -> nn.Module:
+    """The module, or the network in an ART classifier."""
+    if not isinstance(module, nn.Module):
+        from art.estimators.classification import PyTorchClassifier
+
+        from counteract.models import from_art
+
+        if isinstance(module, PyTorchClassifier):
+            return from_art(module)
+    check_model(module, "module")
+    assert isinstance(module, nn.Module)
+    if isinstance(module, DefendedModule) and module.clip_values not in (None, (0.0, 1.0)):
+        raise UserError(f"module must take pixels in [0, 1], found clip_values {module.clip_values}")
+    return module
+
+
+def _check_images(images: object, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A copy of the images on a device."""
+    if not isinstance(images, Tensor | np.ndarray):
+        raise UserError(f"images must be a tensor or an array, found {type(images).__name__}")
+    if isinstance(images, np.ndarray) and images.dtype.kind not in "buif":
+        raise UserError(f"images must hold real pixels, found {images.dtype}")
+    pixels = images.detach() if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
+    return check_images(pixels.to(device, copy=True), dtype=dtype, name="images")
+
+
+def _check_labels(labels: object, count: int, num_classes: int) -> Tensor:
+    """The labels as int64."""
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise UserError(f"labels must be {count} integers, found {type(labels).__name__}") from None
+    if found.shape != (count,) or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        what = f"{found.dtype}, {tuple(found.shape)}"
+        raise UserError(f"labels must be {count} integers, one for each of images; found {what}")
+    low, high = int(found.min()), int(found.max())
+    if low < 0 or high >= num_classes:
+        raise UserError(f"labels run from {low} to {high}, but the module has {num_classes} classes")
+    return found.long()
+
+
+def _victim(module: nn.Module, images: Tensor, given: _Arguments) -> Victim:
+    undefended, defended = _parts(module, images)
+    with torch.no_grad():
+        num_classes = defended(images[:2]).shape[1]
+    random, once = randomness(defended, images)
+    eps = given.threat_model.eps
+    return Victim(undefended, defended, random, once, given.threat_model, given.eps_step or eps / 4, num_classes)
+
+
+def _parts(module: nn.Module, images: Tensor) -> tuple[nn.Module, Defended]:
+    """The network without and with its defence; the same for what cannot be taken apart."""
+    if isinstance(module, WholeModule):
+        return module, module
+    if isinstance(module, DefendedModule):
+        whole_module(module.model, images[:2])  # which says what is wrong with it
+        return module.model, module
+    whole = whole_module(module, images[:2])
+    if whole.probabilities or whole.keyed or randomness(whole, images)[0]:
+        return whole, whole
+    return module, DefendedModule(module)
+
+
+def _check_obstacle(found: Attack, victim: Victim, images: Tensor) -> None:
+    """Raises UserError where the attack cannot run."""
+    if found.gradients:
+        answer = victim.defended if found.adaptive else victim.undefended
+        gradients = has_gradients(answer, images)
+    else:
+        gradients = False
+    reason = obstacle(found, num_classes=victim.num_classes, gradients=gradients, defended=victim.defended)
+    if reason is not None:
+        raise UserError(f"attack {found.name} cannot run on this module: {reason}")
+
+
+def _like(adversarial: Tensor, images: Images) -> Images:
+    """The adversarial images as a tensor or an array, as the clean ones are."""
+    if isinstance(images, Tensor):
+        floating = images.dtype if images.is_floating_point() else adversarial.dtype
+        return adversarial.to(images.device, floating)
+    found = adversarial.cpu().numpy()
+    return found.astype(images.dtype, copy=False) if images.dtype.kind == "f" else found

@@ -1,0 +1,95 @@
+"""Attacks along gradients: their runs, and the choice among the points that these end with."""
+
+from __future__ import annotations
+
+import torch
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract import AntiAdversary, Counteraction, DefendedModule, RandomCropPad
+from counteract._network import borrowed
+from counteract.attacks import AttackPreset, ThreatModel, Victim
+from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses
+from counteract.attacks.losses import cross_entropy, margin
+from counteract.attacks.views import DEFENDED, UNDEFENDED
+from counteract.datasets import Dataset
+
+EPS = 0.05
+SMALL = AttackPreset.model_validate({"preset": "quick", "steps": 3, "restarts": 2})
+CROSS_ENTROPY, MARGIN = Gradients(DEFENDED, Restarts(cross_entropy)), Gradients(DEFENDED, Restarts(margin))
+
+
+def of(
+    net: nn.Module,
+    defended: DefendedModule | None = None,
+    *,
+    eps: float = EPS,
+    random: bool = False,
+    once: bool = True,
+) -> Victim:
+    """A network with a defence, or without."""
+    return Victim(net, defended or DefendedModule(net), random, once, ThreatModel(eps=eps), eps / 4, 10)
+
+
+def predicted(net: nn.Module, x: Tensor) -> Tensor:
+    with borrowed(net):
+        return net(x).argmax(1)  # type: ignore[no-any-return]
+
+
+def test_runs_towards_classes_are_no_more_than_there_are(digits_net: nn.Module, digits: Dataset) -> None:
+    preset = SMALL.model_copy(update={"targets": 30})
+    assert TowardsClasses().count(10, preset) == 9
+    images, labels, keys = digits.images[:8], digits.labels[:8], torch.arange(8)
+    found = Gradients(UNDEFENDED, TowardsClasses()).run(of(digits_net), images, labels, keys, preset, None)
+    assert (margin(digits_net(found), labels) > margin(digits_net(images), labels)).all()
+
+
+def test_more_restarts_are_no_worse(digits_net: nn.Module, digits: Dataset) -> None:
+    images, labels = digits.images[:16], digits.labels[:16]
+
+    def reached(restarts: int) -> Tensor:
+        preset = SMALL.model_copy(update={"restarts": restarts})
+        found = CROSS_ENTROPY.run(of(digits_net, eps=4 / 255), images, labels, torch.arange(16), preset, None)
+        return margin(digits_net(found), labels)
+
+    once, thrice = reached(1), reached(3)
+    assert (thrice >= once - 1e-4).all()
+    assert (thrice > once + 1e-3).any()
+
+
+def test_the_executions_of_several_draws_share_what_runs_once_and_draws_nothing(net: TinyNet, x: Tensor) -> None:
+    """Counteraction's own forward pass is made once a draw, or once for the crops of all draws."""
+    asked = 0
+    labels = predicted(net, x)
+
+    def count(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        nonlocal asked
+        asked += len(inputs[0])
+
+    def passes(once: bool) -> float:
+        nonlocal asked
+        asked = 0
+        defended = DefendedModule(
+            net, preprocessing_defences=[Counteraction(net)], transforms=[RandomCropPad()], executions=9
+        )
+        MARGIN.run(of(net, defended, random=True, once=once), x, labels, torch.arange(6), preset, None)
+        return asked // 6  # a single image more is that of a check
+
+    preset = SMALL.model_copy(update={"draws": 3, "executions": 2, "restarts": 1})
+    net.register_forward_pre_hook(count)
+    gradients, judged, undefended = preset.steps + 1, 2, preset.steps + 1
+    crops = preset.draws * preset.executions
+    assert passes(True) == undefended + gradients * (3 + crops) + judged * 4 * (3 + crops)
+    assert passes(False) == undefended + gradients * (1 + crops) + judged * 4 * (1 + crops)
+
+
+def test_gradients_that_lead_nowhere_do_not_make_an_attack_worse_than_transfer(
+    digits_net: nn.Module, digits: Dataset
+) -> None:
+    """The anti-adversary's steps are so large that its gradients say little of what it does."""
+    images, labels, keys = digits.images[:16], digits.labels[:16], torch.arange(16)
+    defended = DefendedModule(digits_net, preprocessing_defences=[AntiAdversary(digits_net)])
+    preset = SMALL.model_copy(update={"steps": 8, "restarts": 1})
+    found = MARGIN.run(of(digits_net, defended, eps=12 / 255), images, labels, keys, preset, None)
+    assert (defended(images).argmax(1) == labels).float().mean() > 0.5
+    assert (defended(found).argmax(1) == labels).float().mean() < 0.2

@@ -1,0 +1,174 @@
+"""Every attack by its name: it stays in its bounds, leaves the network alone, and finds what it looks for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract import Counteraction, DefendedModule, RandomCropPad
+from counteract._network import borrowed
+from counteract.attacks import (
+    ATTACKS,
+    AttackPreset,
+    Path,
+    ThreatModel,
+    Victim,
+    attack_lines,
+    attack_names,
+    find_attack,
+    obstacle,
+)
+from counteract.attacks.losses import margin
+from counteract.datasets import Dataset
+from counteract.whole import WholeModule
+
+EPS = 0.05
+SMALL = AttackPreset.model_validate({"preset": "quick", "steps": 3, "queries": 40, "restarts": 2})
+EVERY = ["pgd3", "pgd3-targeted", *(name for name in ATTACKS if name != "clean")]
+
+
+def of(
+    net: nn.Module,
+    defended: DefendedModule | WholeModule | None = None,
+    *,
+    eps: float = EPS,
+    random: bool = False,
+    once: bool = True,
+) -> Victim:
+    """A network with a defence, or without."""
+    return Victim(net, defended or DefendedModule(net), random, once, ThreatModel(eps=eps), eps / 4, 10)
+
+
+def random_victim(net: nn.Module) -> Victim:
+    defended = DefendedModule(
+        net, preprocessing_defences=[Counteraction(net, num_labels=2)], transforms=[RandomCropPad()], executions=4
+    )
+    return of(net, defended, random=True)
+
+
+def predicted(net: nn.Module, x: Tensor) -> Tensor:
+    """The labels of images that are right by definition."""
+    with borrowed(net):
+        return net(x).argmax(1)  # type: ignore[no-any-return]
+
+
+def attacked(name: str, victim: Victim, x: Tensor, rows: slice = slice(None)) -> Tensor:
+    keys, labels = torch.arange(len(x))[rows], predicted(victim.undefended, x)[rows]
+    known = torch.stack([keys + 100, keys + 200], 1)
+    return find_attack(name).run(victim, x[rows], labels, keys, SMALL, known)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_attack_keeps_its_bounds_and_looks_at_one_example_at_a_time(name: str, net: TinyNet, x: Tensor) -> None:
+    net.train()
+    found = attacked(name, random_victim(net), x)
+    change = (found - x).abs().flatten(1).amax(1)
+    assert (change <= EPS + 1e-6).all()
+    assert (change > EPS / 20).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert not found.requires_grad
+    assert net.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
+    net.eval()
+    torch.testing.assert_close(
+        attacked(name, random_victim(net), x, slice(3, 5)), attacked(name, random_victim(net), x)[3:5]
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.adaptive])
+def test_adaptive_attacks_look_at_the_defence_and_others_do_not(name: str, net: TinyNet, x: Tensor) -> None:
+    plain = of(net)
+    assert not torch.equal(attacked(name, random_victim(net), x), attacked(name, plain, x))
+    for oblivious in ("apgd-t", "pgd3"):
+        assert torch.equal(attacked(oblivious, random_victim(net), x), attacked(oblivious, plain, x))
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "noise"])
+def test_every_attack_hurts_a_real_network(name: str, digits_net: nn.Module, digits: Dataset) -> None:
+    images, labels, keys = digits.images[:16], digits.labels[:16], torch.arange(16)
+    preset = SMALL.model_copy(update={"steps": 10, "queries": 200})
+    found = find_attack(name).run(of(digits_net, eps=16 / 255), images, labels, keys, preset, keys.unsqueeze(1))
+    before, after = (margin(digits_net(points), labels) for points in (images, found))
+    assert after.mean() > before.mean() + 1
+    assert (after > 0).float().mean() >= 0.3
+
+
+@pytest.mark.parametrize("name", ["clean", *EVERY])
+@pytest.mark.parametrize("random", [True, False])
+def test_what_an_attack_asks_for_is_what_it_is_said_to(name: str, random: bool, net: TinyNet, x: Tensor) -> None:
+    """A forward pass a gradient and a query, but for the choice among at most six points by four times three draws."""
+    asked = 0
+    labels, attack = predicted(net, x), find_attack(name)
+
+    def count(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        nonlocal asked
+        asked += len(inputs[0])
+
+    preset, victim = SMALL.model_copy(update={"draws": 3}), of(net, random=random)
+    net.register_forward_pre_hook(count)
+    attack.run(victim, x, labels, torch.arange(6), preset, None)
+    answers = attack.passes(victim, preset)
+    passes = answers // 2 if attack.gradients else answers
+    if name == "joint":  # there is no counteraction here to turn
+        passes -= preset.restarts * (preset.steps + 1) * (preset.draws if random else 1)
+    choice = 4 * 3 * 2 * (preset.targets + 1) if attack.preset else 0
+    assert passes <= asked / 6 <= passes + choice
+
+
+def test_names_are_found() -> None:
+    assert find_attack("none") == find_attack("null") == find_attack("clean")
+    one, other = find_attack("pgd10"), find_attack("pgd50-targeted")
+    assert (one.steps, one.targeted, one.path, one.preset) == (10, False, Path(False), False)
+    assert (other.steps, other.targeted, other.path) == (50, True, Path(True))
+    assert one == find_attack("pgd10")
+    assert hash(one) == hash(find_attack("pgd10"))
+    assert all(find_attack(name).name == name for name in attack_names())
+    assert len(ATTACKS) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bpda-agpd-ce", "attack 'bpda-agpd-ce' is not known; did you mean bpda-apgd-ce"),
+        ("smoth", "did you mean smooth"),
+        ("pgd0", "did you mean pgd"),
+        ("pgd10-targetd", "did you mean pgd10-targeted"),
+        ("zzzz", "known: clean, pgd10, .*any other number of steps"),
+    ],
+)
+def test_a_typo_lists_near_names(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_attack(name)
+
+
+def test_every_attack_has_one_line() -> None:
+    lines = dict(attack_lines())
+    assert list(lines)[:4] == ["clean", "pgdK", "pgdK-targeted", "noise"]
+    assert set(lines) == {*ATTACKS, "pgdK", "pgdK-targeted"}
+    for name, text in lines.items():
+        assert "\n" not in text
+        kind = None if name == "clean" else text.split(":")[0]
+        adaptive = name in ATTACKS and ATTACKS[name].adaptive
+        assert kind in (None, "adaptive" if adaptive else "oblivious")
+
+
+def test_obstacles_are_said_in_words(net: TinyNet) -> None:
+    def met(name: str, num_classes: int = 10, *, gradients: bool = True, whole: bool = False) -> str | None:
+        defended = WholeModule(net) if whole else DefendedModule(net)
+        return obstacle(find_attack(name), num_classes=num_classes, gradients=gradients, defended=defended)
+
+    assert all(met(name) is None for name in ["clean", *EVERY])
+    assert met("apgd-dlr", 2) == "it needs 3 classes, and the network has 2"
+    assert {name for name in EVERY if met(name, 3)} == {"apgd-t", "bpda-pgd-t", "bpda-apgd-t"}
+    assert {name for name in EVERY if met(name, 2)} == {name for name in EVERY if name.endswith(("-t", "-dlr"))}
+    assert {name for name in EVERY if not met(name, gradients=False)} == {"noise", "square", "decision"}
+    assert {name for name in EVERY if met(name, whole=True)} == {"smooth", "cheap"}
+    assert obstacle(find_attack("smooth"), num_classes=10) is None
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in ("smooth", "cheap")])
+def test_attacks_on_a_whole_module_are_those_on_the_same_network(name: str, net: TinyNet, x: Tensor) -> None:
+    assert torch.equal(attacked(name, of(net, WholeModule(net)), x), attacked(name, of(net), x))

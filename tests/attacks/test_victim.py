@@ -1,0 +1,48 @@
+"""Victims: where they are random, and whether they have a gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from counteract import Counteraction, DefendedModule, GaussianNoise, Hedge, RandomCropPad
+from counteract.attacks.victim import has_gradients, randomness
+from counteract.whole import WholeModule
+
+
+def test_where_a_defence_is_random(net: nn.Module, x: Tensor) -> None:
+    once, repeated = [Counteraction(net, num_labels=2)], [RandomCropPad()]
+    assert randomness(DefendedModule(net), x) == (False, False)
+    assert randomness(DefendedModule(net, transforms=repeated), x) == (True, False)
+    assert randomness(DefendedModule(net, preprocessing_defences=once), x) == (True, True)
+    assert randomness(DefendedModule(net, preprocessing_defences=once, transforms=repeated), x) == (True, True)
+
+
+def test_of_a_whole_module_nothing_may_be_shared_by_draws(net: nn.Module, x: Tensor) -> None:
+    assert randomness(WholeModule(net), x) == (False, False)
+    assert randomness(WholeModule(nn.Sequential(nn.Dropout(), net).train()), x) == (True, True)
+
+
+class Rounded(nn.Module):
+    """Sixteen grey levels: a gradient of zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (16 * x).round() / 16
+
+
+class Detached(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
+
+
+def test_gradients(net: nn.Module, x: Tensor) -> None:
+    assert has_gradients(net, x)
+    assert has_gradients(DefendedModule(net, preprocessing_defences=[Hedge(net, steps=1)]), x)
+    assert has_gradients(DefendedModule(net, transforms=[GaussianNoise()]), x)
+    assert not has_gradients(nn.Sequential(Rounded(), net), x)
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    assert not has_gradients(nn.Sequential(Detached(), net), x)
+    with torch.no_grad():
+        assert has_gradients(net, x)
+    assert not has_gradients(lambda images: net(images) * torch.nan, x)

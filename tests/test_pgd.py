@@ -1,0 +1,67 @@
+"""The one PGD: torchattacks' bit for bit from the same start, in a network that is left as it was found."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchattacks
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract._pgd import pgd
+from counteract.datasets import Dataset
+
+EPS, STEP = 0.1, 0.03
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_snapshots_are_torchattacks_separate_runs(digits_net: nn.Module, digits: Dataset, targeted: bool) -> None:
+    images, labels = digits.images[:16], digits.labels[:16]
+    torch.manual_seed(0)
+    starts = (images + torch.empty_like(images).uniform_(-EPS, EPS)).clamp(0, 1)
+    found = pgd(digits_net, images, labels, starts, eps=EPS, step=STEP, steps=[5, 1], targeted=targeted)
+    assert sorted(found) == [1, 5]
+    for steps, adversarial in found.items():
+        torch.manual_seed(0)
+        attack = torchattacks.PGD(digits_net, eps=EPS, alpha=STEP, steps=steps)
+        if targeted:
+            attack.set_mode_targeted_by_label(quiet=True)
+        assert torch.equal(adversarial, attack(images, labels))
+
+
+def test_the_network_and_the_arguments_are_left_alone(x: Tensor) -> None:
+    net = TinyNet().train()
+    net.norm.eval()
+    before, mean = x.clone(), net.norm.running_mean.clone()  # type: ignore[union-attr]
+    with torch.no_grad():
+        found = pgd(net, x, torch.arange(6), x, eps=EPS, step=STEP, steps=[2])[2]
+    assert torch.equal(x, before)
+    assert not found.requires_grad
+    assert net.training
+    assert not net.norm.training
+    assert torch.equal(net.norm.running_mean, mean)  # type: ignore[arg-type]
+    assert all(p.requires_grad and p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize(("dtype", "computed"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)])
+def test_the_loss_has_at_least_single_precision(
+    net: TinyNet, x: Tensor, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, computed: torch.dtype
+) -> None:
+    seen = []
+    cross_entropy = nn.functional.cross_entropy
+
+    def spy(logits: Tensor, *rest: Tensor, **options: str) -> Tensor:
+        seen.append(logits.dtype)
+        return cross_entropy(logits, *rest, **options)
+
+    monkeypatch.setattr(nn.functional, "cross_entropy", spy)
+    x = x.to(dtype)
+    found = pgd(net.to(dtype), x, torch.arange(6), x, eps=EPS, step=STEP, steps=[1])[1]
+    assert (set(seen), found.dtype) == ({computed}, dtype)
+
+
+def test_another_way_to_ask(net: TinyNet, x: Tensor) -> None:
+    labels = torch.arange(6)
+    turned = pgd(net, x, labels, x, eps=EPS, step=STEP, steps=[1], logits=lambda images: -net(images))[1]
+    plain = pgd(net, x, labels, x, eps=EPS, step=STEP, steps=[1])[1]
+    assert not torch.equal(turned, plain)

@@ -1,0 +1,46 @@
+"""Generators that are seeded for a while, and networks that draw from them."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from counteract._seeding import draws_unkeyed, seeded
+
+
+def drawn() -> tuple[float, float, float]:
+    return float(torch.rand(())), float(np.random.rand()), random.random()
+
+
+def test_the_same_numbers_give_the_same_draws_and_leave_no_trace() -> None:
+    with seeded(1, 2):
+        first = drawn()
+    torch.manual_seed(5)
+    with seeded(1, 2):
+        assert drawn() == first
+    assert float(torch.rand(())) == float(torch.rand((), generator=torch.Generator().manual_seed(5)))
+    with seeded(2, 1):
+        assert not set(drawn()) & set(first)
+
+
+def test_generators_come_back_after_an_error() -> None:
+    state = random.getstate()
+
+    def fail() -> None:
+        with seeded(1):
+            random.random()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert random.getstate() == state
+
+
+def test_a_network_that_draws_is_found_out(net: nn.Module, x: Tensor) -> None:
+    assert not draws_unkeyed(net, x)
+    assert draws_unkeyed(nn.Sequential(nn.Dropout(), net).train(), x)
+    assert draws_unkeyed(lambda images: net(images) + np.random.rand(), x)

@@ -1,0 +1,96 @@
+"""Whole defended networks of strangers: they are asked, with keys if they take them, and not taken apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract import _random
+from counteract.whole import WholeModule, whole_module
+
+KEYS = torch.arange(6)
+
+
+class Keyed(nn.Module):
+    """Noise of keys."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
+        out: Tensor = self.net(x + 0.1 * _random.normal(keys, x.shape[1:]))
+        return out
+
+
+class Sure(nn.Module):
+    """Certain answers of which some are not finite."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers = torch.eye(10)[: len(x)].clone()
+        answers[1, 2] = torch.nan
+        answers[2, 3] = torch.inf
+        return answers
+
+
+def test_logits_log_probabilities_and_probabilities(net: TinyNet, x: Tensor) -> None:
+    expected = net(x).log_softmax(1)
+    for last in (nn.Identity(), nn.LogSoftmax(1), nn.Softmax(1)):
+        module = whole_module(nn.Sequential(net, last).eval(), x[:2])
+        assert module.probabilities == isinstance(last, nn.Softmax)
+        torch.testing.assert_close(module(x, KEYS), expected)
+        labels, executions = module.classify(x, KEYS)
+        assert torch.equal(labels, net(x).argmax(1))
+        assert executions.tolist() == [1] * 6
+    assert (module.executions, module.training) == (1, False)
+
+
+def test_keys_are_passed_to_whoever_takes_them(net: TinyNet, x: Tensor) -> None:
+    module = whole_module(Keyed(net), x[:2])
+    assert module.keyed
+    assert torch.equal(module(x, KEYS), module(x, KEYS))
+    torch.testing.assert_close(module(x, KEYS)[2:], module(x[2:], KEYS[2:]))
+    assert not torch.equal(module(x, KEYS), module(x, KEYS + 6))
+    assert not torch.equal(module(x), module(x))
+    assert not whole_module(net, x[:2]).keyed
+
+
+def test_answers_that_are_not_finite_have_no_label(x: Tensor) -> None:
+    assert WholeModule(Sure()).classify(x)[0].tolist() == [0, -1, -1, 3, 4, 5]
+
+
+def test_no_network_writes_into_the_callers_images(net: TinyNet, x: Tensor) -> None:
+    class Greedy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = net(x.sub_(0.5))
+            return out
+
+    before, points = x.clone(), x.clone().requires_grad_()
+    WholeModule(Greedy()).classify(x)
+    assert torch.equal(x, before)
+    (gradient,) = torch.autograd.grad(WholeModule(Greedy())(points).sum(), points)
+    assert gradient.abs().sum() > 0
+
+
+def test_probabilities_that_log_does_not_tell_apart_keep_their_winner(x: Tensor) -> None:
+    answers = torch.full((1, 4), 0.2499)
+    answers[0, 3] = torch.nextafter(answers[0, 3], torch.tensor(1.0))
+    assert int(answers.log().argmax(1)) == 0  # else this is no test
+
+    class Close(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return answers.expand(len(x), 4)
+
+    module = WholeModule(Close(), probabilities=True)
+    assert module(x).argmax(1).tolist() == [3] * 6
+
+
+def test_mistakes(x: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"must be a torch.nn.Module .*found str"):
+        whole_module("net", x)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"model Flatten must return logits of shape|model Flatten"):
+        whole_module(nn.Flatten(0), x)
+    with pytest.raises(ValueError, match="outside clip_values"):
+        WholeModule(TinyNet())(255 * x)
