@@ -111,7 +111,7 @@ def _note(spec: dict[str, Any]) -> NetworkNote | None:
     if not spec.get("error"):
         return None
     odds = f"with probability {spec['error']} at most"
-    return NetworkNote(notes=(f"Executions were spared: a label is another one than that of all executions {odds}.",))
+    return NetworkNote(notes=(f"executions were spared: a label is another one than that of all executions {odds}",))
 
 
 def _read_journal(path: Path, wanted: set[str]) -> tuple[dict[str, tuple[_Entry, Tensor]], list[str]]:

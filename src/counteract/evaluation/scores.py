@@ -231,8 +231,9 @@ def compare(cell: Cell, baseline: Cell) -> Difference | None:
     found = paired(cell.measured, baseline.measured)
     if found is None:
         return None
-    names = {"model": cell.model, "attack": cell.attack, "defence": cell.defence, "baseline": baseline.defence}
-    return Difference(**vars(found), **names)
+    return Difference(
+        **vars(found), model=cell.model, attack=cell.attack, defence=cell.defence, baseline=baseline.defence
+    )
 
 
 def make_row(dataset: str, cell: Cell) -> Row | None:

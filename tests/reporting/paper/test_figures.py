@@ -9,7 +9,7 @@ from reporting.synthetic import make_run
 
 from counteract import _data
 from counteract._errors import UserError
-from counteract.reporting.paper import Selector, all_published, beside, family, published, reproduces
+from counteract.reporting.paper.figures import Selector, all_published, beside, family, published, reproduces
 
 ATTACKS = ["pgd10", "pgd50", "pgd200", "pgd10-targeted", "pgd50-targeted", "pgd200-targeted"]
 
@@ -69,16 +69,16 @@ def test_tables_agree_where_they_overlap(table: int, dataset: str) -> None:
 def test_some_figures_by_hand() -> None:
     table = published(1, "cifar10")
     assert table[Selector("mixup", "counteraction", "pgd200-targeted")].text == "63.1"
-    assert table[Selector("iat", "none", "pgd50")].text == "43.5"
-    bound = table[Selector("mixup", "none", "pgd10-targeted")]
+    assert table[Selector("iat", "undefended", "pgd50")].text == "43.5"
+    bound = table[Selector("mixup", "undefended", "pgd10-targeted")]
     assert (bound.text, bound.accuracy) == ("<=1", 1.0)
-    assert published(4, "cifar100")[Selector("mixup", "counteraction", "none")].text == "8.3"
+    assert published(4, "cifar100")[Selector("mixup", "counteraction", "clean")].text == "8.3"
 
 
 def test_a_run_beside_its_table() -> None:
     spec = {
         "title": "Table 1: a test", "dataset": "any", "models": {"mixup": "x", "other": "y"},
-        "attacks": ["pgd10", "pgd10-targeted"], "defences": ["none", "crop-pad"],
+        "attacks": ["pgd10", "pgd10-targeted"], "defences": ["undefended", "crop-pad"],
     }  # fmt: skip
     run = make_run(spec, lambda model, defence, attack, seed: [1, 0, 0, 0] if attack == "pgd10" else None)
     found = {item.published.selector: item for item in beside(run)}
@@ -90,7 +90,7 @@ def test_a_run_beside_its_table() -> None:
 
 
 def test_what_a_run_is_about() -> None:
-    spec = {"dataset": "any", "models": ["mixup"], "attacks": ["none"], "defences": ["none"]}
+    spec = {"dataset": "any", "models": ["mixup"], "attacks": ["clean"], "defences": ["undefended"]}
 
     def about(title: str, classes: int = 10) -> tuple[str | None, str, int, int]:
         names = tuple(str(label) for label in range(classes))
@@ -107,7 +107,7 @@ def test_what_a_run_is_about() -> None:
 
 
 def test_where_the_data_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clone = Path(__file__).parents[2] / "eval" / "paper"
+    clone = Path(__file__).parents[3] / "eval" / "paper"
     assert _data.data_folder("paper").joinpath("table1.csv").is_file()
     monkeypatch.setattr(_data, "files", lambda package: tmp_path)
     assert _data.data_folder("paper") == clone

@@ -1,4 +1,4 @@
-"""The HTML page and its figures: well-formed, sufficient to themselves, and shown by a real browser if there is one."""
+"""The HTML page: well-formed, sufficient to itself, and shown by a real browser if there is one."""
 
 from __future__ import annotations
 
@@ -10,37 +10,19 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reporting.synthetic import CLASSES, make_illustrations, make_run
+from reporting.synthetic import CLASSES, TABLE, make_illustrations, make_page_run, make_run, svg_text
 
-from counteract.evaluation.record import Run
-from counteract.reporting.figures import make_figures
+from counteract.evaluation.results import NetworkNote
+from counteract.reporting.audit import Findings
 from counteract.reporting.html import to_html
 
 VOID = {"meta", "img", "wbr"}
-TABLE: dict[str, Any] = {
-    "title": "Table 1: a test", "dataset": "any", "models": {"mixup": "x", "iat": "y"}, "illustrations": 2,
-    "attacks": ["none", "pgd10"], "defences": ["none", "crop-pad", "counteraction", "counteraction+crop-pad"],
-}  # fmt: skip
-SWEEP: dict[str, Any] = {
-    "title": "Figure 2", "dataset": "any", "models": ["net"], "attacks": ["none", "pgd10"],
-    "defences": ["none", "counteraction"], "sweep": {"parameter": "eps_step", "values": ["1/255", "2/255", "8/255"]},
-}  # fmt: skip
-
-
-def make_page_run(spec: dict[str, Any] = TABLE, **options: Any) -> Run:
-    """Every defence is right on all clean images, and on as many others as its name has letters."""
-    return make_run(
-        spec,
-        lambda model, defence, attack, seed: torch.arange(50) < (50 if attack == "none" else len(defence)),
-        **options,
-    )
 
 
 class Page(HTMLParser):
@@ -84,9 +66,9 @@ def page() -> Page:
 def test_the_page_has_everything(page: Page) -> None:
     words = " ".join(page.text.split())
     for heading in ("Table 1: a test", "Accuracy", "What counteraction adds", "Claims", "Figures", "Images",
-                    "The paper beside what was measured"):  # fmt: skip
+                    "Parameters", "The paper beside what was measured"):  # fmt: skip
         assert heading in words
-    assert page.count("table") == 2 + 2 + 2  # accuracies, gains, paper
+    assert page.count("table") == 2 + 2 + 2 + 2  # accuracies, gains, parameters, paper
     assert len(page.images("svg+xml")) == 2 + 2  # a scatter for each network, an example each
     assert len(page.images("png")) == 2 * 5
     assert page.count("section") == 13 + 1
@@ -138,6 +120,31 @@ def test_a_run_that_has_just_begun_has_a_page() -> None:
     assert "unfinished: 0 of 16 measurements" in words
     assert "Figures" not in words
     assert "Images" not in words
+    assert "missing, because the run has not come so far: mixup, clean, undefended; mixup, clean, crop-pad;" in words
+
+
+def test_remarks_and_parameters(page: Page) -> None:
+    assert "crop-pad: size 22-30, 50 executions" in page.text
+    assert "Remarks" not in page.text
+    note = NetworkNote(notes=("it is <odd>",))
+    odd = Page(
+        to_html(make_page_run(networks={"iat": note}, obstacles={("mixup", "pgd10", "crop-pad"): "no gradient"}))
+    )
+    assert "iat: it is <odd>" in odd.text
+    assert "pgd10 did not run on mixup with crop-pad: no gradient" in odd.text
+    assert "cannot run" in odd.text
+
+
+def test_an_audit(page: Page) -> None:
+    assert "Audit" not in page.text
+    found = Findings("crop-pad", (("FLAG", "gain", "none is <left>"), ("ok", "black box", "fine")), ("a note",))
+    text = " ".join(Page(to_html(make_page_run(), found)).text.split())
+    assert (
+        "Audit crop-pad: 1 red flag. What it gains is not to be relied on. FLAG gainnone is <left> ok black boxfine"
+        in text
+    )
+    assert "a note" in text
+    assert "Audit it is damaged" in " ".join(Page(to_html(make_page_run(), "it is damaged")).text.split())
 
 
 def test_grey_images_are_shown_too() -> None:
@@ -159,51 +166,6 @@ def test_images_are_what_they_say() -> None:
     assert "clean: airplane (86%)" in page.text
     assert "adversarial: cat (69%)" in page.text
     assert "x 10" in page.text
-
-
-def svg_text(svg: str) -> list[str]:
-    """What is written in a figure."""
-    return [
-        "".join(found.itertext()).strip()
-        for found in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
-    ]
-
-
-def test_the_scatter_has_every_defence() -> None:
-    first, second = make_figures(make_page_run())
-    assert {"none", "crop-pad", "with counteraction", "clean accuracy (%)", "oblivious worst case (%)"} <= set(
-        svg_text(first.svg)
-    )
-    assert first.caption.startswith("mixup: ")
-    assert second.caption.startswith("iat: ")
-    assert make_figures(make_page_run(TABLE | {"attacks": ["pgd10"]})) == []
-    assert make_figures(make_page_run(TABLE | {"attacks": ["none"]})) == []
-
-
-def test_the_sweep_is_in_units_of_a_grey_level() -> None:
-    (picture,) = make_figures(make_page_run(SWEEP))
-    written = svg_text(picture.svg)
-    assert {"eps_step (in units of 1/255)", "accuracy (%)", "clean images", "pgd10", "8"} <= set(written)
-    assert "Wilson" in picture.caption
-    labels = SWEEP | {"sweep": {"parameter": "num_labels", "values": [1, 5, 9]}}
-    assert "num_labels" in svg_text(make_figures(make_page_run(labels))[0].svg)
-
-
-def test_lines_differ_without_colour() -> None:
-    (picture,) = make_figures(make_page_run(SWEEP | {"attacks": ["none", "pgd1", "pgd2", "pgd3"]}))
-    dashes = set(re.findall(r"stroke-dasharray: ([^;\"]*)", picture.svg))
-    assert len(dashes) == 3  # and one line without
-
-
-def test_the_probabilities_of_an_example() -> None:
-    run = make_page_run(SWEEP, illustrations=make_illustrations(count=1))
-    picture = make_figures(run)[-1]
-    written = svg_text(picture.svg)
-    order = ["clean", "adversarial", *(f"+ {name}" for name in CLASSES if name != "cat")]
-    assert written[: len(order)] == order
-    assert {"airplane (true)", "cat (adversarial)"} <= set(written)
-    assert "adversarial taken for cat, counteracted for airplane" in picture.caption
-    assert "<image" in picture.svg
 
 
 def test_the_same_run_gives_the_same_page() -> None:

@@ -1,0 +1,81 @@
+"""An audit as text, and the audit in the folder of a run."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reporting.synthetic import adaptive, half_finished
+
+from counteract._sealed import seal
+from counteract.reporting.audit import Findings, findings, read_findings
+
+CONTENT: dict[str, Any] = {
+    "sound": False, "defence": "rotation",
+    "checks": [
+        {"name": "spread", "flag": None, "words": "it takes two seeds"},
+        {"name": "black box", "flag": False, "words": "fine"},
+        {"name": "gain", "flag": True, "words": "not confirmed"},
+    ],
+    "notes": ["AutoAttack warns"],
+}  # fmt: skip
+WANTED = Findings(
+    "rotation",
+    (("FLAG", "gain", "not confirmed"), ("ok", "black box", "fine"), ("-", "spread", "it takes two seeds")),
+    ("AutoAttack warns",),
+)
+
+
+def test_flags_come_first() -> None:
+    before = copy.deepcopy(CONTENT)
+    assert findings(CONTENT) == WANTED
+    assert before == CONTENT
+
+
+def test_the_verdict() -> None:
+    assert WANTED.verdict == "rotation: 1 red flag. What it gains is not to be relied on."
+    two = Findings("d", (("FLAG", "a", ""), ("FLAG", "b", "")), ())
+    assert two.verdict == "d: 2 red flags. What it gains is not to be relied on."
+    assert Findings("d", WANTED.checks[1:], ()).verdict == "d: sound as far as this preset goes: no flag is up."
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    rows = [asdict(row) for row in adaptive().rows]
+    path = folder / "audit.json"
+    path.write_bytes(seal(CONTENT | {"rows": rows} | changes, indent=1))
+    return path
+
+
+def test_the_audit_of_a_folder(tmp_path: Path) -> None:
+    assert read_findings(tmp_path, adaptive()) is None
+    write(tmp_path)
+    assert read_findings(tmp_path, adaptive()) == WANTED
+
+
+def test_an_audit_of_other_accuracies_is_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    wanted = f"{path} is about other accuracies than this run has, and left out; run the audit again"
+    assert read_findings(tmp_path, half_finished()) == wanted
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-20],
+        lambda text: text.replace(b"not confirmed", b"now confirmed"),
+        lambda text: text.replace(b'"flag": true', b'"flag": null', 1),
+        lambda text: b"[]",
+        lambda text: seal({"checks": 5}),
+        lambda text: seal(CONTENT | {"rows": [5]}),
+        lambda text: seal(CONTENT | {"checks": [{"name": "a", "flag": "x", "words": ""}], "rows": []}),
+    ],
+)
+def test_a_damaged_audit_is_left_out(damage: Any, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    found = read_findings(tmp_path, adaptive())
+    assert isinstance(found, str)
+    assert found.startswith(f"{path} is damaged and left out (")

@@ -1,0 +1,83 @@
+"""The sentences of a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from reporting.synthetic import SPEC, adaptive, half_finished, make_run
+
+from counteract.evaluation.results import NetworkNote, Run
+from counteract.reporting.words import CASCADE, conditions, glossary, notes, parameters, remarks
+
+
+def run(**fields: Any) -> Run:
+    return make_run(SPEC | {"models": {"a": "x", "b": "y"}, "seeds": 1}, lambda *_: [1, 0], **fields)
+
+
+def test_the_conditions_of_a_run() -> None:
+    found = dict(conditions(run(networks={"b": NetworkNote(method="iat")})))
+    assert found["networks"] == "a is x; b is y (training: iat)"
+    assert found["threat model"] == "Linf, eps = 12/255"
+    assert "preset" not in found
+    assert dict(conditions(adaptive()))["preset"].startswith("steps 20, ")
+    fast = half_finished(precision="bf16", defences=["mixup-inference"])
+    assert dict(conditions(fast))["precision"] == "defended networks in bf16"
+    assert dict(conditions(fast))["mixup pool"] == "train images"
+
+
+def test_notes() -> None:
+    assert "Not exact: defended networks in bf16." in notes(half_finished(precision="bf16"))
+    assert CASCADE in notes(half_finished(cascade=True))
+    assert len(notes(run())) == 1
+
+
+def test_notes_about_networks() -> None:
+    found = run(networks={"a": NetworkNote(random=True), "b": NetworkNote(random=True, notes=("it is odd", "and old"))})
+    assert remarks(found) == ["a: its answers are random; its draws follow the block", "b: it is odd", "b: and old"]
+
+
+def test_attacks_that_could_not_run() -> None:
+    every = {("a", attack, defence): "no gradient" for attack in SPEC["attacks"] for defence in SPEC["defences"]}
+    some = {("b", "pgd2", "rotation"): "no surrogate", ("b", "clean", "rotation"): "another reason"}
+    assert remarks(run(obstacles=every | some)) == [
+        "clean, pgd2 did not run on a: no gradient",
+        "clean did not run on b with rotation: another reason",
+        "pgd2 did not run on b with rotation: no surrogate",
+    ]
+
+
+def test_answers_that_are_no_numbers_are_counted() -> None:
+    found = run()
+    for cell in found.cells:
+        if (cell.model, cell.defence) == ("b", "rotation"):
+            cell.unusable = 2
+    assert remarks(found) == ["b: 4 answers with rotation were not finite numbers, and count as wrong"]
+
+
+def test_damage_and_missing_cells_come_last() -> None:
+    found = run(damage=("a line is damaged",), networks={"a": NetworkNote(notes=("odd",))})
+    assert remarks(found) == ["a: odd", "a line is damaged"]
+
+
+def test_parameters_are_said_once_for_networks_that_share_them() -> None:
+    shared = "counteraction: targeted, N = 9, eps 8/255, eps_step 4/255; rotation: degrees 20, 50 executions"
+    assert parameters(run()) == [f"Parameters of a, b: {shared}"]
+    setting = {"model": "b", "attacks": "targeted", "parameters": {"rotation": {"degrees": 5}}}
+    spec = SPEC | {"models": {"a": "x", "b": "y"}, "settings": [setting]}
+    assert parameters(make_run(spec, lambda *_: None)) == [
+        f"Parameters of a: {shared}",
+        "Parameters of b: counteraction: targeted, N = 9, eps 8/255, eps_step 4/255",
+        "Parameters of b under untargeted attacks: rotation: degrees 20, 50 executions",
+        "Parameters of b under targeted attacks: rotation: degrees 5, 50 executions",
+    ]
+
+
+def test_the_glossary_says_what_the_run_has() -> None:
+    assert "clean images included" in glossary(half_finished())
+    assert "clean images included" not in glossary(half_finished(attacks=["pgd2"]))
+    assert "adaptive: not measured" in glossary(half_finished())
+    assert "2 draws" in glossary(adaptive())
+    shares = torch.tensor([[1, 0], [1, 1]])
+    oblivious = make_run(SPEC | {"seeds": 1, "draws": 2}, lambda *_: shares)
+    assert "2 draws" in glossary(oblivious)
