@@ -24,7 +24,7 @@ def test_batches_are_padded_to_eight_rows() -> None:
 
 
 def limited(most: int, error: RuntimeError) -> Callable[[Tensor], Tensor]:
-    """What has memory for so many rows."""
+    """Work that has memory for so many rows."""
 
     def work(index: Tensor) -> Tensor:
         if len(index) > most:

@@ -1,4 +1,4 @@
-"""DefendedModule: what it averages, what it returns, and who may attack it."""
+"""DefendedModule: its average, its answers, and who may attack it."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def test_keys_fix_the_draws_and_without_them_torch_does(net: nn.Module, x: Tenso
 
 
 def test_what_is_needed_once_is_computed_once(net: nn.Module, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
-    bare = TinyNet().eval()
+    other = TinyNet().eval()
     rows: list[int] = []
-    bare.register_forward_hook(lambda module, inputs, output: rows.append(len(inputs[0])))
-    module = DefendedModule(net, transforms=[MixupInference(bare, *pool)], executions=20, executions_per_pass=3)
+    other.register_forward_hook(lambda module, inputs, output: rows.append(len(inputs[0])))
+    module = DefendedModule(net, transforms=[MixupInference(other, *pool)], executions=20, executions_per_pass=3)
     module(x)
     assert rows == [6]
 

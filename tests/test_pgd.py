@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torchattacks
@@ -50,7 +52,7 @@ def test_the_loss_has_at_least_single_precision(
     seen = []
     cross_entropy = nn.functional.cross_entropy
 
-    def spy(logits: Tensor, *rest: Tensor, **options: str) -> Tensor:
+    def spy(logits: Tensor, *rest: Any, **options: Any) -> Tensor:
         seen.append(logits.dtype)
         return cross_entropy(logits, *rest, **options)
 

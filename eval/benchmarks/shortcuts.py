@@ -1,7 +1,7 @@
-"""What the shortcuts cost in accuracy: bfloat16, and one backward pass for all labels, beside the paper's way.
+"""The shortcuts' cost in accuracy: bfloat16, and one backward pass for all labels, beside the paper's way.
 
     python eval/benchmarks/shortcuts.py --out runs/shortcuts [--model iat=cifar10-resnet18w16-iat] [--limit 5000]
-        [--defence none counteraction]
+        [--defence undefended counteraction]
         [--dataset data/cifar10_test.npz --pool data/cifar10_train.npz]
 
 Every way classifies the same images under the same oblivious attacks with every defence there is, in the paper's
@@ -15,16 +15,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from counteract.evaluation import Means, default_cache, evaluate, make_spec, read_spec
-from counteract.evaluation.experiments import with_models
-from counteract.evaluation.scores import Accuracy, Cell, paired_difference
+from counteract.evaluation import RunOptions, default_cache, evaluate_spec, make_spec, read_spec, with_models
+from counteract.evaluation.scores import Accuracy, Cell, compare
 
 WAYS: dict[str, dict[str, Any]] = {
     "exact": {},
     "bf16": {"precision": "bf16"},
     "sign-of-sum": {"combine": "sign-of-sum"},
 }
-"""What differs from Table 1 in each way; `combine` is a parameter of counteraction."""
+"""The differences of each way from Table 1; `combine` is a parameter of counteraction."""
 
 BEYOND = ["counteraction-untargeted", "resize-pad", "gaussian-noise", "rotation", "hedge", "anti-adversary"]
 """The defences that Table 1 does not have."""
@@ -46,16 +45,17 @@ def measure(options: argparse.Namespace, way: str) -> dict[tuple[str, str, str],
     made = make_spec(data | wanted | {"attacks": options.attack} | changes, "options")
     folder = options.out / way
     folder.mkdir(parents=True, exist_ok=True)
-    found = evaluate(made, Means(folder=folder, cache=options.cache))
+    found = evaluate_spec(made, RunOptions(folder=folder, cache=options.cache))
     return {(cell.model, cell.attack, cell.defence): cell for cell in found.measured}
 
 
 def difference(other: Cell | None, exact: Cell) -> str:
-    """How far one way lies above the paper's, with the paired interval."""
-    if other is None:
+    """The points by which one way lies above the paper's, with the paired interval."""
+    found = None if other is None else compare(other, exact)
+    if found is None:
         return "-"
-    points, (low, high) = paired_difference([other.correct[0]], [exact.correct[0]])
-    return f"{points:+.1f} [{low:+.1f}, {high:+.1f}]"
+    low, high = found.ci95
+    return f"{found.points:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", action="append")
     parser.add_argument("--defence", nargs="+")
-    parser.add_argument("--attack", nargs="+", default=["none", "pgd50"])
+    parser.add_argument("--attack", nargs="+", default=["clean", "pgd50"])
     parser.add_argument("--limit", type=int, default=5000)
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--pool", default="train")

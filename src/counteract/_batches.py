@@ -22,11 +22,11 @@ ROWS = {"cpu": 100, "cuda": 1000}
 
 
 class BatchSize:
-    """How many rows a batch has at present.
+    """The size of batches at present.
 
     Args:
-        rows: How many the user wants; None for what suits the device.
-        device: Where the batches are computed.
+        rows: The number of rows that the user wants; None for what suits the device.
+        device: The device on which batches are computed.
         warn: Told when there must be fewer.
     """
 
@@ -52,9 +52,9 @@ def in_batches(work: Callable[[Tensor], T], count: int, size: BatchSize) -> Iter
     """Does something with `count` examples, batch by batch; where memory runs out, again with smaller batches.
 
     Args:
-        work: What to do with the examples of some indices. The last index may be repeated as padding.
-        count: How many examples there are.
-        size: How many go into a batch.
+        work: Does something with the examples of some indices. The last index may be repeated as padding.
+        count: The number of examples.
+        size: The size of a batch.
 
     Yields:
         What `work` returned, and how many of its rows are not padding.
@@ -75,5 +75,5 @@ def in_batches(work: Callable[[Tensor], T], count: int, size: BatchSize) -> Iter
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether that is what an error means; PyTorch has no type of its own for it on CPUs."""
+    """Returns True if that is what an error means; PyTorch has no type of its own for it on CPUs."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -36,7 +36,7 @@ def pgd(
         eps: The largest change of a pixel.
         step: The size of a step.
         steps: The step counts after which the images are wanted.
-        targeted: Whether to move towards the labels.
+        targeted: True to move towards the labels.
         logits: Asks the network, where it is not simply called.
 
     Returns:

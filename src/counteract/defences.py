@@ -163,7 +163,7 @@ class Defence:
         help: One line about it.
         parameters: Its parameters' type; made without arguments it holds the defaults.
         build: Makes it of ingredients and parameters.
-        repeated: Whether it is redrawn for each execution; its parameters then say how many executions there are.
+        repeated: True if it is redrawn for each execution; its parameters then have the number of executions.
         shares: The name of another defence, whose parameters are this one's too.
     """
 

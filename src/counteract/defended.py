@@ -44,10 +44,13 @@ class DefendedModule(nn.Module):
         model: Maps images in `clip_values` to logits of shape (N, classes), normalisation inside.
         preprocessing_defences: Run in this order, one draw per input.
         transforms: Run in this order after those, one draw per input and execution.
-        executions: How many times each input is transformed and classified; one is enough without `transforms`.
-        average: What is averaged: `"probabilities"` (Pang et al. 2020) or `"logits"` (the code of Guo et al. 2018).
-        executions_per_pass: How many executions go through the network together. It bounds the memory, with gradients
-            too, and does not change the answer. None: as many as make a pass of about 512 images of 3 x 32 x 32.
+        executions: The number of times that each input is transformed and classified; without `transforms` one is
+            enough.
+        average: The outputs that are averaged: `"probabilities"` (Pang et al. 2020) or `"logits"` (the code of Guo et
+            al. 2018).
+        executions_per_pass: The number of executions that go through the network together. It bounds the memory, with
+            gradients too, and does not change the answer. None: as many as make a pass of about 512 images of
+            3 x 32 x 32.
         clip_values: The range that inputs must lie in; None accepts every finite value.
 
     Raises:
@@ -133,7 +136,7 @@ class DefendedModule(nn.Module):
             return labels_of(answers), torch.full((len(x),), self.executions, device=x.device)
 
     def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
-        """What the `preprocessing_defences` make of images that have passed the boundary check."""
+        """Applies the `preprocessing_defences` to images that have passed the boundary check."""
         stream = _random.fold(keys, _ONCE)
         for position, defence in enumerate(self.preprocessing_defences):
             x = defence.sample(x, _random.fold(stream, position))
@@ -223,7 +226,7 @@ def keep_winner(scores: Tensor, answers: Tensor) -> Tensor:
 
 
 def _looks(executions: int) -> list[int]:
-    """After how many executions to look which images are decided; none can be before half of them."""
+    """The numbers of executions after which to look for decided images; none can be before half of them."""
     return [*range(executions // 2 + 1, executions, executions // 10 + 1), executions]
 
 

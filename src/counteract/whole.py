@@ -24,7 +24,7 @@ class WholeModule(nn.Module):
 
     Args:
         model: Maps images in [0, 1] to logits, log-probabilities or probabilities of shape (N, classes).
-        probabilities: Whether its answers are probabilities; `whole_module` finds it out.
+        probabilities: True if its answers are probabilities; `whole_module` finds it out.
     """
 
     executions = 1
@@ -113,7 +113,7 @@ Defended: TypeAlias = DefendedModule | WholeModule
 
 
 def whole_module(model: nn.Module, images: Tensor) -> WholeModule:
-    """Asks a whole defended network for a few images, and takes its answers as probabilities if they are.
+    """Makes a whole defended network, whose answers to a few images show if they are probabilities.
 
     Args:
         model: The network; it is left as it was found.

@@ -1,4 +1,4 @@
-"""Ascent in steps of one size: what it keeps, and its bounds."""
+"""Ascent in steps of one size: the point that it keeps, and its bounds."""
 
 from __future__ import annotations
 

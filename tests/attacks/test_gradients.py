@@ -83,7 +83,7 @@ def test_the_executions_of_several_draws_share_what_runs_once_and_draws_nothing(
     assert passes(False) == undefended + gradients * (1 + crops) + judged * 4 * (1 + crops)
 
 
-def test_gradients_that_lead_nowhere_do_not_make_an_attack_worse_than_transfer(
+def test_gradients_that_lead_nowhere_do_not_make_an_attack_worse_than_an_oblivious_one(
     digits_net: nn.Module, digits: Dataset
 ) -> None:
     """The anti-adversary's steps are so large that its gradients say little of what it does."""

@@ -60,12 +60,12 @@ def test_steps_draw_anew_and_known_draws_stay(noisy: DefendedModule, x: Tensor) 
 
 
 def test_several_networks_count_the_same(net: nn.Module, noisy: DefendedModule, x: Tensor) -> None:
-    def bare(images: Tensor, keys: Tensor) -> Tensor:
+    def undefended(images: Tensor, keys: Tensor) -> Tensor:
         scores: Tensor = net(images)
         return scores
 
     keys = torch.arange(6)
-    alone = [Objective([part], margin, LABELS, keys, 2).gradient(x, 0) for part in (bare, noisy)]
-    value, gradient = Objective([bare, noisy], margin, LABELS, keys, 2).gradient(x, 0)
+    alone = [Objective([part], margin, LABELS, keys, 2).gradient(x, 0) for part in (undefended, noisy)]
+    value, gradient = Objective([undefended, noisy], margin, LABELS, keys, 2).gradient(x, 0)
     torch.testing.assert_close(value, (alone[0][0] + alone[1][0]) / 2)
     torch.testing.assert_close(gradient, (alone[0][1] + alone[1][1]) / 2)

@@ -67,6 +67,7 @@ def test_a_cheap_surrogate_has_fewer_executions_and_steps(net: TinyNet) -> None:
         net, preprocessing_defences=[Hedge(net, steps=20)], transforms=[GaussianNoise()], executions=50
     )
     found = cheap(module, 4)
+    assert isinstance(found, DefendedModule)
     assert (found.executions, found.preprocessing_defences[0].steps) == (4, 4)
     assert cheap(DefendedModule(net), 4).executions == 1
 
@@ -75,7 +76,7 @@ def test_turned(net: TinyNet, x: Tensor) -> None:
     defence = Counteraction(net, num_labels=2, eps=0.04)
     module = DefendedModule(net, preprocessing_defences=[defence], clip_values=None)
     other = turned(module)
-    assert other is not None
+    assert isinstance(other, DefendedModule)
     given, found = (each.preprocessing_defences[0].sample(x, KEYS) for each in (module, other))
     torch.testing.assert_close(found - x, x - given)  # of the same labels, with room to the pixel range
     assert turned(DefendedModule(net, transforms=[GaussianNoise()])) is None

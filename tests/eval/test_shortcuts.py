@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripts import load_script
 
-ARGUMENTS = ["--dataset", "digits", "--limit", "16", "--attack", "none", "pgd3", "--model", "net=digits-resnet-mixup"]
+ARGUMENTS = ["--dataset", "digits", "--limit", "16", "--attack", "clean", "pgd3", "--model", "net=digits-resnet-mixup"]
 
 
 def test_the_table_and_what_it_is_made_of(
@@ -31,7 +31,7 @@ def test_the_table_and_what_it_is_made_of(
 def test_defences_without_counteraction_have_nothing_to_combine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["shortcuts.py", *ARGUMENTS, "--defence", "none", "--out", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["shortcuts.py", *ARGUMENTS, "--defence", "undefended", "--out", str(tmp_path)])
     load_script("benchmarks/shortcuts.py").main()
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| net, ")]
     assert len(lines) == 2

@@ -23,9 +23,9 @@ def apgd(objective: Objective, images: Tensor, starts: Tensor, *, eps: float, st
     Args:
         objective: The loss to be maximised.
         images: Clean images in [0, 1], shape (N, C, H, W).
-        starts: Where to start, within eps of them.
+        starts: The points to start from, within eps of them.
         eps: The largest change of a pixel.
-        steps: How many; one gradient more is computed, that of the start.
+        steps: The number of steps; one gradient more is computed, that of the start.
 
     Returns:
         The points of the highest loss on the way, and these losses, shape (N,).
@@ -59,7 +59,7 @@ class _Schedule:
         self._best = losses
 
     def check(self, losses: list[Tensor], best: Tensor) -> Tensor | None:
-        """At a checkpoint, which examples now take half the step and go back to their best point; else None.
+        """The examples that now take half the step and go back to their best point, at a checkpoint; else None.
 
         Args:
             losses: Those of all steps so far.

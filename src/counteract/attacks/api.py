@@ -177,14 +177,28 @@ def _victim(module: nn.Module, images: Tensor, given: _Arguments) -> Victim:
 def _parts(module: nn.Module, images: Tensor) -> tuple[nn.Module, Defended]:
     """The network without and with its defence; the same for what cannot be taken apart."""
     if isinstance(module, WholeModule):
-        return module, module
+        return _OneDraw(module), module
     if isinstance(module, DefendedModule):
         whole_module(module.model, images[:2])  # which says what is wrong with it
         return module.model, module
     whole = whole_module(module, images[:2])
     if whole.probabilities or whole.keyed or randomness(whole, images)[0]:
-        return whole, whole
+        return _OneDraw(whole), whole
     return module, DefendedModule(module)
+
+
+class _OneDraw(nn.Module):
+    """A whole module as it looks to an attacker who does not know that it draws: every image has the same key."""
+
+    def __init__(self, module: WholeModule) -> None:
+        super().__init__()
+        self.module = module
+        self.training = module.training
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The log-probabilities of one draw."""
+        scores: Tensor = self.module(x, torch.zeros(len(x), dtype=torch.int64, device=x.device))
+        return scores
 
 
 def _check_obstacle(found: Attack, victim: Victim, images: Tensor) -> None:

@@ -43,10 +43,10 @@ def ascend(
     Args:
         objective: The loss to be maximised.
         images: Clean images in [0, 1], shape (N, C, H, W).
-        starts: Where to start, within eps of them.
+        starts: The points to start from, within eps of them.
         eps: The largest change of a pixel.
         step_size: The size of a step.
-        steps: How many; one gradient more is computed, that of the start.
+        steps: The number of steps; one gradient more is computed, that of the start.
 
     Returns:
         The points of the highest loss on the way, and these losses, shape (N,).

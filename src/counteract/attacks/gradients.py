@@ -28,10 +28,10 @@ _SELECT = -1
 """The stream of choices beside those of the runs, which count from 0."""
 
 _JUDGING = 4
-"""How many times as many draws pick among the points that the runs end with as each step takes."""
+"""The number of draws that pick among the points that the runs end with, in units of those of a step."""
 
 Search = Callable[[Victim, Objective, Tensor, Tensor, AttackPreset], Tensor]
-"""From a victim, an objective, images, starting points and the effort to the points of the highest loss."""
+"""A search: from a victim, an objective, images, starting points and the effort to the points of the highest loss."""
 
 
 class Runs(Protocol):
@@ -48,7 +48,7 @@ class Runs(Protocol):
         """The loss of each run."""
 
     def begins_undefended(self, run: int) -> bool:
-        """Whether an adaptive run starts where the same search ends on the undefended network.
+        """Returns True for a run of an adaptive attack that starts where the same search ends without the defence.
 
         Gradients through a defence may lead nowhere: an attack that knows of it should do no worse than one that does
         not.

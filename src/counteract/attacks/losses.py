@@ -1,4 +1,4 @@
-"""What attacks maximise: losses of each example by itself, of logits or log-probabilities alike."""
+"""Losses that attacks maximise: of each example by itself, of logits or log-probabilities alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from counteract._errors import UserError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""From scores, shape (N, classes), and labels, int64, shape (N,), to one loss an example, shape (N,)."""
+"""A loss: from scores, shape (N, classes), and labels, int64, shape (N,), to one loss an example, shape (N,)."""
 
 _TINY = 1e-12
 
@@ -22,7 +22,7 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def margin(scores: Tensor, labels: Tensor) -> Tensor:
-    """By how much the best other class beats the label: positive where the label is not the prediction.
+    """The lead of the best other class over the label: positive where the label is not the prediction.
 
     Unlike the cross-entropy's, its gradient does not vanish where the network is sure.
 

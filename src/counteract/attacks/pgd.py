@@ -28,7 +28,7 @@ class PGD(torchattacks.PGD):
         eps: The largest change of a pixel.
         alpha: The step size.
         steps: The step counts after which the images are wanted.
-        targeted: Whether to move towards the labels that an attack is called with, rather than away from them.
+        targeted: True to move towards the labels that an attack is called with, rather than away from them.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Path:
     """Runs of PGD on the undefended network whose iterates are those of all shorter runs.
 
     Attributes:
-        targeted: Whether they move towards a label other than the true one, drawn for each image.
+        targeted: True if they move towards a label other than the true one, drawn for each image.
     """
 
     targeted: bool

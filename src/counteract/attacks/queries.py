@@ -21,7 +21,7 @@ _SQUARES = -2
 """The stream of squares and colours."""
 
 Search = Callable[[Objective, Tensor, Tensor, float, int], Tensor]
-"""From an objective, images, keys, eps and the number of queries to the points that were found."""
+"""A search: from an objective, images, keys, eps and the number of queries to the points that were found."""
 
 
 def by_squares(objective: Objective, images: Tensor, keys: Tensor, eps: float, queries: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from counteract.attacks.objective import Objective
 
 _PRECISION = 0.05
-"""How well a distance is found, in units of eps."""
+"""The precision of a distance, in units of eps."""
 
 
 def rays(objective: Objective, images: Tensor, *, eps: float, queries: int) -> Tensor:
@@ -23,7 +23,7 @@ def rays(objective: Objective, images: Tensor, *, eps: float, queries: int) -> T
         objective: Its loss is positive above one half where the answer is wrong: the share of `wrong` draws.
         images: Clean images in [0, 1], shape (N, C, H, W).
         eps: The largest change of a pixel.
-        queries: How many times the answer is asked for.
+        queries: The number of times that the answer is asked for.
 
     Returns:
         The nearest points that were found; where they are further than eps away, points at eps in their direction.
@@ -41,7 +41,7 @@ def _along(images: Tensor, directions: Tensor, distances: Tensor) -> Tensor:
 
 
 class _Search:
-    """Where each example's search has come to: it either tries a flipped block, or bisects along a direction."""
+    """The state of each example's search, which either tries a flipped block, or bisects along a direction."""
 
     def __init__(self, images: Tensor, precision: float) -> None:
         count, pixels = len(images), images[0].numel()
@@ -63,7 +63,7 @@ class _Search:
         )
 
     def answer(self, wrong: Tensor) -> None:
-        """Goes on from whether the labels were wrong there: bool, shape (N,)."""
+        """Goes on from the answers, True where the label was wrong: bool, shape (N,)."""
         bisecting, tried = self._bisecting, ~self._bisecting
         middle = (self._low + self._high) / 2
         self._high = torch.where(bisecting & wrong, middle, self._high)

@@ -23,12 +23,13 @@ CLEAN = "clean"
 """The attack that leaves the images as they are; `none` and `null` are read as it."""
 
 Run = Callable[[Victim, Tensor, Tensor, Tensor, AttackPreset, Tensor | None], Tensor]
-"""From a victim, clean images in [0, 1], labels (int64, shape (N,)), the attacker's key of each image (likewise), the
-effort, and the keys of the draws that will judge, shape (N, K), for an attack that knows them, to images within the
-bounds."""
+"""The function that attacks a batch: from a victim, clean images in [0, 1], labels (int64, shape (N,)), the attacker's
+key of each image (likewise), the effort, and the keys of the draws that will judge, shape (N, K), for an attack that
+knows them, to images within the bounds."""
 
 Passes = Callable[[Victim, AttackPreset], int]
-"""From a victim and the effort to the number of network answers asked per image, a gradient counting as two."""
+"""The cost of an attack: from a victim and the effort to the number of network answers asked per image, a gradient
+counting as two."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Attack:
         help: One line about it.
         run: Attacks a batch.
         passes: Its cost.
-        adaptive: Whether it knows of the defence: then its examples are made for each defence anew.
-        gradients: Whether it uses gradients.
-        targeted: Whether it is PGD towards other labels, for which the paper's tables have settings of their own.
-        known: Whether it is told the draws that judge.
-        preset: Whether it depends on the preset.
+        adaptive: True if it knows of the defence: then its examples are made for each defence anew.
+        gradients: True if it uses gradients.
+        targeted: True if it is PGD towards other labels, for which the paper's tables have settings of their own.
+        known: True if it is told the draws that judge.
+        preset: True if it depends on the preset.
         least_classes: The number of classes that it needs.
         path: The runs of PGD, of which this is a snapshot.
         steps: The number of steps after which it is taken.
@@ -219,8 +220,8 @@ def obstacle(
 
     Args:
         attack: The attack.
-        num_classes: How many classes the network has.
-        gradients: Whether it has a useful gradient.
+        num_classes: The number of the network's classes.
+        gradients: True if it has a useful gradient.
         defended: The network with its defence, for an attack that knows of it.
     """
     if num_classes < attack.least_classes:

@@ -10,11 +10,11 @@ from counteract.attacks.objective import Objective
 
 _FIRST_SHARE = 0.8
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-"""The share of the image that a square covers, and when, of 10,000 queries, it is halved."""
+"""The share of the image that a square covers, and the queries, of 10,000, after which it is halved."""
 
 
 def square(objective: Objective, images: Tensor, keys: Tensor, *, eps: float, queries: int) -> tuple[Tensor, Tensor]:
-    """Puts squares with colours at the edge of the budget on the images, and keeps what raises the loss.
+    """Puts squares with colours at the edge of the bounds on the images, and keeps those that raise the loss.
 
     It does not stop at a misclassification, and asks with the same draws throughout, so that a change is judged by
     itself and not by luck.
@@ -26,7 +26,7 @@ def square(objective: Objective, images: Tensor, keys: Tensor, *, eps: float, qu
         images: Clean images in [0, 1], shape (N, C, H, W).
         keys: One key an image, from which squares and colours are drawn.
         eps: The largest change of a pixel.
-        queries: How many times the loss is asked for.
+        queries: The number of times that the loss is asked for.
 
     Returns:
         The points of the highest loss, and these losses, shape (N,).
@@ -53,7 +53,7 @@ def _share(query: int, queries: int) -> float:
 
 
 def _window(keys: Tensor, side: int, height: int, width: int) -> Tensor:
-    """Which pixels lie in a square of this side at a place of each image's own: bool, shape (N, 1, H, W)."""
+    """A mask of a square of this side, at a place of each image's own: bool, shape (N, 1, H, W)."""
     place = _random.uniform(_random.fold(keys, 0), 2)
     edges = []
     for axis, length in enumerate((height, width)):
@@ -69,5 +69,5 @@ def _signs(keys: Tensor, count: int) -> Tensor:
 
 
 def _coloured(images: Tensor, signs: Tensor, eps: float) -> Tensor:
-    """The images with each pixel at the edge of the budget that its sign names."""
+    """The images with each pixel at the edge of the bounds that its sign names."""
     return (images + eps * signs.to(images.dtype)).clamp(0, 1)

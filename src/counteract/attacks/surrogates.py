@@ -127,15 +127,15 @@ class _Smooth(RandomPreprocessor[Any]):
 
     @property
     def passes(self) -> int:
-        """Those of the defence."""
+        """The passes of the defence."""
         return self._exact.passes
 
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Any:
-        """What the defence draws."""
+        """Draws as the defence does."""
         return self._exact.draw(keys, x, prepared)
 
     def apply(self, x: Tensor, parameters: Any) -> Tensor:
-        """What the defence makes of `x`; the gradient is that of its smooth counterpart."""
+        """Applies the defence; the gradient is that of its smooth counterpart."""
         exact = self._exact.apply(x.detach(), parameters)
         if not (torch.is_grad_enabled() and x.requires_grad):
             return exact

@@ -20,12 +20,12 @@ class Victim:
     Attributes:
         undefended: The network without its defence: images in [0, 1] to logits.
         defended: The network with its defence, as it will be judged; an oblivious attack does not look at it.
-        random: Whether the defended network's answers depend on its keys: if not, one draw is as good as many.
-        once: Whether the parts that run once per input are among those that depend on keys. If not, the executions of
+        random: True if the defended network's answers depend on its keys: if not, one draw is as good as many.
+        once: True if the parts that run once per input are among those that depend on keys. If not, the executions of
             several draws may as well be those of one, which then share what runs once.
         threat_model: The bound on a change.
         eps_step: The size of PGD's step.
-        num_classes: How many classes there are.
+        num_classes: The number of classes.
     """
 
     undefended: nn.Module
@@ -41,7 +41,8 @@ def randomness(defended: Defended, images: Tensor) -> tuple[bool, bool]:
     """Asks for a few images with two keys each.
 
     Returns:
-        Whether the answers differ, and whether those of the parts do that run once per input: all of a `WholeModule`.
+        Two answers: True if the network's own differ; True if those of the parts do that run once per input, which is
+        all of a `WholeModule`.
     """
     few = images[:GRANULE]
     keys = torch.arange(len(few), device=few.device)

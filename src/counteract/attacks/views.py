@@ -14,7 +14,7 @@ from counteract.attacks.victim import Victim
 from counteract.whole import Defended
 
 Networks = Callable[[Victim, AttackPreset, int], tuple[Scores, ...]]
-"""From a victim, the effort and the number of draws that share it, to the networks that are asked."""
+"""The function that makes a view: from a victim, the effort and the number of draws to the networks that are asked."""
 
 
 def no_obstacle(defended: Defended) -> None:
@@ -27,9 +27,9 @@ class View:
 
     Attributes:
         networks: Makes them, with the executions of all draws.
-        count: How many they are, at most.
-        adaptive: Whether the defence is among them.
-        known: Whether they are asked with the draws that judge.
+        count: Their greatest number.
+        adaptive: True if the defence is among them.
+        known: True if they are asked with the draws that judge.
         fits: The reason why they cannot be made of a defended network, or None.
     """
 

@@ -1,0 +1,225 @@
+"""`attack`: on modules in hand, whatever the batch size, with one line for every mistake."""
+
+from __future__ import annotations
+
+import doctest
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from art.estimators.classification import PyTorchClassifier
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomCropPad, _random
+from counteract.attacks import attack
+from counteract.datasets import Dataset
+
+EPS = 8 / 255
+SMALL = {"preset": "quick", "steps": 3, "queries": 10}
+LABELS = torch.arange(6)
+
+
+class Keyed(nn.Module):
+    """Noise of keys, which it cannot do without."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
+        out: Tensor = self.net((x + 0.1 * _random.normal(keys, x.shape[1:])).clamp(0, 1))
+        return out
+
+
+class Noisy(nn.Module):
+    """Noise of torch's own generator."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x + 0.1 * torch.randn_like(x))
+        return out
+
+
+def defended(net: nn.Module) -> DefendedModule:
+    before = [Counteraction(net, num_labels=2)]
+    return DefendedModule(net, preprocessing_defences=before, transforms=[RandomCropPad()], executions=3)
+
+
+def modules(net: nn.Module) -> dict[str, nn.Module]:
+    return {
+        "plain": net,
+        "defended": defended(net),
+        "probabilities": nn.Sequential(net, nn.Softmax(1)).eval(),
+        "keyed": Keyed(net).eval(),
+        "noisy": Noisy(net).eval(),
+    }
+
+
+def test_the_documented_example() -> None:
+    tests = doctest.DocTestFinder().find(attack, "attack", globs={})
+    assert sum(len(test.examples) for test in tests) > 3
+    results = [doctest.DocTestRunner().run(test) for test in tests]
+    assert sum(result.failed for result in results) == 0
+
+
+@pytest.mark.parametrize("name", ["clean", "pgd3", "pgd3-targeted", "apgd-t", "bpda-apgd-cw", "fixed", "square"])
+@pytest.mark.parametrize("kind", ["plain", "defended", "probabilities", "keyed", "noisy"])
+def test_images_within_the_bounds_again_and_again(name: str, kind: str, net: TinyNet, x: Tensor) -> None:
+    module, before = modules(net)[kind], x.clone()
+    found = attack(name, module, x, LABELS, eps=EPS, preset=SMALL)
+    assert torch.equal(x, before)
+    assert found.dtype == x.dtype
+    assert (found - x).abs().max() <= EPS + 1e-6
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert torch.equal(found, x) == (name == "clean")
+    torch.rand(3)
+    assert torch.equal(attack(name, module, x, LABELS, eps="8/255", preset=SMALL), found)
+    if name != "clean":
+        other = attack(name, module, x, LABELS, eps=EPS, preset=SMALL, seed=1)
+        assert not torch.equal(other, found)
+
+
+@pytest.mark.parametrize("name", ["pgd3-targeted", "bpda-apgd-cw", "fixed", "square"])
+@pytest.mark.parametrize("kind", ["plain", "defended", "keyed"])
+def test_the_batch_size_does_not_show(name: str, kind: str, net: TinyNet, digits: Dataset) -> None:
+    images, labels, module = digits.images[:40], digits.labels[:40], modules(net)[kind]
+    whole = attack(name, module, images, labels, preset=SMALL)
+    assert torch.equal(attack(name, module, images, labels, preset=SMALL, batch_size=8), whole)
+
+
+def test_oblivious_attacks_are_made_on_the_network_alone_and_adaptive_ones_on_all_of_it(
+    net: TinyNet, x: Tensor
+) -> None:
+    on_all, on_net = (
+        [attack(name, module, x, LABELS, preset=SMALL) for name in ("pgd3", "apgd-ce", "bpda-apgd-ce")]
+        for module in (defended(net), net)
+    )
+    assert [torch.equal(*pair) for pair in zip(on_all, on_net, strict=True)] == [True, True, False]
+
+
+def test_eps_and_its_step(net: TinyNet, x: Tensor) -> None:
+    one = attack("pgd1", net, x, LABELS, eps=0.04, eps_step=1e-3)
+    start = attack("pgd1", net, x, LABELS, eps=0.04, eps_step=1e-9)
+    assert (one - start).abs().max() == pytest.approx(1e-3, rel=1e-2)
+    quarter = attack("pgd1", net, x, LABELS, eps=0.04)
+    assert torch.equal(quarter, attack("pgd1", net, x, LABELS, eps=0.04, eps_step=0.01))
+
+
+def test_arrays_come_back_as_arrays(net: TinyNet, x: Tensor) -> None:
+    expected = attack("pgd3", net, x, LABELS)
+    for dtype in (np.float32, np.float64):
+        found = attack("pgd3", net, x.numpy().astype(dtype), LABELS.tolist())
+        assert isinstance(found, np.ndarray)
+        assert found.dtype == dtype
+        assert np.array_equal(found.astype(np.float32), expected.numpy())
+
+
+def test_images_of_another_precision_and_none(net: TinyNet, x: Tensor) -> None:
+    assert attack("pgd3", net.double(), x, LABELS).dtype == torch.float32
+    assert attack("pgd3", net, x[:0], []).shape == x[:0].shape
+
+
+def test_the_module_is_left_as_it_was(x: Tensor) -> None:
+    net = TinyNet().train()
+    net.norm.eval()
+    attack("bpda-apgd-cw", net, x, LABELS, preset=SMALL)
+    assert net.training
+    assert not net.norm.training
+    assert all(p.requires_grad and p.grad is None for p in net.parameters())
+
+
+def classifier(net: nn.Module, kind: type[PyTorchClassifier] = PyTorchClassifier, **options: Any) -> PyTorchClassifier:
+    return kind(net, nn.CrossEntropyLoss(), input_shape=(3, 32, 32), nb_classes=10, clip_values=(0, 1), **options)
+
+
+def test_arts_classifier_is_the_network_in_it(net: TinyNet, x: Tensor) -> None:
+    assert torch.equal(attack("pgd3", classifier(net), x, LABELS), attack("pgd3", net, x, LABELS))
+    with pytest.raises(ValueError, match="classifier has defences"):
+        attack("pgd3", classifier(net, DefendedClassifier, transforms=[RandomCropPad()]), x, LABELS)
+
+
+class Few(nn.Module):
+    """Three classes."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)[:, :3]  # type: ignore[no-any-return]
+
+
+class Rounded(Few):
+    """No gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net((255 * x).round() / 255)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "apgd-tt"}, "attack 'apgd-tt' is not known; did you mean apgd-t"),
+        ({"norm": "L2"}, "attack: norm: Input should be 'Linf', found 'L2'"),
+        ({"eps": 0}, "attack: eps: .*greater than 0, found 0"),
+        ({"eps": 8}, "attack: eps: .*less than or equal to 1, found 8"),
+        ({"eps": "8/0"}, r'attack: eps: .*fraction such as "8/255", found .8/0.'),
+        ({"eps_step": 0}, "attack: eps_step: .*greater than 0"),
+        ({"preset": "quik"}, "preset 'quik' is not known; did you mean quick"),
+        ({"preset": {"stpes": 1}}, "attack: preset.stpes: Extra"),
+        ({"preset": {"precision": "bf16"}}, "preset: precision must be float32"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
+        ({"module": "net"}, "module must be a torch.nn.Module .*found str"),
+        ({"module": nn.Conv2d(5, 1, 1)}, r"model Conv2d does not take images of shape \(3, 32, 32\)"),
+        ({"module": nn.Identity()}, r"model Identity must return logits of shape \(2, classes\)"),
+        ({"images": torch.full((6, 3, 32, 32), 2.0)}, "images has pixels outside clip_values"),
+        ({"images": torch.full((6, 3, 32, 32), torch.nan)}, "images has NaN"),
+        ({"images": torch.rand(3, 32, 32)}, r"images must be images of shape \(N, C, H, W\)"),
+        ({"images": np.full((6, 3, 32, 32), 200, np.uint8)}, "images has pixels outside clip_values"),
+        ({"images": np.array([["a"]])}, "images must hold real pixels, found <U1"),
+        ({"images": [[0.5]]}, "images must be a tensor or an array, found list"),
+        ({"labels": torch.arange(5)}, r"labels must be 6 integers, one for each of images; found torch.int64, \(5,\)"),
+        ({"labels": torch.eye(6)}, r"labels must be 6 integers.*torch.float32, \(6, 6\)"),
+        ({"labels": torch.arange(6).bool()}, "labels must be 6 integers.*torch.bool"),
+        ({"labels": torch.arange(6) + 5}, "labels run from 5 to 10, but the module has 10 classes"),
+        ({"labels": torch.arange(6) - 1}, "labels run from -1 to 4"),
+        ({"labels": ["a"] * 6}, "labels must be 6 integers, found list"),
+    ],
+)
+def test_mistakes(changes: dict[str, Any], message: str, net: TinyNet, x: Tensor) -> None:
+    given: dict[str, Any] = {"name": "pgd3", "module": net, "images": x, "labels": LABELS} | changes
+    with pytest.raises(ValueError, match=message) as error:
+        attack(**given)
+    assert "\n" not in str(error.value)
+
+
+def test_attacks_that_cannot_run(net: TinyNet, x: Tensor) -> None:
+    labels = LABELS % 3
+    with pytest.raises(ValueError, match=r"attack apgd-t cannot run on this module: it needs 4 classes.* has 3"):
+        attack("apgd-t", Few(net), x, labels)
+    with pytest.raises(ValueError, match="attack pgd3 cannot run on this module: it needs gradients"):
+        attack("pgd3", Rounded(net), x, LABELS)
+    assert not torch.equal(attack("square", Rounded(net), x, LABELS, preset=SMALL), x)
+    with pytest.raises(ValueError, match=r"attack smooth cannot run .*a whole module cannot be taken apart"):
+        attack("smooth", Keyed(net), x, LABELS)
+    with pytest.raises(ValueError, match=r"module must take pixels in \[0, 1\], found clip_values \(0, 255\)"):
+        attack("pgd3", DefendedModule(net, clip_values=(0, 255)), x, LABELS)
+
+
+def test_less_memory_is_said_once(net: TinyNet, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Large(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if len(x) > 8:
+                raise torch.OutOfMemoryError("out of memory")
+            return net(x)  # type: ignore[no-any-return]
+
+    images, labels = x.repeat(4, 1, 1, 1), LABELS.repeat(4)
+    with pytest.warns(UserWarning, match="going on with 8 images per batch"):
+        found = attack("pgd3", Large(), images, labels, batch_size=16)
+    assert torch.equal(found, attack("pgd3", net, images, labels, batch_size=8))
