@@ -129,7 +129,7 @@ def test_several_damaged_lines_are_counted(tmp_path: Path) -> None:
 
 
 def test_entries_of_other_runs_do_not_count(tmp_path: Path) -> None:
-    run = read_legacy(write(tmp_path, [line("of another spec"), line(str(PLACES[0]["key"]))]))
+    run = read_legacy(write(tmp_path, [line("of another spec", [True] * 9), line(str(PLACES[0]["key"]))]))
     assert (len(run.measured), run.damage) == (1, ())
 
 
@@ -179,7 +179,7 @@ NUMBERS = ("value", "low", "high", "std", "any_wrong")
 
 def recorded(name: str) -> dict[tuple[str, ...], list[float]]:
     """The numbers that the version which measured a run printed of it, in today's words, by what they are about."""
-    found = {}
+    found: dict[tuple[str, ...], list[float]] = {}
     with (Path(__file__).parent / "recorded" / f"{name}.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             place = (row["what"], row["model"], upgrade_attack(row["attack"]), upgrade_defence(row["defence"]))
@@ -194,6 +194,7 @@ def numbers_of(run: Run) -> dict[tuple[str, ...], list[float]]:
     def accuracy(found: Accuracy, *more: float) -> list[float]:
         return [found.n, found.accuracy, *found.ci95, found.std, *more]
 
+    found: dict[tuple[str, ...], list[float]]
     found = {("accuracy", r.model, r.attack, r.defence, ""): accuracy(r, r.any_wrong) for r in run.rows}
     found |= {("worst case", c.model, "", c.defence, ""): accuracy(c, c.any_wrong) for c in run.worst_cases}
     for summary in run.summaries:

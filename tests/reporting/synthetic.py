@@ -54,8 +54,8 @@ def make_run(
         for variant in made.variants()
         for targeted in (False, True)
     }
-    fields = {"defences": defences, "examples": max(sizes, default=made.limit or 0)} | fields
-    return Run(made, ENVIRONMENT, class_names, cells, **fields)
+    fields.setdefault("defences", defences)
+    return Run(made, ENVIRONMENT, class_names, cells, max(sizes, default=made.limit or 0), **fields)
 
 
 def make_illustrations(count: int = 2, classes: int = 10, labels: int = 9) -> Illustrations:
