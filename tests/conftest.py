@@ -1,4 +1,4 @@
-"""What every test may use: tiny networks, a few real images, and the CIFAR files where a checkout has them."""
+"""Fixtures for every test: tiny networks, a few real images, and the CIFAR files where a checkout has them."""
 
 from __future__ import annotations
 

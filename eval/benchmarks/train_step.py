@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor, nn
 
-from counteract.datasets import Dataset
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.training import Run, load_recipe
 from counteract.training.loop import Trainer, make_fabric
 from counteract.training.outputs import build_network
@@ -35,7 +35,7 @@ def random_images(count: int) -> Dataset:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(count, 3, 32, 32, generator=generator)
     labels = torch.randint(0, 10, (count,), generator=generator)
-    return Dataset("random", images, labels, tuple("0123456789"))
+    return ArrayDataset("random", images, labels, tuple("0123456789"))
 
 
 def trainer_step(run: Run, dataset: Dataset) -> Callable[[], float]:
@@ -88,7 +88,7 @@ def mixup_loss(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def seconds(step: Callable[[], float]) -> float:
-    """How long one step takes; reading its loss waits for the device."""
+    """Returns the time of one step; reading its loss waits for the device."""
     began = time.perf_counter()
     step()
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Where the data of `eval/` are: beside the code in an installed package, in the repository in a clone."""
+"""The place of the data of `eval/`: beside the code in an installed package, in the repository in a clone."""
 
 from __future__ import annotations
 

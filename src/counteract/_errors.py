@@ -14,10 +14,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = ""
     """The error for a name that is none of `known`: it lists the near ones, or all of them.
 
     Args:
-        kind: What was named: `"dataset"`, say.
-        name: What was found.
+        kind: The kind of thing that was named: `"dataset"`, say.
+        name: The name that was found.
         known: The names there are.
-        otherwise: What would have done in place of a known name.
+        otherwise: Something else that would have done in place of a known name.
     """
     known = list(known)
     near = difflib.get_close_matches(name, known, cutoff=0.5)

@@ -8,7 +8,7 @@ from torch import Tensor
 from counteract._errors import UserError
 
 ROUND_OFF = 1e-4
-"""How far a pixel may lie outside the range: float32 round-off with room, far less than one grey level (1/255)."""
+"""The distance that a pixel may lie outside the range: float32 round-off with room, far less than 1/255."""
 
 
 def check_images(
@@ -23,8 +23,8 @@ def check_images(
     Args:
         x: Images of shape (N, C, H, W), of any real dtype; N may be 0.
         clip_values: The range that every pixel must lie in; None accepts every finite value.
-        dtype: What the images are converted to.
-        name: How the argument is called in the error.
+        dtype: The dtype that the images are converted to.
+        name: The argument's name in the error.
 
     Raises:
         UserError: (a ValueError) `x` has another number of dimensions, is complex, or holds NaN, infinite or

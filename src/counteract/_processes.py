@@ -14,5 +14,5 @@ def launched() -> tuple[int, int] | None:
 
 
 def is_first() -> bool:
-    """Whether this is the process that speaks for all."""
+    """Returns whether this is the process that speaks for all."""
     return os.environ.get("RANK", "0") == "0"

@@ -25,8 +25,8 @@ def read_toml(path: Path | Traversable, what: str) -> dict[str, Any]:
     """Reads a TOML file.
 
     Args:
-        path: Where it is.
-        what: What the errors call it: `"spec mine.toml"`, say.
+        path: The file.
+        what: The errors' word for it: `"spec mine.toml"`, say.
 
     Raises:
         UserError: (a ValueError) there is no such file, or it is not TOML.

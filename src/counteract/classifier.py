@@ -24,18 +24,18 @@ class DefendedClassifier(PyTorchClassifier):
     `compute_loss` and so every attack of ART see log-probabilities of the average. Without `transforms` this is
     `PyTorchClassifier`, exactly.
 
-    `fit` trains the bare network through those transforms alone that have `apply_fit=True`, one draw each. `model` is
-    the bare network. `clone_for_refitting` copies the network and shares the defences: a defence that holds the old
-    network still uses it, so give a refitted clone defences of its own.
+    `fit` trains the undefended network through those transforms alone that have `apply_fit=True`, one draw each.
+    `model` is the undefended network. `clone_for_refitting` copies the network and shares the defences: a defence that
+    holds the old network still uses it, so give a refitted clone defences of its own.
 
     Args:
-        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        model: The undefended network: images in `clip_values` to logits, normalisation inside.
         loss: As in ART; it is given log-probabilities where there are transforms.
         input_shape: The shape of one image.
         nb_classes: The number of classes.
         preprocessing_defences: As in ART.
         transforms: Defences of this package that are redrawn for each execution.
-        executions: How many.
+        executions: The number of executions.
         average: `"probabilities"` or `"logits"`.
         executions_per_pass: See `DefendedModule`.
         **kwargs: The rest of `PyTorchClassifier`'s arguments.
@@ -63,7 +63,7 @@ class DefendedClassifier(PyTorchClassifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(model, loss, input_shape, nb_classes, preprocessing_defences=preprocessing_defences, **kwargs)
-        self._bare = model
+        self._undefended = model
         self._transforms = transforms
         self._executions = executions
         self._average = average
@@ -72,43 +72,43 @@ class DefendedClassifier(PyTorchClassifier):
 
     @property
     def model(self) -> nn.Module:
-        """The bare network."""
-        return self._bare
+        """The undefended network."""
+        return self._undefended
 
     @property
     def transforms(self) -> Sequence[RandomPreprocessor[Any]] | None:
-        """What is redrawn for each execution."""
+        """The defences that are redrawn for each execution."""
         return self._transforms
 
     @property
     def executions(self) -> int:
-        """How many executions are averaged."""
+        """The number of executions that are averaged."""
         return self._executions
 
     @property
     def average(self) -> Average:
-        """What is averaged."""
+        """The answers that are averaged: `probabilities` or `logits`."""
         return self._average
 
     @property
     def executions_per_pass(self) -> int | None:
-        """How many executions go through the network together."""
+        """The number of executions that go through the network together; see `DefendedModule`."""
         return self._executions_per_pass
 
     def set_params(self, **kwargs: Any) -> None:
         """Changes parameters, as in ART, and builds the defended network anew."""
         super().set_params(**kwargs)
         if "model" in kwargs:
-            self._bare = kwargs["model"]
+            self._undefended = kwargs["model"]
         self._defend("apply_predict")
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
-        """Trains the bare network as in ART, through the transforms with `apply_fit=True`."""
+        """Trains the undefended network as in ART, through the transforms with `apply_fit=True`."""
         with self._training():
             super().fit(*args, **kwargs)
 
     def fit_generator(self, *args: Any, **kwargs: Any) -> None:
-        """Trains the bare network as in ART, through the transforms with `apply_fit=True`."""
+        """Trains the undefended network as in ART, through the transforms with `apply_fit=True`."""
         with self._training():
             super().fit_generator(*args, **kwargs)
 
@@ -129,23 +129,23 @@ class DefendedClassifier(PyTorchClassifier):
                 " normalise inside the network (counteract.models.Normalize)"
             )
         defended = DefendedModule(
-            self._bare,
+            self._undefended,
             transforms=transforms,
             executions=self._executions if executions is None else executions,
             average=self._average,
             executions_per_pass=self._executions_per_pass,
             clip_values=self._range(),
         )
-        self._model._model = defended if transforms else self._bare
+        self._model._model = defended if transforms else self._undefended
 
     def _range(self) -> tuple[float, float] | None:
-        """What the defended network may expect of its input; after ART's own defences, which check theirs, anything."""
+        """Returns the pixel range to expect of the input; None, any, after ART's own defences, which check theirs."""
         if self.clip_values is None or self.preprocessing_defences or np.ndim(self.clip_values[0]):
             return None
         return float(self.clip_values[0]), float(self.clip_values[1])
 
 
 def _is_identity(standardisation: Any) -> bool:
-    """Whether ART's standardisation subtracts zero and divides by one."""
+    """Returns whether ART's standardisation subtracts zero and divides by one."""
     mean, std = getattr(standardisation, "mean", None), getattr(standardisation, "std", None)
     return mean is not None and not np.any(torch.as_tensor(mean).cpu().numpy()) and bool(np.all(np.asarray(std) == 1))

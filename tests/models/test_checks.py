@@ -1,4 +1,4 @@
-"""What one forward pass tells about a stranger's network."""
+"""Facts that one forward pass tells about a stranger's network."""
 
 from __future__ import annotations
 

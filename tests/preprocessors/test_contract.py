@@ -1,4 +1,4 @@
-"""What every preprocessor promises, each held to it: alone, stacked, and in ART's hands."""
+"""The promises of every preprocessor, each held to them: alone, stacked, and in ART's hands."""
 
 from __future__ import annotations
 

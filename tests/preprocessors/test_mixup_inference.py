@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from counteract import MixupInference
+from counteract._network import dtype_of
+from counteract.datasets import Dataset, load_dataset
+
+
+class Counted:
+    """A dataset that counts the images it is asked for."""
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole, self.labels = whole, whole.labels
+        self.asked: list[int] = []
+
+    def read(self, rows: Tensor) -> Tensor:
+        self.asked.append(len(rows))
+        return self.whole.read(rows)
 
 
 def test_classes_then_images_are_drawn_uniformly(net: nn.Module, x: Tensor) -> None:
@@ -54,12 +70,32 @@ def test_arrays_will_do_for_a_pool(net: nn.Module, x: Tensor, pool: tuple[Tensor
     assert torch.equal(found, expected)
 
 
+def test_a_dataset_is_read_by_index(net: nn.Module, x: Tensor, tmp_path: Path, digits: Dataset) -> None:
+    """Only the images that are drawn are asked for, and the draws are those of the same pool in memory."""
+    pixels = (digits.take(60).images * 255).byte().permute(0, 2, 3, 1).numpy()
+    np.savez(tmp_path / "pool.npz", images=pixels, labels=digits.labels[:60].numpy(), class_names=digits.class_names)
+    data = Counted(load_dataset(str(tmp_path / "pool.npz")))
+    for network in (net, copy.deepcopy(net).double()):
+        inputs = x.to(dtype_of(network))
+        expected, _ = MixupInference(network, data.whole.images, data.labels, seed=1).forward(inputs)
+        found, _ = MixupInference(network, data, seed=1).forward(inputs)
+        assert torch.equal(found, expected)
+    assert data.asked == [len(x), len(x)]
+
+
+def test_a_datasets_labels_may_be_others(net: nn.Module, x: Tensor, digits: Dataset) -> None:
+    labels = digits.labels.flip(0)
+    expected, _ = MixupInference(net, digits.images, labels, seed=1).forward(x)
+    assert torch.equal(MixupInference(net, digits, labels, seed=1).forward(x)[0], expected)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"images": torch.empty(0, 3, 32, 32), "labels": torch.empty(0, dtype=torch.long)}, "found an empty pool"),
         ({"labels": torch.full((60,), 4)}, "two classes to mix with, found only 4"),
         ({"labels": torch.arange(59)}, r"labels must be 60 integers.*\(59,\)"),
+        ({"labels": None}, "labels must be given with images that are a tensor"),
         ({"labels": torch.arange(60.0)}, "labels must be 60 integers"),
         ({"images": torch.full((60, 3, 32, 32), 255)}, "images has pixels outside clip_values"),
         ({"weight": 1.5}, "weight must be a number from 0 to 1"),

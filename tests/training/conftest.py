@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,8 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def digits(files: tuple[Path, Path]) -> tuple[Dataset, Dataset]:
     """The datasets of `files`, under the name that `counteract train` gives them."""
-    training, test = (replace(load_dataset(str(path)), name="noisy") for path in files)
+    training, test = (load_dataset(str(path)) for path in files)
+    training.name = test.name = "noisy"
     return training, test
 
 

@@ -7,14 +7,14 @@ import torch
 
 from counteract._errors import UserError
 from counteract._random import fold, key
-from counteract.datasets import Dataset
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.training.data import Batches, augment, split_validation
 
 
 def make_dataset(count: int) -> Dataset:
     """Images that are all different and never black."""
     images = torch.linspace(0.1, 1, count * 3 * 6 * 6).view(count, 3, 6, 6)
-    return Dataset("made-up", images, torch.arange(count) % 3, ("a", "b", "c"))
+    return ArrayDataset("made-up", images, torch.arange(count) % 3, ("a", "b", "c"))
 
 
 def batches(dataset: Dataset, *, seed: int = 0, padding: int = 2) -> Batches:

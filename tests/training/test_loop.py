@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,10 +21,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from counteract._errors import UserError
-from counteract.datasets import Dataset
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.models import load_model, read_card
 from counteract.training import Method, Run, train
-from counteract.training.adversary import pgd
+from counteract.training.adversary import attacked
 from counteract.training.checkpoint import save_checkpoint
 
 Digits = tuple[Dataset, Dataset]
@@ -76,7 +77,7 @@ def test_it_learns(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
 def test_the_test_set_is_not_looked_at_while_training(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
     training, test = digits
     train_quietly(make_run(tmp_path / "one"), digits)
-    other = Dataset(test.name, 1 - test.images, test.labels.flip(0), test.class_names)
+    other = ArrayDataset(test.name, 1 - test.images, test.labels.flip(0), test.class_names)
     train_quietly(make_run(tmp_path / "two"), (training, other))
     assert same_weights(tmp_path / "one", tmp_path / "two")
     assert losses(tmp_path / "one") == losses(tmp_path / "two")
@@ -235,13 +236,11 @@ def test_predicted_labels_can_lead_the_attack(
 ) -> None:
     labels: list[Tensor] = []
 
-    def spy(
-        network: torch.nn.Module, x: Tensor, y: Tensor, start: Tensor, *, eps: float, step: float, steps: int
-    ) -> Tensor:
+    def spy(network: torch.nn.Module, x: Tensor, y: Tensor, keys: Tensor, **options: Any) -> Tensor:
         labels.append(y)
-        return pgd(network, x, y, start, eps=eps, step=step, steps=steps)
+        return attacked(network, x, y, keys, **options)
 
-    monkeypatch.setattr("counteract.training.loop.pgd", spy)
+    monkeypatch.setattr("counteract.training.loop.attacked", spy)
     train_quietly(make_run(tmp_path / "true", "iat", epochs=1), digits)
     train_quietly(make_run(tmp_path / "predicted", "iat", epochs=1, attack_labels="predicted"), digits)
     true, predicted = labels[: len(labels) // 2], labels[len(labels) // 2 :]

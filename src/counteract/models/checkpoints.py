@@ -23,7 +23,7 @@ from counteract.models.integrity import check_whole
 State = Mapping[str, Tensor]
 
 _WRAPPERS = ("last", "state_dict", "model_state_dict", "model", "net")
-"""Where training scripts put the weights in a checkpoint; of a last and a best epoch, RobustBench takes the last."""
+"""The keys under which training scripts put the weights; of a last and a best epoch, RobustBench takes the last."""
 
 _CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
 """Buffers that old checkpoints lack, and that a network's constructor sets right."""
@@ -34,7 +34,7 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> Any:
 
     Args:
         path: The file.
-        trust: Whether the file may hold, and so run, anything at all; otherwise only tensors, plain Python data and
+        trust: Lets the file hold, and so run, anything at all; otherwise only tensors, plain Python data and
             NumPy's numbers and arrays.
 
     Raises:
@@ -95,7 +95,7 @@ def check_complete(network: nn.Module, state: State, path: Path) -> None:
 
 
 def is_constant(name: str) -> bool:
-    """Whether a tensor of this name has its right value from a network's constructor."""
+    """Returns whether a tensor of this name has its right value from a network's constructor."""
     return name.rpartition(".")[2] in _CONSTANTS
 
 

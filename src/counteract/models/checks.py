@@ -1,4 +1,4 @@
-"""What is found out about a stranger's network with one forward pass, before anything is measured on it."""
+"""Checks of a stranger's network with one forward pass, before anything is measured on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from counteract._errors import UserError
 from counteract._network import borrowed, check_model, device_of, dtype_of
 
 _TOLERANCE = 1e-4
-"""How far the sum of a row of probabilities may be from 1: round-off of a thousand of them, with room."""
+"""The largest distance from 1 of a sum of probabilities: round-off of a thousand of them, with room."""
 
 
 class LogProbabilities(nn.Module):
@@ -44,9 +44,9 @@ def check_network(network: object, name: str, images: Tensor, num_classes: int |
 
     Args:
         network: The network; it is left as it was found.
-        name: How the error calls it.
+        name: Its name in the error.
         images: A few images in [0, 1], shape (N, C, H, W).
-        num_classes: How many logits there must be; None if that is not known.
+        num_classes: The number of logits there must be; None if that is not known.
 
     Raises:
         UserError: (a ValueError) it does not take such images, or returns something other than logits.
@@ -87,7 +87,7 @@ def outputs_of(network: object, name: str, images: Tensor) -> Tensor:
 
 
 def are_probabilities(outputs: Tensor) -> bool:
-    """Whether all rows are probabilities: not negative, and adding up to 1."""
+    """Returns whether all rows are probabilities: not negative, and adding up to 1."""
     sums = outputs.double().sum(1)
     return bool((outputs >= 0).all() and ((sums - 1).abs() < _TOLERANCE).all())
 

@@ -85,7 +85,7 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
         raise UserError(f"classifier must be ART's PyTorchClassifier, found {type(classifier).__name__}")
     if classifier.preprocessing_defences or classifier.postprocessing_defences or _has_transforms(classifier):
         raise UserError(
-            "classifier has defences, which a bare network would lose: "
+            "classifier has defences, which its network alone would lose: "
             "pass one without, and give the defences to DefendedModule"
         )
     channels = classifier.input_shape[0]
@@ -119,7 +119,7 @@ def _public(module: Any) -> list[str]:
 
 
 def _has_transforms(classifier: Any) -> bool:
-    """Whether this is a `DefendedClassifier` that defends."""
+    """Returns whether this is a `DefendedClassifier` that defends."""
     return bool(getattr(classifier, "transforms", None))
 
 

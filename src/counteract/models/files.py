@@ -16,7 +16,7 @@ from counteract.models.resnet import ARCHITECTURES, ResNet
 
 
 class Card(BaseModel):
-    """What a weight file says about itself.
+    """A weight file's own account of itself.
 
     Attributes:
         architecture: A key of `ARCHITECTURES`.
@@ -24,11 +24,11 @@ class Card(BaseModel):
         class_names: One name per class, in the order of the logits.
         mean: The normalisation inside the network, one value per channel.
         std: Likewise.
-        dataset: What it was trained on.
-        method: How it was trained: `standard`, `mixup` or `iat`.
+        dataset: The dataset it was trained on.
+        method: The way it was trained: `standard`, `mixup` or `iat`.
         recipe: The training recipe, whole.
         accuracy: Measured accuracies in percent by what was measured, e.g. `{"clean": 93.1, "n": 500}`.
-        conditions: Where and how it was trained: time, machine, versions.
+        conditions: The circumstances of its training: time, machine, versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -25,7 +25,7 @@ def check_whole(path: Path) -> None:
 
 
 def html_title(path: Path) -> str | None:
-    """How to call the web page in a file, `a web page (its title)`; None if the file is no web page."""
+    """Returns words for the web page in a file, `a web page (its title)`; None if the file is no web page."""
     with path.open("rb") as file:
         start = file.read(4096).decode("utf-8", errors="replace").lstrip()
     if not start.casefold().startswith(("<!doctype html", "<html", "<head", "<script")):

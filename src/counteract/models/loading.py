@@ -27,13 +27,13 @@ def shipped_models() -> list[str]:
 
 
 def shipped_card(name: str) -> Card:
-    """What a shipped network's file says about itself."""
+    """Reads the card of a shipped network."""
     with as_file(_WEIGHTS / f"{name}.safetensors") as path:
         return read_card(path)
 
 
 def is_factory(name: str) -> bool:
-    """Whether a name means a factory of the user's: `package.module:factory`."""
+    """Returns whether a name means a factory of the user's: `package.module:factory`."""
     return ":" in name and not name.startswith("robustbench:") and not name.endswith(".safetensors")
 
 
@@ -58,12 +58,12 @@ def load_model(
             - `robustbench:DATASET/THREAT_MODEL/NAME`, a network of RobustBench's zoo,
             - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
         weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own.
-        model_dir: Where RobustBench's checkpoints are, or are downloaded to.
-        trust: Whether checkpoints may hold anything at all, and so run code when they are read.
-        mean: For a factory's network that expects normalised images: what is subtracted from [0, 1], per channel.
-        std: Likewise, what the difference is divided by.
+        model_dir: The folder where RobustBench's checkpoints are, or are downloaded to.
+        trust: Lets checkpoints hold anything at all, and so run code when they are read.
+        mean: For a factory's network that expects normalised images: the mean that is subtracted, per channel.
+        std: Likewise, the standard deviation that the difference is divided by.
         input_shape: The shape of one image that a factory's network takes; it is tried with two.
-        num_classes: How many logits a factory's network must return, if that is known.
+        num_classes: The number of logits that a factory's network must return, if that is known.
 
     Raises:
         UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such

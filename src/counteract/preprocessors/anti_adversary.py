@@ -27,9 +27,9 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
     The cost is 2 `steps` passes. What gradients pass back, and what a copy shares, is said at `FirstOrderPreprocessor`.
 
     Args:
-        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        model: The undefended network: images in `clip_values` to logits, normalisation inside.
         eps_step: The size of a step.
-        steps: How many.
+        steps: The number of steps.
         **options: Those of `RandomPreprocessor`; but `clip_values` is None by default, which leaves the pixels where
             the steps take them, as the source does. With a range, the result is clamped to it.
 

@@ -1,4 +1,4 @@
-"""What every preprocessor shares: the boundary check, seeding, chunking, and one draw per example and call."""
+"""The common part of all preprocessors: the boundary check, seeding, chunking, and one draw per example and call."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         seed: With an integer, the k-th call draws the same in every run and in every copy. With None, draws follow
             `torch.manual_seed`.
         device_type: As in ART: where NumPy arrays are processed, `"cpu"` or `"gpu"`. Tensors stay where they are.
-        apply_fit: Whether ART applies this when it trains.
-        apply_predict: Whether ART applies this when it predicts or attacks.
+        apply_fit: Makes ART apply this when it trains.
+        apply_predict: Makes ART apply this when it predicts or attacks.
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
@@ -72,13 +72,13 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         self._calls = 0
 
     def prepare(self, x: Tensor) -> Tensor | None:
-        """What `draw` needs once per input, with one row per image; None if it needs nothing."""
+        """Returns the facts that `draw` needs once per input, one row per image; None if it needs nothing."""
         del x
         return None
 
     @property
     def passes(self) -> int:
-        """What one draw costs in passes of the network, backward ones to the input counting as forward ones."""
+        """The cost of one draw in passes of the network, backward ones to the input counting as forward ones."""
         return 0
 
     @abstractmethod
@@ -95,7 +95,7 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         Args:
             x: Images of shape (N, C, H, W).
             keys: One key per image, int64, shape (N,): the same key gives the same draw.
-            prepared: What `prepare` returned for these images, or None to have it made.
+            prepared: The result of `prepare` for these images, or None to have it made.
         """
         if len(x) <= self.batch_size:
             return self._sample_chunk(x, keys, prepared)
@@ -168,12 +168,12 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         return _random.fold(call, torch.arange(len(x), device=x.device))
 
     def _dtype(self) -> torch.dtype:
-        """What images are converted to: the dtype of the network that a defence holds, or float32."""
+        """Returns the dtype that images are converted to: that of the network that a defence holds, or float32."""
         model = getattr(self, "model", None)
         return dtype_of(model) if isinstance(model, nn.Module) else torch.float32
 
     def _stays_in_range(self, in_range: bool) -> bool:
-        """Whether the output lies in the pixel range, given whether the input does."""
+        """Returns whether the output lies in the pixel range, given whether the input does."""
         return in_range
 
 

@@ -46,12 +46,12 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
     back, and what a copy shares, is said at `FirstOrderPreprocessor`.
 
     Args:
-        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        model: The undefended network: images in `clip_values` to logits, normalisation inside.
         eps: The paper's mu: the largest change of a pixel.
         eps_step: The paper's alpha: the size of each label's perturbation.
         num_labels: The paper's N.
-        targeted: Whether each perturbation moves towards its label or away from it.
-        labels: What the labels are drawn from: all but the one predicted for x, or all.
+        targeted: True if each perturbation moves towards its label, False if away from it.
+        labels: The labels that are drawn from: all but the one predicted for x, or all.
         combine: `"sum-of-signs"` as in the paper, or `"sign-of-sum"` (ours): N * eps_step times the sign of the summed
             gradient. The two agree for N = 1, and wherever the N signs agree.
         **options: Those of `RandomPreprocessor`.
@@ -124,7 +124,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
         return order[:, : self.num_labels]
 
     def _count_labels(self, x: Tensor) -> int:
-        """How many labels the network has, from one forward pass of one image, the first time."""
+        """Returns the number of labels that the network has, from one forward pass of one image, the first time."""
         if self._classes is None:
             with borrowed(self.model), torch.no_grad():
                 self._classes = self._logits(self.model, x[:1]).shape[1]

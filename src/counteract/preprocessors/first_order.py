@@ -1,4 +1,4 @@
-"""What the defences share that move an input along the network's own gradients."""
+"""The common part of the defences that move an input along the network's own gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from counteract.preprocessors.base import Options, Parameters, RandomPreprocesso
 
 
 class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
-    """A defence that adds a perturbation made of gradients of the bare network, in eval mode and left as it was found.
+    """A defence that adds a perturbation made of gradients of the undefended network.
+
+    The network is in eval mode meanwhile, and left as it was found.
 
     The gradient that passes back through such a defence is the identity. Where the perturbation is made of signs its
     derivative is zero almost everywhere; and it makes the defence attackable by BPDA (Athalye et al. 2018), for whoever
@@ -27,7 +29,7 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
     network included, so a refitted clone is still defended with the old network's gradients.
 
     Args:
-        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        model: The undefended network: images in `clip_values` to logits, normalisation inside.
         **options: Those of `RandomPreprocessor`.
     """
 
@@ -39,7 +41,7 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
 
     @abstractmethod
     def perturbation(self, x: Tensor, parameters: Parameters) -> Tensor:
-        """What is added to `x`, before the sum is clamped to the pixel range; without gradient."""
+        """Returns the change of `x`, before the sum is clamped to the pixel range; without gradient."""
 
     def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
         """Adds the perturbation that the parameters stand for, and clamps to `clip_values` if there are any."""

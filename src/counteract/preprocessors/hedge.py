@@ -28,10 +28,10 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
     The cost is 2 `steps` passes. What gradients pass back, and what a copy shares, is said at `FirstOrderPreprocessor`.
 
     Args:
-        model: The bare network: images in `clip_values` to logits, normalisation inside.
+        model: The undefended network: images in `clip_values` to logits, normalisation inside.
         eps: The largest change of a pixel.
         eps_step: The size of a step.
-        steps: How many.
+        steps: The number of steps.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -61,7 +61,7 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
         return 2 * _random.uniform(keys, x[0].numel()).view(len(keys), *x.shape[1:]) - 1
 
     def perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
-        """How far the last iterate is from `x`."""
+        """Returns the difference between the last iterate and `x`."""
         with self._differentiable(x) as (model, received):
             moved = received + self.eps * parameters.to(received)
             for _ in range(self.steps):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy.typing as npt
 import torch
@@ -16,23 +16,33 @@ from counteract._network import borrowed, check_model, device_of, dtype_of
 from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
 
 
+@runtime_checkable
+class Pool(Protocol):
+    """Images that are read by index, a `Dataset` for one: the whole of them is never in memory as floats."""
+
+    labels: Tensor
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Returns the images of these indices: floats, shape (n, C, H, W)."""
+
+
 class MixupInference(RandomPreprocessor[Tensor]):
     """Mixes the input with a random pool image of a label other than the predicted one.
 
-    With y the bare network's prediction for the received input, a class is drawn uniformly from the pool's classes
-    other than y, then one of its images s uniformly, and x' = weight * x + (1 - weight) * s. Differentiable in x,
-    exactly.
+    With y the undefended network's prediction for the received input, a class is drawn uniformly from the pool's
+    classes other than y, then one of its images s uniformly, and x' = weight * x + (1 - weight) * s. Differentiable in
+    x, exactly.
 
     Source: Pang, Xu and Zhu, "Mixup inference: better exploiting mixup to defend adversarial attacks", ICLR 2020. Their
     released code takes the pool from the test split, which leaks test images into predictions; take the training split.
 
-    The pool is held by reference: `copy.deepcopy` and `pickle` copy it, ART's `clone_for_refitting` shares it and the
-    network.
+    A pool in memory is held by reference: `copy.deepcopy` and `pickle` copy it, ART's `clone_for_refitting` shares it
+    and the network.
 
     Args:
-        model: The bare network whose prediction is mixed away from. It is left as it was found.
-        images: The pool: (M, C, H, W), pixels in `clip_values`; tensor or array.
-        labels: The pool's labels: M integers.
+        model: The undefended network whose prediction is mixed away from. It is left as it was found.
+        images: The pool: (M, C, H, W), pixels in `clip_values`; tensor, array, or a `Dataset`, read by index.
+        labels: The pool's labels: M integers; None for those of a `Dataset`.
         weight: The weight on the input, lambda in the paper; 1 - weight falls on the pool image.
         **options: Those of `RandomPreprocessor`.
 
@@ -46,8 +56,8 @@ class MixupInference(RandomPreprocessor[Tensor]):
     def __init__(
         self,
         model: nn.Module,
-        images: Tensor | npt.NDArray[Any],
-        labels: Tensor | npt.NDArray[Any],
+        images: Tensor | npt.NDArray[Any] | Pool,
+        labels: Tensor | npt.NDArray[Any] | None = None,
         *,
         weight: float = 0.5,
         **options: Unpack[Options],
@@ -60,7 +70,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         self._check_params()
 
     def prepare(self, x: Tensor) -> Tensor:
-        """The bare network's predictions for the received images: int64, shape (N,)."""
+        """The undefended network's predictions for the received images: int64, shape (N,)."""
         device = device_of(self.model)
         with borrowed(self.model), torch.no_grad():
             predicted = [self.model(x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
@@ -79,26 +89,42 @@ class MixupInference(RandomPreprocessor[Tensor]):
 
     def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
         """Mixes each image with the pool image of its index."""
-        others = self._pool[parameters.to(self._pool.device)].to(x.device, x.dtype)
+        others = self._look_up(parameters).to(x.device, x.dtype)
         if others.shape != x.shape:
             raise UserError(f"images must have the shape of x, {tuple(x.shape[1:])}; found {tuple(others.shape[1:])}")
         return self.weight * x + (1 - self.weight) * others
+
+    def _look_up(self, rows: Tensor) -> Tensor:
+        """Returns the pool images of these indices."""
+        if isinstance(self._pool, Tensor):
+            return self._pool[rows.to(self._pool.device)]
+        return self._checked(self._pool.read(rows.cpu()))
+
+    def _checked(self, images: Tensor) -> Tensor:
+        return check_images(images, clip_values=self.clip_values, dtype=dtype_of(self.model), name="images")
 
     def _check_params(self) -> None:
         super()._check_params()
         check_model(self.model)
         check_real("weight", self.weight, high=1.0)
-        labels = torch.as_tensor(self.labels).cpu()
-        if labels.ndim != 1 or len(labels) != len(self.images) or labels.is_floating_point():
-            found = f"{labels.dtype}, {tuple(labels.shape)}"
-            raise UserError(f"labels must be {len(self.images)} integers, one for each of images; found {found}")
-        if len(labels) == 0:
-            raise UserError("images must hold at least two classes to mix with, found an empty pool")
-        self._pool = check_images(
-            torch.as_tensor(self.images), clip_values=self.clip_values, dtype=dtype_of(self.model), name="images"
-        )
+        labels = self._check_labels()
+        self._pool = self.images if isinstance(self.images, Pool) else self._checked(torch.as_tensor(self.images))
         self._classes, self._counts = torch.unique(labels, return_counts=True)
         if len(self._classes) == 1:
             raise UserError(f"labels must hold at least two classes to mix with, found only {int(self._classes[0])}")
         self._order = labels.argsort(stable=True)
         self._starts = self._counts.cumsum(0) - self._counts
+
+    def _check_labels(self) -> Tensor:
+        """Returns the pool's labels on the CPU, once there is one for each image."""
+        given = self.images.labels if self.labels is None and isinstance(self.images, Pool) else self.labels
+        if given is None:
+            raise UserError("labels must be given with images that are a tensor or an array")
+        labels = torch.as_tensor(given).cpu()
+        count = len(self.images.labels if isinstance(self.images, Pool) else self.images)
+        if labels.ndim != 1 or len(labels) != count or labels.is_floating_point():
+            found = f"{labels.dtype}, {tuple(labels.shape)}"
+            raise UserError(f"labels must be {count} integers, one for each of images; found {found}")
+        if len(labels) == 0:
+            raise UserError("images must hold at least two classes to mix with, found an empty pool")
+        return labels

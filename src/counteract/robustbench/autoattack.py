@@ -32,7 +32,7 @@ from counteract.robustbench.eligibility import NOT_ELIGIBLE
 
 
 class EvaluationState(pyautoattack.state.EvaluationState):
-    """How far a run of AutoAttack has come, in a file; its flags are numbers, because RobustBench takes their mean."""
+    """The progress of a run of AutoAttack, in a file; its flags are numbers, because RobustBench takes their mean."""
 
     flags: ClassVar[torch.dtype] = torch.float32
     _robust_flags: Tensor | None
@@ -92,7 +92,7 @@ class _RunState(EvaluationState):
 
     @property
     def robust_flags(self) -> Tensor | None:
-        """For each image whether it still stands."""
+        """The images that still stand: bool, one for each."""
         return self._robust_flags
 
     @robust_flags.setter
@@ -123,10 +123,10 @@ class AutoAttack(pyautoattack.AutoAttack):
         norm: `"Linf"`, `"L2"` or `"L1"`.
         eps: The bound on the perturbation.
         seed: Of the attacks' random starts; None for the time.
-        verbose: Whether progress is printed.
+        verbose: Prints progress.
         attacks_to_run: The attacks of `version="custom"`.
         version: `"standard"`, `"plus"`, `"rand"` or `"custom"`.
-        device: Where to compute; by default where the network is.
+        device: The device to compute on; by default the network's.
         log_path: A file that what is printed is appended to.
     """
 
@@ -170,7 +170,7 @@ class AutoAttack(pyautoattack.AutoAttack):
             x_orig: Images in [0, 1], shape (N, C, H, W).
             y_orig: Their labels, shape (N,).
             bs: Images per batch.
-            return_labels: Whether to return the predictions, too.
+            return_labels: Returns the predictions, too.
             state_path: A file for the state; a run that finds one there goes on with it.
         """
         path = None if state_path is None else Path(state_path)
@@ -216,7 +216,7 @@ class AutoAttack(pyautoattack.AutoAttack):
 
 
 def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str]:
-    """What AutoAttack warns of before it attacks: randomness, outputs that are no logits, gradients inside or none.
+    """Returns AutoAttack's warnings: of randomness, outputs that are no logits, gradients inside or none.
 
     Args:
         model: Maps images in [0, 1] to logits.

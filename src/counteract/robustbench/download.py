@@ -24,8 +24,8 @@ def download(url: str, path: Path) -> None:
     """Downloads a checkpoint to `path`, which appears whole or not at all.
 
     Args:
-        url: Where from; a Google Drive page that asks for a confirmation is answered once.
-        path: Where to; missing folders are made.
+        url: The address; a Google Drive page that asks for a confirmation is answered once.
+        path: The file to write; missing folders are made.
 
     Raises:
         UserError: (a ValueError) it failed, stalled, stopped early, or what came is no checkpoint; the message says

@@ -1,4 +1,4 @@
-"""What must be said wherever RobustBench and a defence of this package meet."""
+"""A reservation, printed wherever RobustBench and a defence of this package meet."""
 
 NOT_ELIGIBLE = (
     "Defences of this package are API-compatible with RobustBench, not eligible for its leaderboard: they draw at "

@@ -1,4 +1,4 @@
-"""What RobustBench has published on its networks, read from the tables in its own package description."""
+"""RobustBench's published figures on its networks, read from the tables in its own package description."""
 
 from __future__ import annotations
 

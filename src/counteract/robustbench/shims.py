@@ -1,4 +1,4 @@
-"""What makes `import robustbench` work on a current machine: two modules it expects, put in place for the import."""
+"""A working `import robustbench` on a current machine: two modules that it expects are put in place for the import."""
 
 from __future__ import annotations
 

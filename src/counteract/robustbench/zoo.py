@@ -37,10 +37,10 @@ __all__ = [
 ]
 
 PREFIX = "robustbench:"
-"""How the names of its networks begin."""
+"""The beginning of its networks' names."""
 
 MODEL_DIR = Path("models")
-"""Where RobustBench keeps checkpoints, unless it is told otherwise."""
+"""The folder where RobustBench keeps checkpoints, unless it is told otherwise."""
 
 _DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 _SIDES = {"cifar10": 32, "cifar100": 32, "imagenet": 224}
@@ -73,7 +73,7 @@ class Name:
 
     @property
     def full_name(self) -> str:
-        """What `load_model` and `--model` take."""
+        """The name that `load_model` and `--model` take."""
         return f"{PREFIX}{self.dataset}/{self.threat_model}/{self.name}"
 
 
@@ -116,7 +116,7 @@ def load_robustbench(name: str, *, model_dir: Path = MODEL_DIR, trust: bool = Fa
 
     Args:
         name: `robustbench:DATASET/THREAT_MODEL/NAME`; the prefix may be left out.
-        model_dir: Where the checkpoints are, or go.
+        model_dir: The folder where the checkpoints are, or go.
         trust: See `read_checkpoint`.
 
     Raises:
@@ -158,7 +158,7 @@ def register(
     Args:
         network: The network; later changes to it do not change what is registered.
         name: Its name; one of the zoo's own is refused.
-        dataset: Whose images it takes.
+        dataset: The dataset whose images it takes.
         threat_model: `Linf`, `L2` or `corruptions`.
         model_dir: RobustBench's `model_dir`.
 
@@ -267,12 +267,12 @@ def _quietly() -> Iterator[None]:
 
 
 def _is_standard(entry: Name) -> bool:
-    """Whether RobustBench takes the weights from torchvision, when the network is built."""
+    """Returns whether RobustBench takes the weights from torchvision, when the network is built."""
     return entry.dataset == "imagenet" and entry.name.startswith("Standard")
 
 
 def _address(entry: Name, definition: dict[str, Any], network: nn.Module, index: int) -> str:
-    """Where the checkpoint with this number is: on Google Drive, or where timm knows it to be."""
+    """Returns the address of the checkpoint with this number: on Google Drive, or where timm knows it to be."""
     identifiers = definition["gdrive_id"]
     if identifiers is not None:
         return _DRIVE.format(identifiers[index] if isinstance(identifiers, list) else identifiers)
@@ -283,7 +283,7 @@ def _address(entry: Name, definition: dict[str, Any], network: nn.Module, index:
 
 
 def _parts(network: Any, index: int, count: int) -> list[tuple[nn.Module, str | None]]:
-    """What the checkpoint with this number is loaded into, with its key in the checkpoint."""
+    """Returns the modules that the checkpoint with this number is loaded into, with their keys in the checkpoint."""
     if count == 1:
         return [(network, None)]
     if hasattr(network, "comp_model"):  # Bai2023Improving: two networks and what mixes them

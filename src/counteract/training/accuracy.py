@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from counteract._network import folded
 from counteract._random import fold, key
+from counteract._statistics import wilson
 from counteract.datasets import Dataset
-from counteract.evaluation.scores import wilson
-from counteract.training.adversary import pgd, predict, random_start
+from counteract.training.adversary import attacked, predict
 
 _BATCH = 250
 
 
 def count_correct(fabric: Fabric, network: nn.Module, dataset: Dataset, *, eps: float = 0.0, steps: int = 0) -> int:
-    """How many images the network gets right, in eval mode, in the precision of the surrounding context.
+    """Returns the number of images that the network gets right, in eval mode, in the precision of the context.
 
     Args:
         fabric: The processes that share the work.
@@ -29,10 +29,10 @@ def count_correct(fabric: Fabric, network: nn.Module, dataset: Dataset, *, eps: 
     correct = torch.zeros((), dtype=torch.int64, device=fabric.device)
     mine = torch.arange(len(dataset))[fabric.global_rank :: fabric.world_size]
     for rows in torch.split(mine, _BATCH):
-        x, y = dataset.images[rows].to(fabric.device), dataset.labels[rows].to(fabric.device)
+        x, y = dataset.read(rows).to(fabric.device), dataset.labels[rows].to(fabric.device)
         if steps:
-            start = random_start(x, fold(key(0, fabric.device), rows), eps)
-            x = pgd(network, x, y, start, eps=eps, step=eps / 4, steps=steps)
+            keys = fold(key(0, fabric.device), rows)
+            x = attacked(network, x, y, keys, eps=eps, step=eps / 4, steps=steps)
         correct += (predict(network, x) == y).sum()
     total = fabric.all_reduce(correct, reduce_op="sum")
     assert isinstance(total, Tensor)
@@ -40,7 +40,7 @@ def count_correct(fabric: Fabric, network: nn.Module, dataset: Dataset, *, eps: 
 
 
 def test_accuracy(fabric: Fabric, network: nn.Module, test_set: Dataset, eps: float) -> dict[str, float]:
-    """Clean and PGD-20 accuracy in percent, with their Wilson 95% intervals; `eps` is in grey levels."""
+    """Returns clean and PGD-20 accuracy in percent, with their Wilson 95% intervals; `eps` is in grey levels."""
     count = len(test_set)
     clean = count_correct(fabric, network, test_set)
     robust = count_correct(fabric, network, test_set, eps=eps / 255, steps=20)

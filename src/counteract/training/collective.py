@@ -1,4 +1,4 @@
-"""What processes exchange while they train: means that gradients flow through, and rows of a batch."""
+"""Exchange between processes while they train: means that gradients flow through, and rows of a batch."""
 
 from __future__ import annotations
 

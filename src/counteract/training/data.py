@@ -41,11 +41,7 @@ def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, D
         )
     keys = fold(fold(key(seed), _SPLIT), torch.arange(len(dataset)))
     order = bits(keys, 1).squeeze(1).argsort()
-
-    def part(rows: Tensor) -> Dataset:
-        return Dataset(dataset.name, dataset.images[rows], dataset.labels[rows], dataset.class_names)
-
-    return part(order[size:].sort().values), part(order[:size].sort().values)
+    return dataset.select(order[size:].sort().values), dataset.select(order[:size].sort().values)
 
 
 def augment(pixels: Tensor, keys: Tensor, *, padding: int, flip: bool) -> Tensor:
@@ -54,8 +50,8 @@ def augment(pixels: Tensor, keys: Tensor, *, padding: int, flip: bool) -> Tensor
     Args:
         pixels: Images of shape (N, H, W, C).
         keys: One per image.
-        padding: How many black pixels are added on each side.
-        flip: Whether half of the images are mirrored.
+        padding: The number of black pixels that are added on each side.
+        flip: Mirrors half of the images.
 
     Returns:
         Images of shape (N, C, H, W), in channels-last layout.
@@ -77,10 +73,10 @@ class Batches:
     Args:
         dataset: The training images.
         batch_size: Images in a batch, over all processes; what is left over at an epoch's end is dropped.
-        seed: What order and augmentation are drawn from.
+        seed: The seed of order and augmentation.
         padding: See `augment`.
         flip: See `augment`.
-        device: Where the images live.
+        device: The device that the images live on.
 
     Raises:
         UserError: (a ValueError) there are fewer images than a batch holds.

@@ -23,7 +23,7 @@ from counteract.models.files import Card, read_card
 from counteract.models.resnet import ResNet
 from counteract.training import objectives
 from counteract.training.accuracy import count_correct, test_accuracy
-from counteract.training.adversary import pgd, predict, random_start
+from counteract.training.adversary import attacked, predict
 from counteract.training.batchnorm import globalise
 from counteract.training.checkpoint import CURRENT, PREVIOUS, load_checkpoint, save_checkpoint
 from counteract.training.collective import gather_rows
@@ -38,18 +38,18 @@ _MIX, _MIX_ADVERSARIAL, _START = 11, 12, 13
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be trained, and where.
+    """A training: its network, data and folder.
 
     Attributes:
         architecture: A key of `ARCHITECTURES`.
         method: `standard`, `mixup` or `iat`.
-        recipe: How.
+        recipe: The way to train it.
         out: The folder for checkpoints, logs and results.
-        recipe_name: What the recipe is called.
+        recipe_name: The recipe's name.
         width: Channels after the stem; None for the architecture's own.
-        seed: What everything random is drawn from.
+        seed: The seed of everything random.
         devices: Processes on this machine; under torchrun, that decides.
-        resume: Whether to go on from the checkpoint in `out`.
+        resume: Goes on from the checkpoint in `out`.
         init: A file that an earlier run wrote, whose weights this one begins with; None for random ones.
     """
 
@@ -69,10 +69,10 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     """Trains a network, measures it on the test set, and writes model.safetensors, card.json and metrics.csv.
 
     Args:
-        run: What is to be trained.
+        run: The training.
         train_set: The training images; a validation set is split off them.
         test_set: Looked at once, when all is done.
-        console: Where progress is shown; by default stderr.
+        console: The console for progress; by default stderr.
 
     Raises:
         UserError: (a ValueError) something in `run` does not fit, or the loss is not finite.
@@ -111,7 +111,7 @@ def _finish(trainer: Trainer, test_set: Dataset) -> Card:
 
 
 def _origin(run: Run) -> dict[str, JsonValue]:
-    """What a run began with: nothing, or the recipe of an earlier one."""
+    """Returns the origin of a run's weights: nothing, or the recipe of an earlier one."""
     return {} if run.init is None else {"init": read_card(run.init).recipe}
 
 
@@ -271,13 +271,18 @@ class Trainer:
     def _attack(self, x: Tensor, y: Tensor, keys: Tensor) -> Tensor:
         """IAT's adversarial examples."""
         recipe = self.recipe
-        eps = recipe.attack_eps / 255
-        start = random_start(x, fold(keys, _START), eps)
         with self.fabric.autocast():
             if recipe.attack_labels == "predicted":
                 y = predict(self.network, x)
-            network = folded(self.network)
-            return pgd(network, x, y, start, eps=eps, step=recipe.attack_step / 255, steps=recipe.attack_steps)
+            return attacked(
+                folded(self.network),
+                x,
+                y,
+                fold(keys, _START),
+                eps=recipe.attack_eps / 255,
+                step=recipe.attack_step / 255,
+                steps=recipe.attack_steps,
+            )
 
     def _validate(self) -> tuple[float, float]:
         """Clean and PGD-10 accuracy on the validation images."""

@@ -23,7 +23,7 @@ Network = Callable[[Tensor], Tensor]
 
 
 class Mix(NamedTuple):
-    """What is blended with what: row `rows[i]` of the batch weighs `weights[i]`, row `partners[i]` the rest."""
+    """A blend of rows in pairs: row `rows[i]` of the batch weighs `weights[i]`, row `partners[i]` the rest."""
 
     rows: Tensor
     partners: Tensor

@@ -58,7 +58,7 @@ def width_of(network: ResNet) -> int:
 
 
 def conditions(fabric: Fabric, history: list[Row]) -> dict[str, str | int | float]:
-    """Where and how long a run trained: sums over its epochs, interrupted or not."""
+    """Returns machine and duration of a run: sums over its epochs, interrupted or not."""
     if fabric.device.type == "cuda":
         device = torch.cuda.get_device_name(fabric.device)
     else:

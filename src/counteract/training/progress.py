@@ -1,4 +1,4 @@
-"""What a person watching a training sees: a bar, a line per epoch, metrics.csv and a TensorBoard log."""
+"""The sight of a training for the person who watches it: a bar, a line per epoch, metrics.csv and a TensorBoard log."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Monitor:
     """Shows and logs a run; on all processes but the first it is silent.
 
     Args:
-        folder: Where metrics.csv and the TensorBoard log go.
-        console: Where lines are printed.
-        epochs: How many the run has.
-        steps: How many an epoch has.
+        folder: The folder for metrics.csv and the TensorBoard log.
+        console: The console that lines are printed on.
+        epochs: The number of epochs of the run.
+        steps: The number of steps of an epoch.
         batch_size: Images in a step.
         history: The epochs that are over already.
-        active: Whether this is the first process.
+        active: True in the first process.
     """
 
     def __init__(

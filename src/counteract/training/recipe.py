@@ -1,4 +1,4 @@
-"""Recipes: how a network is trained, as data. `paper`, `fast` and those of the shipped weights are TOML files here."""
+"""Recipes: ways to train a network, as data. `paper`, `fast` and those of the shipped weights are TOML files here."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _RECIPES = files("counteract.training") / "recipes"
 
 
 class Recipe(BaseModel):
-    """How a network is trained. In the TOML file a table [standard], [mixup] or [iat] changes values for that method.
+    """A way to train a network. In the TOML file a table [standard], [mixup] or [iat] changes values for that method.
 
     Attributes:
         epochs: Passes over the training images.
         batch_size: Images in a step, over all processes.
         lr: The highest learning rate.
         momentum: SGD's.
-        nesterov: Whether the momentum is Nesterov's.
+        nesterov: True if the momentum is Nesterov's.
         weight_decay: On every parameter.
         schedule: `steps`: lr, divided by 10 at each epoch of `drops`; `one-cycle`: linearly up to lr, linearly to zero.
         drops: For `steps`.
         warmup: For `one-cycle`: the part of the training that goes up.
         crop_padding: Random crops of images padded by so many pixels; 0 for none.
-        flip: Whether half of the images are mirrored.
-        attack_eps: How far IAT's examples lie from their images, in grey levels (1/255).
+        flip: Mirrors half of the images.
+        attack_eps: The largest change of a pixel in IAT's examples, in grey levels (1/255).
         attack_step: One step of that PGD, in grey levels.
-        attack_steps: How many.
-        attack_labels: What it leads away from: the `true` labels, or the `predicted` ones, as in the official code.
+        attack_steps: The number of its steps.
+        attack_labels: The labels it leads away from: the `true` ones, or the `predicted` ones, as in the official code.
         eps: The radius, in grey levels, of the PGD that validation and test accuracies are measured under.
-        validation: How many training images are set aside at most (never more than a tenth).
+        validation: The largest number of training images that are set aside (never more than a tenth).
         precision: Lightning Fabric's: `32-true`, `bf16-mixed`, ...
-        channels_last: Whether the network runs in channels-last layout.
-        compile: Whether `torch.compile` is used on CUDA; on CPUs it did not pay.
+        channels_last: Runs the network in channels-last layout.
+        compile: Uses `torch.compile` on CUDA; on CPUs it did not pay.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,7 +90,7 @@ def load_recipe(name: str, method: Method, **changes: Any) -> Recipe:
 
     Args:
         name: One of `recipe_names()`, or the path of a TOML file.
-        method: Whose table is merged in.
+        method: The method whose table is merged in.
         changes: Fields to change; those that are None are left alone.
 
     Raises:

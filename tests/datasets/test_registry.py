@@ -1,0 +1,29 @@
+"""Datasets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from counteract.datasets import DATASETS, load_dataset
+
+
+def test_every_dataset_has_one_line_of_help() -> None:
+    assert list(DATASETS) == ["digits", "cifar10", "cifar100", "FILE.npz"]
+    for name, source in DATASETS.items():
+        assert source.name == name
+        assert 10 < len(source.help) < 110
+        assert "\n" not in source.help
+
+
+def test_a_typo_lists_near_names() -> None:
+    with pytest.raises(ValueError, match=r"cifar1O.*did you mean cifar10"):
+        load_dataset("cifar1O")
+    with pytest.raises(ValueError, match=r"known: digits, cifar10, cifar100, FILE\.npz"):
+        load_dataset("imagenet-at-home")
+
+
+def test_a_split_is_train_or_test(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="split must be 'train' or 'test', found 'val'"):
+        load_dataset("digits", "val")  # type: ignore[arg-type]

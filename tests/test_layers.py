@@ -1,0 +1,92 @@
+"""Imports point one way, as the house is drawn: each piece knows what is below it, and nothing of what is above."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "counteract"
+
+LAYERS: dict[str, set[str]] = {
+    "ground": set(),
+    "preprocessors": {"ground"},
+    "defended": {"ground", "preprocessors"},
+    "whole": {"ground", "preprocessors", "defended", "models"},
+    "classifier": {"ground", "preprocessors", "defended"},
+    "datasets": {"ground"},
+    "models": {"ground", "robustbench"},
+    "robustbench": {"ground", "models", "defended"},
+    "training": {"ground", "datasets", "models"},
+    "defences": {"ground", "preprocessors", "defended", "whole", "datasets"},
+    "attacks": {"ground", "preprocessors", "defended", "whole", "defences", "classifier", "models"},
+}
+LAYERS["evaluation"] = {*LAYERS, "attacks"} - {"training"}
+LAYERS["auditing"] = {*LAYERS["evaluation"], "evaluation"}
+LAYERS["reporting"] = {*LAYERS["auditing"], "auditing"}
+"""The pieces, and those that each may import; `ground` is the private modules."""
+
+TOP = {"__init__", "__main__", "cli"}
+"""The pieces that may import anything, and which nothing imports."""
+
+OPTIONAL = "robustbench"
+"""The piece that others import inside of functions only, so that its extra need not be installed."""
+
+
+def piece_of(module: str) -> str:
+    """Returns the piece that a module, `counteract.attacks.pgd` for one, belongs to."""
+    first = module.split(".")[1] if "." in module else "__init__"
+    return "ground" if first.startswith("_") and first not in TOP else first
+
+
+def imports(tree: ast.AST, *, inside: bool = False) -> Iterator[tuple[str, int, bool]]:
+    """Yields the modules of this package that a file imports, their lines, and whether a function does it."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            whole = node.module == "counteract"  # `from counteract import _random`: the name is the module
+            for module in [f"counteract.{alias.name}" for alias in node.names] if whole else [node.module]:
+                yield module, node.lineno, inside
+        else:
+            yield from imports(node, inside=inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@cache
+def arrows() -> list[tuple[str, str, str, bool]]:
+    """Returns, for each import of ours, the importing piece, the imported one, the place, and whether it is inside."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        module = ".".join(["counteract", *path.relative_to(SOURCE).with_suffix("").parts])
+        for imported, line, inside in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            if imported.partition(".")[0] == "counteract":
+                found.append((piece_of(module), piece_of(imported), f"{path}:{line}: {imported}", inside))
+    return found
+
+
+def test_the_pieces_are_those_of_the_house() -> None:
+    assert {source for source, *_ in arrows()} | {"ground"} == {*LAYERS, *TOP}
+
+
+@pytest.mark.parametrize("piece", LAYERS)
+def test_imports_point_down(piece: str) -> None:
+    allowed = LAYERS[piece] | {piece}
+    wrong = [place for source, target, place, _ in arrows() if source == piece and target not in allowed]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_what_is_optional_is_imported_where_it_is_used() -> None:
+    wrong = [place for source, target, place, inside in arrows() if target == OPTIONAL != source and not inside]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_no_arrow_makes_a_ring() -> None:
+    """But for that between the networks and the optional zoo among them."""
+    above = {piece: below - {OPTIONAL} for piece, below in LAYERS.items()}
+    while free := [piece for piece, below in above.items() if not below & set(above)]:
+        for piece in free:
+            del above[piece]
+    assert not above
