@@ -8,12 +8,20 @@ class Watcher:
 
     def __init__(self) -> None:
         self.begun, self.done = 0, 0
+        self.told: list[str] = []
 
-    def begin(self, model: str, work: int) -> None:
-        self.begun += work
+    def begin(self, name: str, total: int) -> None:
+        """Counts what is announced."""
+        self.begun += total
 
-    def advance(self, work: int) -> None:
-        self.done += work
+    def advance(self, count: int) -> None:
+        """Counts what is done."""
+        self.done += count
+
+    def tell(self, line: str) -> None:
+        """Remembers a line."""
+        self.told.append(line)
 
     def warn(self, message: str) -> None:
+        """Fails the test."""
         raise AssertionError(message)

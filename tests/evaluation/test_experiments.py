@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from counteract.attacks import RECIPES, Budget
-from counteract.evaluation.experiments import experiment_names, preset_for, read_spec, with_models
+from counteract.attacks.preset import AttackPreset
+from counteract.attacks.registry import find_attack
+from counteract.evaluation.experiments import experiment_names, read_spec, spec_for_dataset, with_models
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
 
@@ -22,8 +23,9 @@ def test_every_experiment_and_preset_is_valid() -> None:
     assert experiment_names() == sorted(["adaptive", "figure1", "figure2", "figure3", *names, *halves])
     for name in experiment_names():
         check_names(experiment(name))
-    for name in ("cifar10", "digits"):
-        spec = make_spec(preset_for(name), name)
+    for name in ("cifar10", "cifar100", "digits"):
+        data = spec_for_dataset(name)
+        spec = make_spec(data if data["models"] else with_models(data, ["net"]), name)
         check_names(spec)
         assert spec.dataset == name
 
@@ -35,9 +37,9 @@ def test_the_tables_have_the_papers_rows_and_columns_and_the_clean_images(name: 
     spec = experiment(name)
     assert len(spec.models) * len(spec.defences) == rows
     assert len(spec.attacks) == columns
-    assert spec.attacks[0] == "none"
+    assert spec.attacks[0] == "clean"
     assert spec.seeds == 3
-    assert (spec.attack.eps, spec.attack.eps_step, spec.limit) == (8 / 255, 2 / 255, None)
+    assert (spec.threat_model.eps, spec.step, spec.limit) == (8 / 255, 2 / 255, None)
 
 
 @pytest.mark.parametrize("name", ["table4", "table4-cifar100"])
@@ -49,17 +51,18 @@ def test_table_4_has_both_kinds_of_perturbation(name: str) -> None:
 
 def test_the_adaptive_experiment_has_attacks_of_every_kind_and_the_papers_defences_and_peers() -> None:
     spec = experiment("adaptive")
-    views = {RECIPES[name].view for name in spec.attacks if name in RECIPES}
-    assert views == {"bare", "defended", "smooth", "joint"}
-    knowing = [name in RECIPES and RECIPES[name].adaptive for name in spec.attacks]
+    attacks = [find_attack(name) for name in spec.attacks]
+    assert {"clean", "pgd50", "apgd-t", "bpda-apgd-t", "smooth", "joint"} <= {attack.name for attack in attacks}
+    knowing = [attack.adaptive for attack in attacks]
     assert knowing == sorted(knowing)  # in a cascade the oblivious worst case is whole only if they come first
     assert {"hedge", "anti-adversary", *experiment("table1").defences} < set(spec.defences)
     assert set(spec.models) == {"mixup", "iat"}
     assert spec.limit is not None
     assert spec.limit >= 500
-    assert spec.budget == Budget.model_validate({"preset": "standard", "precision": "bf16"})
+    assert spec.preset == AttackPreset.model_validate({"preset": "standard", "precision": "bf16"})
     assert (spec.draws, spec.cascade) == (3, True)
-    assert spec.parameters_for("iat", targeted=False, variant=spec.variants()[0]).crop_pad.size == (26, 32)
+    found = spec.parameters_for("iat", "iat", targeted=False, variant=spec.variants()[0])
+    assert found["crop-pad"].model_dump()["size"] == (26, 32)
 
 
 @pytest.mark.parametrize(
@@ -84,37 +87,42 @@ def test_the_papers_tables_5_and_6(
     weight: float,
     defence_targeted: bool,
 ) -> None:
-    none = Variant(name="none", defence="none")
-    found = experiment(table).parameters_for(model, targeted=targeted, variant=none)
-    assert (found.crop_pad.size, found.crop_resize.size, found.mixup_inference.weight) == (xie, guo, weight)
-    assert (found.crop_pad.executions, found.crop_resize.executions, found.mixup_inference.executions) == (50, 50, 30)
-    counteraction = found.counteraction
-    assert (counteraction.eps, counteraction.eps_step, counteraction.num_labels) == (8 / 255, 4 / 255, 9)
-    assert counteraction.targeted == defence_targeted
+    plain = Variant(name="undefended", defence="undefended")
+    given = experiment(table).parameters_for("any label", model, targeted=targeted, variant=plain)
+    found = {name: parameters.model_dump() for name, parameters in given.items()}
+    window = (found["crop-pad"]["size"], found["crop-resize"]["size"], found["mixup-inference"]["weight"])
+    assert window == (xie, guo, weight)
+    executions = [found[name]["executions"] for name in ("crop-pad", "crop-resize", "mixup-inference")]
+    assert executions == [50, 50, 30]
+    counteraction = found["counteraction"]
+    assert (counteraction["eps"], counteraction["eps_step"], counteraction["num_labels"]) == (8 / 255, 4 / 255, 9)
+    assert counteraction["targeted"] == defence_targeted
 
 
 def test_the_figures_sweep_what_the_paper_sweeps() -> None:
     names = [variant.name for variant in experiment("figure2").variants()]
-    assert names == ["none", *(f"counteraction@{step}/255" for step in range(1, 9))]
+    assert names == ["undefended", *(f"counteraction@{step}/255" for step in range(1, 9))]
     names = [variant.name for variant in experiment("figure3").variants()]
-    assert names == ["none", *(f"counteraction@{count}" for count in range(1, 10))]
+    assert names == ["undefended", *(f"counteraction@{count}" for count in range(1, 10))]
     names = [variant.name for variant in experiment("figure3-cifar100").variants()]
-    assert names == ["none", *(f"counteraction@{count}" for count in [*range(1, 10), 12, 16, 20])]
+    assert names == ["undefended", *(f"counteraction@{count}" for count in [*range(1, 10), 12, 16, 20])]
     assert experiment("figure1").illustrations > 0
 
 
 def test_other_networks() -> None:
     data = with_models(read_spec("table1"), ["iat=mine.safetensors"])
     assert data["models"] == {"iat": "mine.safetensors"}
-    assert [setting["model"] for setting in data["settings"]] == ["iat"]
+    assert data["settings"] == read_spec("table1")["settings"]  # they follow the networks' own cards
     data = with_models(read_spec("table1"), ["some-network", "package.nets:make"])
     assert data["models"] == {"some-network": "some-network", "package.nets:make": "package.nets:make"}
-    assert data["settings"] == []
     make_spec(data, "test")
+    labelled = data | {"settings": [{"model": "some-network", "parameters": {}}]}
+    assert with_models(labelled, ["another"])["settings"] == []
+    assert with_models(read_spec("table1"), ["iat"])["models"] == {"iat": "cifar10-resnet18w16-iat"}
 
 
 def test_a_file_of_images_starts_from_cifars_preset_without_its_networks() -> None:
-    data = preset_for("some/cifar.npz")
+    data = spec_for_dataset("some/cifar.npz")
     assert data["dataset"] == "some/cifar.npz"
     assert "models" not in data
 
@@ -138,4 +146,4 @@ def test_specs_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="experiment 'table' is not known; did you mean table"):
         read_spec("table")
     with pytest.raises(ValueError, match="dataset 'cifar11' is not known; did you mean cifar10"):
-        preset_for("cifar11")
+        spec_for_dataset("cifar11")

@@ -6,21 +6,32 @@ import torch
 from torch import nn
 
 from counteract import Counteraction
+from counteract._batches import BatchSize
+from counteract.attacks.registry import find_attack
 from counteract.datasets import Dataset
-from counteract.evaluation import ExampleCache, make_spec, preset_for
-from counteract.evaluation.attacks import Crafter, parse_attack
-from counteract.evaluation.batches import BatchSize
+from counteract.evaluation import ExampleCache, make_spec, spec_for_dataset
+from counteract.evaluation.blocks import cut, read
+from counteract.evaluation.crafting import Crafter
+from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.illustrate import illustrate
+from counteract.evaluation.inputs import Inputs, Network
+from counteract.evaluation.spec import Variant
+from counteract.evaluation.subject import Subject
 
 
 def test_label_by_label(digits_net: nn.Module, digits: Dataset) -> None:
-    spec = make_spec(preset_for("digits") | {"attacks": ["none", "pgd3"], "illustrations": 3}, "test")
+    spec = make_spec(spec_for_dataset("digits") | {"attacks": ["clean", "pgd3"], "illustrations": 3}, "test")
     data = digits.take(30)
-    cache, size = ExampleCache(None, print), BatchSize(30, torch.device("cpu"), print)
-    crafter = Crafter(digits_net, "some", data, spec.attack, cache, size, lambda work: None)
-    found = illustrate(spec, "digits-resnet-mixup", crafter)
+    device, label = torch.device("cpu"), "digits-resnet-mixup"
+    subject = Subject(label, spec, Inputs(data, {label: Network(label, digits_net)}, lambda: data), device)
+    cache, probes = ExampleCache(None, print), ProbeStore(None, print)
+    crafter = Crafter(subject, spec, cache, probes, BatchSize(30, device, print))
+    (block,) = cut(data)
+    found = illustrate(spec, subject, crafter, data, block)
     assert found.steps.shape == (3, 10, 3, 32, 32)
-    adversarial = crafter.craft([parse_attack("pgd3")], 0, [range(30)])["pgd3"]
+    judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
+    sample = read(data, block, device)
+    adversarial = crafter.craft(find_attack("pgd3"), judged, 0, sample, torch.arange(30))
     places = [int((data.images == image).flatten(1).all(1).nonzero()[0]) for image in found.clean]
     assert places == sorted(places)
     assert torch.equal(found.labels, data.labels[places])

@@ -6,24 +6,34 @@ from typing import Any
 
 import pytest
 
-from counteract.evaluation.experiments import preset_for
+from counteract._values import Strict
+from counteract.defences import DEFENCES
+from counteract.evaluation.experiments import spec_for_dataset
 from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
 
-LEAST: dict[str, Any] = {"dataset": "digits", "models": ["net"], "attacks": ["none"], "defences": ["none"]}
+LEAST: dict[str, Any] = {"dataset": "digits", "models": ["net"], "attacks": ["clean"], "defences": ["undefended"]}
 
 
 def test_the_papers_settings_are_the_defaults() -> None:
     spec = make_spec(LEAST, "test")
-    assert (spec.attack.eps, spec.attack.eps_step, spec.attack.attack_label) == (8 / 255, 2 / 255, "true")
-    counteraction = spec.parameters.counteraction
-    assert (counteraction.eps, counteraction.eps_step, counteraction.num_labels) == (8 / 255, 4 / 255, 9)
-    assert (spec.parameters.crop_resize.size, spec.parameters.crop_resize.executions) == ((22, 30), 50)
-    assert (spec.parameters.mixup_inference.weight, spec.parameters.mixup_inference.executions) == (0.5, 30)
+    assert (spec.threat_model.norm, spec.threat_model.eps, spec.step) == ("Linf", 8 / 255, 2 / 255)
+    assert spec.attack_label == "true"
+    everything = {name: DEFENCES[name].parameters() for name in ("counteraction", "crop-resize", "mixup-inference")}
+    found = {name: parameters.model_dump() for name, parameters in everything.items()}
+    counteraction = found["counteraction"]
+    assert (counteraction["eps"], counteraction["eps_step"], counteraction["num_labels"]) == (8 / 255, 4 / 255, 9)
+    assert found["crop-resize"]["executions"] == 50
+    assert (found["mixup-inference"]["weight"], found["mixup-inference"]["executions"]) == (0.5, 30)
+
+
+def test_the_step_is_a_quarter_of_eps_unless_it_is_given() -> None:
+    assert make_spec(LEAST | {"threat_model": {"eps": "16/255"}}, "test").step == 4 / 255
+    assert make_spec(LEAST | {"threat_model": {"eps": "16/255"}, "eps_step": "1/255"}, "test").step == 1 / 255
 
 
 def test_a_spec_survives_its_own_json() -> None:
-    spec = make_spec(preset_for("digits"), "digits")
-    assert EvaluationSpec.model_validate(spec.model_dump(mode="json", by_alias=True)) == spec
+    spec = make_spec(spec_for_dataset("digits"), "digits")
+    assert EvaluationSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 
 @pytest.mark.parametrize(
@@ -31,13 +41,19 @@ def test_a_spec_survives_its_own_json() -> None:
     [
         ({"limit": 0}, "mine.toml: limit: .*greater than or equal to 1, found 0"),
         ({"attak": {}}, "mine.toml: attak: Extra inputs are not permitted"),
-        ({"attack": {"eps": "big"}}, "mine.toml: attack.eps: .*found 'big'"),
-        ({"parameters": {"crop-resize": {"sizes": 1}}}, "parameters.crop-resize.sizes"),
+        ({"threat_model": {"eps": "big"}}, "mine.toml: threat_model.eps: .*found 'big'"),
+        ({"threat_model": {"norm": "L2"}}, "mine.toml: threat_model.norm: .*'L2'"),
+        ({"parameters": {"crop-resize": {"sizes": 1}}}, "crop-resize: sizes: Extra"),
+        ({"preset": "quik"}, "'quik' is not known; did you mean quick"),
+        ({"draws": 0}, "draws: .*found 0"),
         ({"models": []}, "mine.toml: models"),
-        ({"attack": {"eps": "8/0"}}, r'attack.eps: .*a fraction such as "8/255", found .8/0.'),
-        ({"attack": {"eps": "-8/255"}}, "attack.eps: .*greater than 0"),
+        ({"threat_model": {"eps": "8/0"}}, r'threat_model.eps: .*a fraction such as "8/255", found .8/0.'),
+        ({"threat_model": {"eps": "-8/255"}}, "threat_model.eps: .*greater than 0"),
         ({"settings": [{"model": "nett", "parameters": {}}]}, "settings name the model 'nett'; models are net"),
-        ({"settings": [{"parameters": {"crop-resise": {}}}]}, "settings.0.parameters.crop-resise: Extra"),
+        (
+            {"settings": [{"parameters": {"crop-resise": {}}}]},
+            "defence .crop-resise. is not known; did you mean",
+        ),
         ({"sweep": {"parameter": "eps_step", "values": ["1/255", "x"]}}, "mine.toml: sweep.*found"),
         ({"sweep": {"parameter": "step", "values": [1]}}, "mine.toml: sweep.parameter"),
     ],
@@ -48,7 +64,10 @@ def test_errors_name_source_and_key(change: dict[str, Any], message: str) -> Non
 
 
 def test_an_attack_stands_in_tables_once() -> None:
-    assert make_spec(LEAST | {"attacks": ["null", "pgd10", "none", "pgd10"]}, "test").attacks == ("none", "pgd10")
+    assert make_spec(LEAST | {"attacks": ["null", "pgd10", "none", "clean", "pgd10"]}, "test").attacks == (
+        "clean",
+        "pgd10",
+    )
 
 
 def test_a_missing_key() -> None:
@@ -56,31 +75,40 @@ def test_a_missing_key() -> None:
         make_spec({key: value for key, value in LEAST.items() if key != "dataset"}, "mine.toml")
 
 
-def test_settings_hold_for_their_network_and_attacks_and_the_last_one_wins() -> None:
+def window(parameters: dict[str, Strict]) -> tuple[int, int]:
+    size: tuple[int, int] = parameters["crop-pad"].model_dump()["size"]
+    return size
+
+
+def test_settings_hold_for_their_networks_and_attacks_and_the_last_one_wins() -> None:
     settings = [
         {"model": "b", "parameters": {"crop-pad": {"size": [26, 32]}}},
         {"model": "b", "attacks": "targeted", "parameters": {"crop-pad": {"size": [24, 32]}}},
         {"attacks": "targeted", "parameters": {"counteraction": {"targeted": False}}},
+        {"method": ["iat", "adversarial"], "parameters": {"crop-pad": {"size": [20, 21]}}},
     ]
-    spec = make_spec(LEAST | {"models": {"a": "net", "b": "net"}, "settings": settings}, "test")
+    given = {"crop-pad": {"size": [22, 30]}, "counteraction": {"num_labels": 5}}
+    spec = make_spec(LEAST | {"models": {"a": "net", "b": "net"}, "parameters": given, "settings": settings}, "test")
     variant = Variant(name="crop-pad", defence="crop-pad")
     found = {
-        (model, targeted): spec.parameters_for(model, targeted=targeted, variant=variant)
-        for model in "ab"
+        (model, method, targeted): spec.parameters_for(model, method, targeted=targeted, variant=variant)
+        for model, method in (("a", None), ("b", "mixup"), ("b", "iat"))
         for targeted in (False, True)
     }
-    assert {place: parameters.crop_pad.size for place, parameters in found.items()} == {
-        ("a", False): (22, 30), ("a", True): (22, 30), ("b", False): (26, 32), ("b", True): (24, 32),
-    }  # fmt: skip
-    assert [parameters.counteraction.targeted for parameters in found.values()] == [True, False, True, False]
-    assert all(parameters.crop_pad.executions == 50 for parameters in found.values())
+    assert [window(parameters) for parameters in found.values()] == [
+        (22, 30), (22, 30), (26, 32), (24, 32), (20, 21), (20, 21),
+    ]  # fmt: skip
+    counteraction = [parameters["counteraction"].model_dump() for parameters in found.values()]
+    assert [given["targeted"] for given in counteraction] == [True, False] * 3
+    assert all(given["num_labels"] == 5 for given in counteraction)
 
 
 def test_a_sweep_changes_counteraction_alone() -> None:
     sweep = {"parameter": "eps_step", "values": ["1/255", "8/255"]}
-    spec = make_spec(LEAST | {"defences": ["none", "counteraction+crop-pad"], "sweep": sweep}, "test")
+    spec = make_spec(LEAST | {"defences": ["undefended", "counteraction+crop-pad"], "sweep": sweep}, "test")
     variants = spec.variants()
-    names = ["none", "counteraction+crop-pad@1/255", "counteraction+crop-pad@8/255"]
+    names = ["undefended", "counteraction+crop-pad@1/255", "counteraction+crop-pad@8/255"]
     assert [variant.name for variant in variants] == names
-    steps = [spec.parameters_for("net", targeted=False, variant=variant).counteraction.eps_step for variant in variants]
-    assert steps == [4 / 255, 1 / 255, 8 / 255]
+    found = [spec.parameters_for("net", None, targeted=False, variant=variant) for variant in variants]
+    assert "counteraction" not in found[0]
+    assert [given["counteraction"].model_dump()["eps_step"] for given in found[1:]] == [1 / 255, 8 / 255]

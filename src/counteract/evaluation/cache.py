@@ -45,11 +45,11 @@ class ExampleCache:
         try:
             with safe_open(path, framework="pt") as file:
                 images: Tensor = file.get_tensor("images")
-                checksum = (file.metadata() or {}).get("sha256")
+                stored = (file.metadata() or {}).get("sha256")
         except (OSError, SafetensorError) as error:
             self._warn(f"cached examples {path} are damaged ({error}) and are made again")
             return None
-        if checksum != _checksum(images):
+        if stored != checksum(images):
             self._warn(f"cached examples {path} are damaged (checksum) and are made again")
             return None
         return images
@@ -62,7 +62,7 @@ class ExampleCache:
         images = images.cpu().contiguous()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, save({"images": images}, metadata={"sha256": _checksum(images)}))
+            write_atomically(path, save({"images": images}, metadata={"sha256": checksum(images)}))
         except (OSError, UserError) as error:
             self._warn(f"examples could not be cached: {error}")
 
@@ -82,5 +82,6 @@ class ExampleCache:
         return self.folder / key[:2] / f"{key}{_SUFFIX}" if self.folder else None
 
 
-def _checksum(images: Tensor) -> str:
+def checksum(images: Tensor) -> str:
+    """Returns a hash of the values of a tensor on the CPU."""
     return hashlib.sha256(images.numpy().tobytes()).hexdigest()

@@ -1,127 +1,175 @@
-"""The suite's adversarial examples: made once for what they are made on, and found again."""
+"""The crafter: adversarial examples of a block, made once for what they are made on, or found in the cache."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from counteract import _random
-from counteract.attacks import Budget, Target, attack_calls, run_attack
-from counteract.defended import DefendedModule
-from counteract.evaluation.attacks import Attack, Crafter, attack_keys, defence_keys, example_keys
-from counteract.evaluation.batches import GRANULE, in_batches
-from counteract.evaluation.defences import forward_equivalents
-from counteract.evaluation.fingerprint import fingerprint
-from counteract.evaluation.parameters import DefenceParameters
-from counteract.evaluation.shard import BLOCK
+from counteract._batches import GRANULE, BatchSize, in_batches
+from counteract._network import borrowed
+from counteract._seeding import seeded
+from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+from counteract.attacks.pgd import Path
+from counteract.attacks.registry import Attack
+from counteract.attacks.victim import Victim
+from counteract.evaluation.blocks import Sample
+from counteract.evaluation.cache import ExampleCache
+from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.plan import examples_key
+from counteract.evaluation.spec import EvaluationSpec, Variant
+from counteract.evaluation.subject import Judged, Subject
 
-_SUITE = 2
-"""The suite's stream of an attacker's keys; PGD's start and target are drawn from 0 and 1."""
+T = TypeVar("T")
+
+ROWS = 64
+"""Rows in a batch of a network with unkeyed draws, whatever the batch size: its draws follow the batch."""
 
 
 @dataclass(frozen=True)
-class Victim:
-    """What is attacked.
+class Crafter:
+    """Maker of adversarial examples for one network.
 
     Attributes:
-        defended: The network with a defence; a transfer attack is given the one without.
-        defence: The defence's name.
-        parameters: Its parameters.
-        mixed: A hash of the images that mixup inference mixes with.
-        random: Whether its answers depend on its keys.
-        once: Whether those of its parts that run once per input are among what does.
+        subject: The network.
+        spec: The spec.
+        cache: The folder where examples are found and left.
+        probes: The answers of networks that the cache's entries belong to.
+        batch_size: The number of images in a batch; it does not change the result.
     """
 
-    defended: DefendedModule
-    defence: str
-    parameters: DefenceParameters
-    mixed: str
-    random: bool
-    once: bool
+    subject: Subject
+    spec: EvaluationSpec
+    cache: ExampleCache
+    probes: ProbeStore
+    batch_size: BatchSize
 
+    def on_path(self, path: Path, attacks: Iterable[Attack], seed: int, sample: Sample) -> dict[str, Tensor]:
+        """Returns a block's examples of attacks that are snapshots of one run of PGD, by their names."""
+        attacks = list(attacks)
+        rows = torch.arange(len(sample.block))
+        keys = {attack.name: self._key(attack, None, seed, sample, rows) for attack in attacks}
+        found = {name: self.cache.load(key) for name, key in keys.items()}
+        if any(images is None for images in found.values()):
+            made = self._run_path(path, sorted({attack.steps for attack in attacks}), seed, sample)
+            for attack in attacks:
+                if found[attack.name] is None:
+                    self.cache.store(keys[attack.name], made[attack.steps])
+                    found[attack.name] = made[attack.steps]
+        return {name: images.to(sample.images.device) for name, images in found.items() if images is not None}
 
-def randomness(defended: DefendedModule, images: Tensor) -> tuple[bool, bool]:
-    """Whether a defence answers differently with other keys, on the first few images.
+    def craft(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Tensor:
+        """Returns the examples of one attack for some rows of a block: int64 positions, shape (N,).
 
-    Returns:
-        Whether the whole of it does, and whether the parts do that run once per input.
-    """
-    few = images[:GRANULE]
-    keys = torch.arange(len(few), device=few.device)
-    with torch.no_grad():
-        whole, once = (
-            not torch.equal(answer(few, keys), answer(few, keys + len(few)))
-            for answer in (defended, defended.preprocess)
+        Args:
+            attack: The attack.
+            judged: The network with the defence, which an oblivious attack does not look at.
+            seed: The seed.
+            sample: The block.
+            rows: The positions in it.
+        """
+        if attack.path is not None:
+            return self.on_path(attack.path, [attack], seed, sample)[attack.name][rows]
+        if len(rows) == 0 or attack.name == "clean":
+            return sample.images[rows]
+        key = self._key(attack, judged if attack.adaptive else None, seed, sample, rows)
+        found = self.cache.load(key)
+        if found is None:
+            found = self._run(attack, judged, seed, sample, rows)
+            self.cache.store(key, found)
+        return found.to(sample.images.device)
+
+    def victim(self, judged: Judged, *, adaptive: bool) -> Victim:
+        """Returns what an attack is made on; an oblivious one sees the network without the defence."""
+        if not adaptive:
+            judged = self.subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
+        random, once = judged.random if adaptive else (False, False)
+        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
+        return Victim(
+            undefended=self.subject.module,
+            defended=judged.attacked,
+            random=random or unkeyed,
+            once=once or unkeyed,
+            threat_model=self.spec.threat_model,
+            eps_step=self.spec.step,
+            num_classes=self.subject.survey.classes,
         )
-    return whole, once
 
-
-@dataclass(frozen=True)
-class SuiteCrafter:
-    """Makes adversarial examples with the attacks of the suite, or finds those that were made before.
-
-    Attributes:
-        crafter: The network, the data and the cache; and PGD's examples, which are not made here.
-        budget: How hard the attacks try.
-        draws: How many draws will judge the examples, for the attacks that know them.
-    """
-
-    crafter: Crafter
-    budget: Budget
-    draws: int
-
-    def craft(self, attack: Attack, victim: Victim, seed: int, rows: Tensor) -> Tensor:
-        """The adversarial examples of one attack on one victim, for some of the data's indices: int64, shape (N,)."""
-        parts = [self.crafter.data.images[:0]]
-        cost = self.cost(attack, victim)
-        for several in self.crafter.batched(rows.split(BLOCK) if len(rows) else ()):
-            parts.append(self._blocks(several, attack, victim, seed))
-            self.crafter.advance(cost * sum(map(len, several)))
-        return torch.cat(parts)
-
-    def cost(self, attack: Attack, victim: Victim) -> int:
-        """Forward-equivalents an image, as if everything that the attack asks for cost what the defence does."""
-        classes = self.crafter.data.num_classes
-        calls = attack_calls(attack.name, self.budget, random=victim.random, once=victim.once, classes=classes)
-        return calls * (forward_equivalents(victim.defended) if attack.adaptive else 1)
-
-    def _blocks(self, blocks: Sequence[Tensor], attack: Attack, victim: Victim, seed: int) -> Tensor:
-        """The examples of several blocks: those that the cache lacks are made, and stored."""
-        cache, device = self.crafter.cache, self.crafter.data.images.device
-        keys = [self._key(block, attack, victim, seed) for block in blocks]
-        found = {key: cache.load(key) for key in keys}
-        missing = {key: block for key, block in zip(keys, blocks, strict=True) if found[key] is None}
-        if missing:
-            made = self._attack(torch.cat([*missing.values()]), attack, victim, seed)
-            for key, part in zip(missing, made.split([*map(len, missing.values())]), strict=True):
-                cache.store(key, part)
-                found[key] = part
-        return torch.cat([images.to(device) for images in found.values() if images is not None])
-
-    def _attack(self, rows: Tensor, attack: Attack, victim: Victim, seed: int) -> Tensor:
-        """Attacks the images of some indices, one batch after the other."""
-        data, bounds = self.crafter.data, self.crafter.budget
-        where = (bounds.eps, bounds.eps_step)
-        target = Target(self.crafter.network, victim.defended, victim.random, *where, victim.once)
-        examples = example_keys(seed, rows)
-        keys = _random.fold(attack_keys(examples), _SUITE)
-        judging = torch.stack([defence_keys(examples, draw) for draw in range(self.draws)], dim=1)
+    def _run(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Tensor:
+        """Attacks some rows of a block, one batch after the other."""
+        rows = rows.to(sample.images.device)
+        victim, examples = self.victim(judged, adaptive=attack.adaptive), example_keys(seed, sample.index[rows])
+        keys = attack_keys(examples)
+        judging = torch.stack([defence_keys(examples, draw) for draw in range(self.spec.draws)], dim=1)
 
         def attacked(index: Tensor) -> Tensor:
-            images, labels = data.images[rows[index]], data.labels[rows[index]]
-            return run_attack(attack.name, target, images, labels, keys[index], self.budget, judging[index])
+            at = rows[index]
+            known = judging[index] if attack.known else None
+            images, labels = sample.images[at], sample.labels[at]
+            return attack.run(victim, images, labels, keys[index], self.spec.preset, known)
 
-        return torch.cat([found[:kept] for found, kept in in_batches(attacked, len(rows), self.crafter.batch_size)])
+        where = (seed, sample.block.start, number_of(attack.name))
+        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
+        parts = batches(attacked, len(rows), self.batch_size, where if unkeyed else None)
+        return torch.cat([found[:kept] for found, kept in parts])
 
-    def _key(self, block: Tensor, attack: Attack, victim: Victim, seed: int) -> str:
-        """What the cache knows a block's examples by."""
-        data = self.crafter.data
-        where = (self.crafter.identity, data.images[block], data.labels[block], data.num_classes, block)
-        how = (self.crafter.budget, self.budget, attack.name, seed)
-        if not attack.adaptive:
-            return fingerprint(*where, *how)
-        known = self.draws if attack.recipe and attack.recipe.known else 0
-        return fingerprint(*where, *how, victim.defence, victim.parameters, victim.mixed, known)
+    def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample) -> dict[int, Tensor]:
+        """Runs PGD on a block once, with snapshots after some numbers of steps."""
+        judged = self.subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
+        victim = self.victim(judged, adaptive=False)
+        keys = attack_keys(example_keys(seed, sample.index))
+
+        def snapshots(index: Tensor) -> dict[int, Tensor]:
+            images = sample.images[index]
+            labels = self._labels(images, sample.labels[index], targeted=path.targeted)
+            return path.run(victim, images, labels, keys[index], steps)
+
+        made: dict[int, list[Tensor]] = {count: [] for count in steps}
+        where = (seed, sample.block.start, number_of(f"pgd {path.targeted}"))
+        unkeyed = self.subject.survey.unkeyed
+        for found, kept in batches(snapshots, len(sample.block), self.batch_size, where if unkeyed else None):
+            for count, images in found.items():
+                made[count].append(images[:kept])
+        return {count: torch.cat(parts) for count, parts in made.items()}
+
+    def _labels(self, images: Tensor, true: Tensor, *, targeted: bool) -> Tensor:
+        """Returns the labels that PGD is told: of a targeted one the true ones, from which it draws others."""
+        if targeted or self.spec.attack_label == "true":
+            return true
+        with borrowed(self.subject.module), torch.no_grad():
+            predicted: Tensor = self.subject.module(images.clone()).argmax(1)
+        return predicted
+
+    def _key(self, attack: Attack, judged: Judged | None, seed: int, sample: Sample, rows: Tensor) -> str:
+        return examples_key(self.spec, self.subject, judged, attack, seed, sample.block, rows.cpu(), self.probes)
+
+
+def batches(
+    work: Callable[[Tensor], T], count: int, size: BatchSize, where: tuple[int, ...] | None
+) -> Iterator[tuple[T, int]]:
+    """Does something with `count` examples, batch by batch: see `in_batches`.
+
+    Args:
+        work: The work, from the indices of a batch.
+        count: The number of examples.
+        size: The number of rows in a batch.
+        where: For work that draws from global generators, numbers to seed them with in each batch, which then has a
+            size of its own; else None.
+    """
+    if where is None:
+        yield from in_batches(work, count, size)
+        return
+    for start in range(0, count, ROWS):
+        index = torch.arange(start, min(start + ROWS, count), device=size.device)
+        with seeded(*where, start):
+            done = work(torch.cat([index, index[-1:].expand(-len(index) % GRANULE)]))
+        yield done, len(index)
+
+
+def number_of(name: str) -> int:
+    """Returns a number for a name, the same in every process."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")

@@ -1,4 +1,4 @@
-"""Finding specs: the paper's experiments by name, files by path, and each dataset's own preset."""
+"""Finding specs: the paper's experiments by name, files by path, and each dataset's own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from counteract._data import data_folder
 from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml
+from counteract.evaluation.upgrade import upgrade_spec
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -18,7 +19,7 @@ _PRESETS = files("counteract.evaluation") / "presets"
 
 
 def experiment_names() -> list[str]:
-    """The names of the experiments that come with the package."""
+    """Returns the names of the experiments that come with the package."""
     return _names(data_folder("experiments"))
 
 
@@ -38,8 +39,10 @@ def read_spec(name: str) -> dict[str, Any]:
     return _extended(read_toml(data_folder("experiments") / f"{name}.toml", f"experiment {name}"), name)
 
 
-def preset_for(dataset: str) -> dict[str, Any]:
-    """The spec to start from for a dataset; for an .npz file it is CIFAR-10's, without its networks.
+def spec_for_dataset(dataset: str) -> dict[str, Any]:
+    """Returns the spec to start from for a dataset; it may lack networks.
+
+    For an .npz file it is CIFAR-10's, without networks and with sizes of crops that follow the images'.
 
     Raises:
         UserError: (a ValueError) the dataset is neither known nor an .npz file.
@@ -48,25 +51,34 @@ def preset_for(dataset: str) -> dict[str, Any]:
         return _extended(read_toml(_PRESETS / f"{dataset}.toml", f"preset {dataset}"), dataset)
     if not dataset.endswith(".npz"):
         raise unknown_name("dataset", dataset, _names(_PRESETS), "a path ending in .npz")
-    return with_models(preset_for("cifar10"), []) | {"dataset": dataset}
+    data = with_models(spec_for_dataset("cifar10"), []) | {"dataset": dataset}
+    values = data["parameters"].items()
+    return data | {"parameters": {name: {k: v for k, v in each.items() if k != "size"} for name, each in values}}
 
 
 def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
-    """A spec's data with other networks: `label=name` each, or a name alone, which is then its own label.
+    """Returns a spec's data with other networks.
 
     Settings for a label that is gone go with it. Without networks the spec has none.
+
+    Args:
+        data: The spec's data.
+        models: Each as `label=name`; as one of the spec's labels; or as a name, which is then its own label.
     """
+    own = data.get("models", {})
+    known = own if isinstance(own, dict) else {}
     labelled = {}
     for model in models:
         label, separator, name = model.partition("=")
-        labelled[label] = name if separator else label
+        labelled[label] = name if separator else known.get(label, label)
     settings = [setting for setting in data.get("settings", []) if setting.get("model") in (None, *labelled)]
     changed = {key: value for key, value in data.items() if key not in ("models", "settings")}
     return changed | {"settings": settings} | ({"models": labelled} if labelled else {})
 
 
 def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """A spec with the keys of the one that it extends."""
+    """Returns a spec in today's words, with the keys of the one that it extends."""
+    data = upgrade_spec(data)
     if "extends" not in data:
         return data
     base = data.pop("extends")

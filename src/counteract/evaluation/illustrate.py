@@ -5,43 +5,49 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from counteract.evaluation.attacks import Crafter, parse_attack
-from counteract.evaluation.record import Illustrations
-from counteract.evaluation.shard import BLOCK
+from counteract.attacks.registry import find_attack
+from counteract.datasets import Dataset
+from counteract.defences import CounteractionParameters
+from counteract.evaluation.blocks import Block, read
+from counteract.evaluation.crafting import Crafter
+from counteract.evaluation.results import Illustrations
 from counteract.evaluation.spec import EvaluationSpec, Variant
+from counteract.evaluation.subject import Subject
 from counteract.preprocessors import Counteraction
 
+__all__ = ["Illustrations", "illustrate"]
 
-def illustrate(spec: EvaluationSpec, model: str, crafter: Crafter) -> Illustrations:
+
+def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: Dataset, block: Block) -> Illustrations:
     """Picks the first images that the network gets right until the first attack gets them wrong, and counteracts them.
 
-    Images are looked for among the first hundred; where too few are lost to the attack, others follow them.
+    Images are looked for in one block; where too few are lost to the attack, others follow them.
     """
-    data, network = crafter.data, crafter.network
-    block = range(min(BLOCK, len(data)))
-    attack = next((found for found in map(parse_attack, spec.attacks) if found.steps), parse_attack("pgd10"))
-    adversarial = crafter.craft([attack], 0, [block])[attack.name]
-    clean, labels = data.images[: len(block)], data.labels[: len(block)]
-    with torch.no_grad():
-        lost = (network(clean).argmax(1) == labels) & (network(adversarial).argmax(1) != labels)
+    sample, network = read(data, block, subject.device), subject.module
+    attack = next((found for found in map(find_attack, spec.attacks) if found.path), find_attack("pgd10"))
+    judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=attack.targeted)
+    adversarial = crafter.craft(attack, judged, 0, sample, torch.arange(len(block)))
+    lost = (_labels(network, sample.images) == sample.labels) & (_labels(network, adversarial) != sample.labels)
     chosen = lost.int().argsort(descending=True, stable=True)[: spec.illustrations]
     variant = Variant(name="counteraction", defence="counteraction")
-    parameters = spec.parameters_for(model, targeted=attack.targeted, variant=variant).counteraction
-    order, steps = _add_one_by_one(Counteraction(network, **parameters.model_dump()), adversarial[chosen])
+    parameters = spec.parameters_for(subject.label, subject.method, targeted=attack.targeted, variant=variant)
+    given = parameters.get("counteraction", CounteractionParameters())
+    defence = Counteraction(network, **given.model_dump())
+    order, steps = _add_one_by_one(defence, adversarial[chosen])
     return Illustrations(
-        clean=clean[chosen],
-        labels=labels[chosen],
+        clean=sample.images[chosen],
+        labels=sample.labels[chosen],
         order=order,
         steps=steps,
-        clean_probabilities=_probabilities(network, clean[chosen]),
+        clean_probabilities=_probabilities(network, sample.images[chosen]),
         probabilities=_probabilities(network, steps.flatten(0, 1)).unflatten(0, steps.shape[:2]),
     )
 
 
 def _add_one_by_one(defence: Counteraction, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The non-predicted labels in ascending order, and the images with the perturbations of the first i added."""
+    """Returns the non-predicted labels in ascending order, and the images with the first i perturbations added."""
     with torch.no_grad():
-        logits = defence.model(images)
+        logits = defence.model(images.clone())
     labels = torch.arange(logits.shape[1], device=images.device).expand(len(images), -1)
     others = labels[labels != logits.argmax(1, keepdim=True)].view(len(images), -1)[:, : defence.num_labels]
     steps = [images]
@@ -51,7 +57,11 @@ def _add_one_by_one(defence: Counteraction, images: Tensor) -> tuple[Tensor, Ten
     return others, torch.stack(steps, dim=1)
 
 
+def _labels(network: nn.Module, images: Tensor) -> Tensor:
+    return _probabilities(network, images).argmax(1)
+
+
 def _probabilities(network: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
-        probabilities: Tensor = network(images).softmax(1)
+        probabilities: Tensor = network(images.clone()).softmax(1)
     return probabilities

@@ -1,71 +1,97 @@
-"""What a spec names: its networks, and the images that mixup inference mixes with."""
+"""The inputs of an evaluation: its networks, its images, the pool of mixup inference, and defences in hand."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from counteract._errors import UserError
 from counteract.datasets import Dataset, load_dataset
-from counteract.evaluation.means import Means
+from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.models import check_network, is_factory, load_model
+from counteract.models import is_factory, load_model
+from counteract.models.about import About, about
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is to be evaluated.
+
+    Attributes:
+        name: Its name, as an error calls it.
+        module: The network: images in [0, 1] to logits.
+        about: Facts that its name or its own card tell.
+    """
+
+    name: str
+    module: nn.Module
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a spec names.
+    """Everything that a spec names, loaded.
 
     Attributes:
         data: The images and their true labels.
-        networks: The networks by their labels, known to map these images to as many logits as there are classes.
-        pool: The images that mixup inference mixes with, loaded once they are asked for.
+        networks: The networks by their labels.
+        pool: Returns the images that mixup inference mixes with, loaded once they are asked for.
+        defences: Defences in hand, by the names that the spec has for them.
     """
 
     data: Dataset
-    networks: dict[str, nn.Module]
+    networks: Mapping[str, Network]
     pool: Callable[[], Dataset]
+    defences: Mapping[str, object] = field(default_factory=dict)
 
 
-def load_inputs(spec: EvaluationSpec, means: Means) -> Inputs:
+def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     """Loads the data and the networks of a spec.
 
     Raises:
-        UserError: (a ValueError) something cannot be loaded or does not fit.
+        UserError: (a ValueError) something cannot be loaded.
     """
-    data = load_dataset(spec.dataset, "test", data_dir=means.data_dir).take(spec.limit)
-    networks = {label: _load_network(name, spec, data, means) for label, name in spec.models.items()}
-    return Inputs(data, networks, functools.cache(functools.partial(_load_pool, spec, means)))
+    data = load_dataset(spec.dataset, "test", data_dir=options.data_dir).take(spec.limit)
+    networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
+    return Inputs(data, networks, functools.cache(functools.partial(load_pool, spec, options)))
 
 
-def _load_pool(spec: EvaluationSpec, means: Means) -> Dataset:
+def load_pool(spec: EvaluationSpec, options: RunOptions) -> Dataset:
+    """Loads the images that mixup inference mixes with.
+
+    Raises:
+        UserError: (a ValueError) the spec's pool is none, or cannot be loaded.
+    """
     if spec.pool.endswith(".npz"):
         return load_dataset(spec.pool)
     if spec.pool == "test":
-        return load_dataset(spec.dataset, "test", data_dir=means.data_dir)
+        return load_dataset(spec.dataset, "test", data_dir=options.data_dir)
     if spec.pool != "train":
         raise UserError(f"pool must be 'train', 'test' or a path ending in .npz, found {spec.pool!r}")
     if spec.dataset.endswith(".npz"):
         raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool FILE")
-    return load_dataset(spec.dataset, "train", data_dir=means.data_dir)
+    return load_dataset(spec.dataset, "train", data_dir=options.data_dir)
 
 
-def _load_network(name: str, spec: EvaluationSpec, data: Dataset, means: Means) -> nn.Module:
-    shape = data.images.shape[1:]
+def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOptions) -> Network:
+    """Loads one of a spec's networks, for images of the data's shape.
+
+    Raises:
+        UserError: (a ValueError) it cannot be loaded, or does not take such images.
+    """
     if is_factory(name):
         own = spec.own_network
-        network = load_model(
+        module = load_model(
             name,
             weights=own.weights,
             mean=own.mean,
             std=own.std,
-            trust=means.trust,
-            input_shape=(shape[0], shape[1], shape[2]),
+            trust=options.trust,
+            input_shape=data.image_shape,
         )
     else:
-        network = load_model(name, model_dir=means.model_dir, trust=means.trust)
-    check_network(network, name, data.images[:2], data.num_classes)
-    return network
+        module = load_model(name, model_dir=options.model_dir, trust=options.trust)
+    return Network(name, module, about(name))

@@ -1,16 +1,38 @@
-"""From a spec to the list of its cells, each with a hash of everything that its result depends on."""
+"""The plan of a run: its cells, and the keys under which finished work is found. Every key is made here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from counteract.evaluation.attacks import Attack, parse_attack
-from counteract.evaluation.defences import parse_defence
-from counteract.evaluation.fingerprint import data_fingerprint, fingerprint, network_fingerprint
+import torch
+
+from counteract.attacks.registry import Attack, find_attack, obstacle
+from counteract.defences import parse_defence
+from counteract.evaluation.blocks import Block
+from counteract.evaluation.identity import Part, ProbeStore, fingerprint
 from counteract.evaluation.inputs import Inputs
-from counteract.evaluation.parameters import DefenceParameters
-from counteract.evaluation.record import Place
 from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.subject import Judged, Subject
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a run's tables, for one seed.
+
+    Attributes:
+        model: The network's label.
+        attack: The attack's name.
+        defence: The defence as the tables name it.
+        seed: The seed.
+        key: A hash of everything that the cell's results depend on, but for the examples.
+    """
+
+    model: str
+    attack: str
+    defence: str
+    seed: int
+    key: str
 
 
 @dataclass(frozen=True)
@@ -18,57 +40,132 @@ class Task:
     """One cell of a table with one seed.
 
     Attributes:
-        place: Where the result belongs.
+        place: The place of its result.
         attack: The attack.
-        defence: The defence's name.
-        parameters: The parameters of its parts.
-        mixed: A hash of the images that mixup inference mixes with, if it is among them.
+        judged: The network with the defence.
         after: The keys of the cells that come before it in a cascade: examples that one of them left right in no draw
             are done.
     """
 
     place: Place
     attack: Attack
-    defence: str
-    parameters: DefenceParameters
-    mixed: str = ""
+    judged: Judged
     after: tuple[str, ...] = ()
 
 
-def check_names(spec: EvaluationSpec) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run measures.
+
+    Attributes:
+        tasks: The cells, in the order in which they are measured.
+        obstacles: By network's label, attack and defence the reason why a cell cannot be measured.
+    """
+
+    tasks: list[Task]
+    obstacles: dict[tuple[str, str, str], str]
+
+    def at(self, places: Sequence[Place]) -> Plan:
+        """Returns the same plan with another process's places, whose keys are those that count."""
+        known = {task.place.key: place.key for task, place in zip(self.tasks, places, strict=True)}
+        tasks = [
+            replace(task, place=place, after=tuple(known[key] for key in task.after))
+            for task, place in zip(self.tasks, places, strict=True)
+        ]
+        return Plan(tasks, self.obstacles)
+
+
+def check_names(spec: EvaluationSpec, inputs: Inputs | None = None) -> None:
     """Makes sure that a spec's attacks and defences are known.
 
     Raises:
         UserError: (a ValueError) one is not.
     """
+    in_hand: Mapping[str, object] = inputs.defences if inputs else {}
     for name in spec.defences:
-        parse_defence(name)
+        if name not in in_hand:
+            parse_defence(name)
     for name in spec.attacks:
-        parse_attack(name)
+        find_attack(name)
 
 
-def plan(spec: EvaluationSpec, inputs: Inputs) -> list[Task]:
-    """Every cell of a spec's tables with every seed, in the order in which they are measured."""
-    images = data_fingerprint(inputs.data)
-    identities = {label: network_fingerprint(network) for label, network in inputs.networks.items()}
-    mixing = [name for name in spec.defences if "mixup-inference" in parse_defence(name)]
-    mixed = {name: data_fingerprint(inputs.pool()) for name in mixing}
-    fast = [spec.precision, spec.error] if spec.precision != "float32" or spec.error else []
-    tasks = []
-    for label, identity in identities.items():
+def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeStore) -> Plan:
+    """Returns every cell of a spec's tables with every seed, and the obstacles to others."""
+    tasks: list[Task] = []
+    obstacles: dict[tuple[str, str, str], str] = {}
+    for subject in subjects:
         for seed in range(spec.seeds):
             before: dict[str, tuple[str, ...]] = {}
-            for attack in map(parse_attack, spec.attacks):
+            for attack in map(find_attack, spec.attacks):
                 for variant in spec.variants():
-                    parameters = spec.parameters_for(label, targeted=attack.targeted, variant=variant)
-                    pooled = mixed.get(variant.defence, "")
-                    subject = (identity, images, pooled)
-                    more = ([spec.budget] if attack.recipe else []) + ([spec.draws] if spec.draws > 1 else []) + fast
+                    judged = subject.judged(variant, targeted=attack.targeted)
+                    reason = _obstacle(attack, subject, judged)
+                    if reason is not None:
+                        obstacles[subject.label, attack.name, variant.name] = reason
+                        continue
                     after = before.get(variant.name, ())
-                    what = (*subject, seed, attack.name, spec.attack, variant.defence, parameters)
-                    key = fingerprint(*what, *more, *after)
-                    place = Place(label, attack.name, variant.name, seed, key)
-                    tasks.append(Task(place, attack, variant.defence, parameters, pooled, after))
+                    key = _cell_key(spec, subject, judged, attack, seed, after, store)
+                    place = Place(subject.label, attack.name, variant.name, seed, key)
+                    tasks.append(Task(place, attack, judged, after))
                     if spec.cascade:
                         before[variant.name] = (*after, key)
-    return tasks
+    return Plan(tasks, obstacles)
+
+
+def _obstacle(attack: Attack, subject: Subject, judged: Judged) -> str | None:
+    found = subject.survey
+    gradients = judged.gradients if attack.adaptive and judged.in_hand else found.gradients
+    return obstacle(attack, num_classes=found.classes, gradients=gradients, defended=judged.defended)
+
+
+def _cell_key(
+    spec: EvaluationSpec,
+    subject: Subject,
+    judged: Judged,
+    attack: Attack,
+    seed: int,
+    after: tuple[str, ...],
+    store: ProbeStore,
+) -> str:
+    """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
+    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, seed, *after)
+    return fingerprint("cell", subject.identity(store), *judging, *_attack_parts(spec, attack))
+
+
+def unit_key(cell: str, block: Block) -> str:
+    """Returns the key of a cell's result for one block, under which the journal has it."""
+    return fingerprint("unit", cell, block.start, block.digest)
+
+
+def examples_key(
+    spec: EvaluationSpec,
+    subject: Subject,
+    judged: Judged | None,
+    attack: Attack,
+    seed: int,
+    block: Block,
+    rows: torch.Tensor,
+    store: ProbeStore,
+) -> str:
+    """Returns the key of adversarial examples, under which the cache has them.
+
+    Args:
+        spec: The spec.
+        subject: The network.
+        judged: The network with the defence that an adaptive attack was made through; None for an oblivious one.
+        attack: The attack.
+        seed: The seed.
+        block: The block.
+        rows: The attacked examples, as positions in the block, int64.
+        store: The probes of the cache's folder.
+    """
+    through = () if judged is None else (judged.identity(store), spec.preset.precision)
+    known = (spec.draws,) if attack.known else ()
+    where = (subject.identity(store), subject.survey.classes, seed, block.start, block.digest, rows)
+    return fingerprint("examples", *where, *through, *known, *_attack_parts(spec, attack))
+
+
+def _attack_parts(spec: EvaluationSpec, attack: Attack) -> tuple[Part, ...]:
+    """Returns the parts of a key that an attack's own work depends on."""
+    effort = (spec.preset,) if attack.preset else ()
+    return (attack.name, spec.threat_model, spec.step, spec.attack_label, *effort)

@@ -1,128 +1,132 @@
-"""Runs a spec: adversarial examples on each network, or on each defence of it, and every defence's answers to them."""
+"""Runs a spec: block by block, the adversarial examples of each network, and every defence's answers to them."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from counteract._batches import BatchSize
 from counteract._files import sole_writer
-from counteract.evaluation.attacks import example_keys
-from counteract.evaluation.batches import BatchSize
+from counteract.evaluation.blocks import Block, cut
 from counteract.evaluation.cache import ExampleCache
-from counteract.evaluation.defences import forward_equivalents
+from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.environment import describe_environment
-from counteract.evaluation.illustrate import illustrate
+from counteract.evaluation.folder import Conditions, collect, write_conditions, write_illustrations
+from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.illustrate import Illustrations, illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
-from counteract.evaluation.means import Means
-from counteract.evaluation.plan import Task, check_names, plan
-from counteract.evaluation.record import Entry, Record, Run, pack
-from counteract.evaluation.shard import Shard
+from counteract.evaluation.journal import Journal
+from counteract.evaluation.options import RunOptions
+from counteract.evaluation.plan import Plan, Task, check_names, make_plan
+from counteract.evaluation.processes import Processes
+from counteract.evaluation.results import Run
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Subject, Surroundings, timed
+from counteract.evaluation.subject import Subject
+from counteract.evaluation.worker import Worker, standing
 
 
-def evaluate(spec: EvaluationSpec, means: Means | None = None, *, inputs: Inputs | None = None) -> Run:
+def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, inputs: Inputs | None = None) -> Run:
     """Measures the accuracy of every defence against every attack, for every network of a spec.
 
-    Oblivious attacks are made on the bare network, adaptive ones on the defended network. Accuracy is against the true
-    label over all images, and the mean over the spec's draws of the defence, none of which the attacker has seen; only
-    the attack `fixed` is told them.
-    Started by torchrun or Fabric's launcher, processes share the examples among them and all return the whole run.
+    Oblivious attacks are made on the undefended network, adaptive ones through the defence. Accuracy is against the
+    true label over all images, and the mean over the spec's draws of the defence, none of which the attacker has seen;
+    only the attack `fixed` is told them.
+    Started by torchrun or Fabric's launcher, processes share the blocks among them and all return the whole run.
 
     Args:
-        spec: What to measure.
-        means: How to carry it out; the results do not depend on it.
+        spec: Everything that is measured.
+        options: The place and the means of the run; the results do not depend on them.
         inputs: What the spec names, if it is loaded already.
 
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit; or
             another process writes to the same folder.
     """
-    check_names(spec)
-    means = means or Means()
-    shard = Shard.join(means.device)
-    folder = means.folder if shard.rank == 0 else None
-    with sole_writer(folder) if folder else nullcontext():
-        inputs = inputs or load_inputs(spec, means)
-        tasks = plan(spec, inputs)
-        environment = describe_environment(shard.device) | {"processes": shard.count}
-        record = Record(folder, spec, environment, inputs.data.class_names, [task.place for task in tasks])
-        record.entries |= shard.gather(record.entries)[0]
-        _run(spec, tasks, inputs, means, shard, record)
-    return record.run()
+    check_names(spec, inputs)
+    options = options or RunOptions()
+    processes = Processes.join(options.device)
+    with sole_writer(options.folder) if options.folder and processes.rank == 0 else nullcontext():
+        inputs = inputs or load_inputs(spec, options)
+        subjects = [Subject(label, spec, inputs, processes.device) for label in inputs.networks]
+        return _Evaluation(spec, options, processes, inputs, subjects).run()
 
 
-def _run(
-    spec: EvaluationSpec, tasks: Sequence[Task], inputs: Inputs, means: Means, shard: Shard, record: Record
-) -> None:
-    """Measures what the record lacks, network by network and seed by seed."""
-    size = BatchSize(means.batch_size, shard.device, means.watcher.warn)
-    cache, watcher = ExampleCache(means.cache, means.watcher.warn), means.watcher
-    around = Surroundings(shard, inputs.data.to(shard.device), inputs.pool, cache, size, watcher.advance)
-    for position, (label, network) in enumerate(inputs.networks.items()):
-        pending = [task for task in tasks if task.place.model == label and task.place.key not in record.entries]
-        pictures = position == 0 and record.wants_illustrations
-        if not (pending or pictures):
-            continue
-        subject = Subject(network, spec, around)
-        if pictures:
-            record.illustrate(illustrate(spec, label, subject.crafter))
-        if pending:
-            watcher.begin(label, subject.work(pending))
-        for seed in range(spec.seeds):
-            _measure([task for task in pending if task.place.seed == seed], subject, record)
+class _Evaluation:
+    """One process's part of an evaluation."""
+
+    def __init__(
+        self,
+        spec: EvaluationSpec,
+        options: RunOptions,
+        processes: Processes,
+        inputs: Inputs,
+        subjects: Sequence[Subject],
+    ) -> None:
+        self.spec, self.options, self.processes = spec, options, processes
+        self.inputs, self.subjects = inputs, subjects
+        warn = options.watcher.warn
+        self.size = BatchSize(options.batch_size, processes.device, warn)
+        self.cache = ExampleCache(options.cache, warn)
+        self.cache_probes = ProbeStore(options.cache and options.cache / "probes", warn)
+        self.journal = Journal(options.folder, processes.rank)
+        self.illustrations: Illustrations | None = None
+
+    def run(self) -> Run:
+        """Measures what the journal lacks."""
+        blocks, plan = self._begin()
+        for position, subject in enumerate(self.subjects):
+            self._measure(subject, blocks, plan, illustrated=position == 0)
+        for entries in self.processes.gather(self.journal.take_added()):
+            self.journal.learn(entries)
+        return collect(self._conditions(plan, blocks), self.journal.entries, self.journal.damaged, self.illustrations)
+
+    def _begin(self) -> tuple[list[Block], Plan]:
+        """Makes the plan and opens the journal; the first process does so for all: answers are rounded."""
+        options, blocks = self.options, cut(self.inputs.data)
+        probes = ProbeStore(options.folder and options.folder / "probes", options.watcher.warn)
+        plan = make_plan(self.spec, self.subjects, probes)
+        places = self.processes.gather([task.place for task in plan.tasks])[0]
+        plan = plan.at(places)
+        if self.processes.rank == 0:
+            self.journal.open()
+            if self.journal.damaged:
+                options.watcher.warn(
+                    f"{self.journal.damaged} damaged lines of the journal in {options.folder} are not believed: "
+                    "their blocks are measured again"
+                )
+            if options.folder is not None:
+                write_conditions(self._conditions(plan, blocks), options.folder)
+        self.journal.learn(self.processes.gather(list(self.journal.entries.values()))[0])
+        return blocks, plan
+
+    def _measure(self, subject: Subject, blocks: Sequence[Block], plan: Plan, *, illustrated: bool) -> None:
+        """Measures the cells of one network, this process's blocks one after the other."""
+        spec, watcher = self.spec, self.options.watcher
+        tasks = [task for task in plan.tasks if task.place.model == subject.label]
+        crafter = Crafter(subject, spec, self.cache, self.cache_probes, self.size)
+        worker = Worker(subject, spec, self.inputs.data, tasks, crafter, self.journal, self.size, watcher)
+        if illustrated and spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
+            self.illustrations = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
+            write_illustrations(self.illustrations, self.options.folder)
+        mine = self.processes.mine(blocks)
+        left = worker.left(mine)
+        if left:
+            watcher.begin(subject.label, left)
+        for number, block in enumerate(mine, 1):
+            if worker.left([block]):
+                worker.run([block])
+                if number < len(mine):
+                    watcher.tell(_so_far(subject.label, tasks, mine[:number], self.journal))
+
+    def _conditions(self, plan: Plan, blocks: Sequence[Block]) -> Conditions:
+        environment = describe_environment(self.processes.device) | {"processes": self.processes.count}
+        return Conditions.of(self.spec, environment, self.inputs.data.class_names, self.subjects, plan, blocks)
 
 
-def _measure(tasks: Sequence[Task], subject: Subject, record: Record) -> None:
-    """Measures cells of one network with one seed, and records each as soon as it is done."""
-    if not tasks:
-        return
-    index, data = subject.index, subject.crafter.data
-    examples, keys = subject.examples(tasks), example_keys(tasks[0].place.seed, subject.index)
-    for task in tasks:
-        defended = subject.defended(task.defence, task.parameters)
-        mine = remaining(task, record.entries, len(data)).to(index.device)[index]
-        subject.skip(task, int((~mine).sum()))
-        images = examples(task, mine)
-        predicted, seconds = timed(functools.partial(subject.predict, defended, images, keys[mine]))
-        correct = torch.zeros(subject.draws, len(index), dtype=torch.bool)
-        correct[:, mine.cpu()] = (predicted == data.labels[index[mine]]).cpu()
-        plain = subject.plain_seconds * len(predicted) * int(mine.sum()) / max(1, len(mine))
-        part = _Part(index.cpu(), correct, seconds, plain)
-        parts = subject.shard.gather(part)
-        order = torch.cat([part.index for part in parts]).argsort()
-        record.add(
-            Entry(
-                key=task.place.key,
-                executions=defended.executions,
-                work=forward_equivalents(defended),
-                seconds=max(part.seconds for part in parts),
-                plain_seconds=max(part.plain_seconds for part in parts),
-                n=len(order),
-                correct=pack(torch.cat([part.correct for part in parts], dim=1)[:, order]),
-                draws=subject.draws,
-            )
-        )
-
-
-def remaining(task: Task, entries: Mapping[str, Entry], count: int) -> Tensor:
-    """Which of `count` examples a task is about: in a cascade those that each cell before left right in some draw."""
-    left = torch.ones(count, dtype=torch.bool)
-    for key in task.after:
-        left &= entries[key].hits() > 0
-    return left
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one process measured of a cell: of which examples, which were correct draw by draw, and the times."""
-
-    index: Tensor
-    correct: Tensor
-    seconds: float
-    plain_seconds: float
+def _so_far(label: str, tasks: Sequence[Task], blocks: Sequence[Block], journal: Journal) -> str:
+    """Returns a line that says what is known after some blocks."""
+    count = sum(map(len, blocks))
+    found = standing(tasks, blocks, journal.entries)
+    return f"{label}, {count:,} examples, worst case so far: " + ", ".join(
+        f"{name} {accuracy:.1f}" for name, accuracy in found.items()
+    )

@@ -1,4 +1,4 @@
-"""What to evaluate, as validated data: a spec is read from TOML, and the command line overrides its fields."""
+"""Specs: everything that an evaluation measures, as validated data: TOML, with options on top."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from pydantic import Field, field_validator, model_validator
 
 from counteract._precision import Precision
 from counteract._toml import validate
-from counteract.attacks import Budget
-from counteract.attacks.budget import DEFAULT
-from counteract.evaluation.parameters import Count, DefenceParameters, Positive, Strict
+from counteract._values import Count, Positive, Strict
+from counteract.attacks.preset import DEFAULT, AttackPreset
+from counteract.attacks.threat_model import ThreatModel
+from counteract.defences import check_parameters
+from counteract.evaluation.upgrade import upgrade_spec
 
-
-class AttackBudget(Strict):
-    """What every attack may do: the bound on a pixel's change, the step, and the label it moves away from."""
-
-    eps: Positive = 8 / 255
-    eps_step: Positive = 2 / 255
-    attack_label: Literal["true", "predicted"] = "true"
+Values = dict[str, dict[str, Any]]
+"""Parameters that differ from their defaults, by defence and name."""
 
 
 class OwnNetwork(Strict):
@@ -30,22 +27,36 @@ class OwnNetwork(Strict):
 
 
 class Setting(Strict):
-    """Parameters that hold for one network or one kind of attack, as in the paper's Tables 5 and 6.
+    """Parameters that hold for some networks or one kind of attack, as in the paper's Tables 5 and 6.
 
     Attributes:
         model: A label among the spec's models; None for every network.
+        method: Training methods, as networks' own cards have them: `mixup`, `iat`, `adversarial`; None for every one.
         attacks: `untargeted` (the clean images included) or `targeted`; None for both.
-        parameters: What differs from the spec's own parameters.
+        parameters: The parameters that differ from the spec's own.
     """
 
     model: str | None = None
+    method: tuple[str, ...] | None = None
     attacks: Literal["untargeted", "targeted"] | None = None
-    parameters: DefenceParameters
+    parameters: Values
 
-    def applies(self, model: str, targeted: bool) -> bool:
-        """Whether this is about a network, by its label, under such an attack."""
+    @field_validator("method", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("parameters")
+    @classmethod
+    def _check(cls, value: Values) -> Values:
+        check_parameters(value)
+        return value
+
+    def applies(self, model: str, method: str | None, *, targeted: bool) -> bool:
+        """Returns True where a network, by its label and training method, and a kind of attack are meant."""
         kind = "targeted" if targeted else "untargeted"
-        return self.model in (None, model) and self.attacks in (None, kind)
+        named = self.method is None or method in self.method
+        return named and self.model in (None, model) and self.attacks in (None, kind)
 
 
 class Sweep(Strict):
@@ -60,41 +71,51 @@ class Sweep(Strict):
     @model_validator(mode="after")
     def _check_values(self) -> Sweep:
         for value in self.values:
-            self.parameters(value)
+            check_parameters(self.parameters(value))
         return self
 
-    def parameters(self, value: str | int) -> DefenceParameters:
-        """The parameters that one of the values stands for."""
-        return DefenceParameters.model_validate({"counteraction": {self.parameter: value}})
+    def parameters(self, value: str | int) -> Values:
+        """Returns the parameters that one of the values stands for."""
+        return {"counteraction": {self.parameter: value}}
+
+
+class Variant(Strict):
+    """A defence as the tables name it, with what a sweep changes in it."""
+
+    name: str
+    defence: str
+    parameters: Values = Field(default_factory=dict)
 
 
 class EvaluationSpec(Strict):
     """Everything that the results of an evaluation depend on, beside versions and machine.
 
     Attributes:
-        title: What the reports are headed with.
+        title: The heading of the reports.
         dataset: A dataset's name, or an .npz file with the test split.
-        pool: Where mixup inference takes its images: the `train` split of a named dataset; its `test` split, which is
+        pool: The images of mixup inference: the `train` split of a named dataset; its `test` split, which is
             what the source's code does and which leaks test images into predictions; or an .npz file.
         models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
             its own label.
-        attacks: Names of attacks, `none` for the clean images; the null attack, so `null` is read as `none`.
-        defences: Names of defences, joined by `+`.
-        limit: How many test images, from the first; None for all.
-        seeds: How many seeds: 0, 1, ... All random draws are functions of seed, example and execution.
-        cascade: Whether each attack tries only the examples that some draw of the defence still classified correctly
+        attacks: Names of attacks, `clean` for the unattacked images.
+        defences: Names of defences, joined by `+`; `undefended` for none.
+        limit: The number of test images, from the first; None for all.
+        seeds: The number of seeds: 0, 1, ... All random draws are functions of seed, example and execution.
+        cascade: True lets each attack try only the examples that some draw of the defence still classified correctly
             under every attack before it, as AutoAttack does; the others count as wrong. The worst case is what it would
             be without, and the accuracy under one attack is that under all attacks up to it.
-        draws: By how many draws of the defence each example is judged; the accuracy is the mean over them.
-        precision: What the defended network computes in, the defence's own passes included; oblivious attacks are made
+        draws: The number of draws of the defence by which each example is judged; the accuracy is the mean over them.
+        precision: The precision of the defended network, the defence's own passes included; oblivious attacks are made
             in float32 in any case.
-        error: With what probability a label may differ from that of all executions, to spare some of them.
-        illustrations: Of how many examples the first network's images and probabilities are kept for the report.
+        illustrations: The number of examples of which the first network's images and probabilities are kept.
         own_network: Weights and normalisation of networks named `package.module:factory`.
-        attack: The attacks' bounds.
-        budget: How hard the suite's attacks try: a preset's name, or fields, `preset` among them.
-        parameters: The defences' parameters.
-        settings: Parameters that differ for a network or kind of attack; the last one that applies wins.
+        threat_model: The norm and the size of what the attacker may change.
+        eps_step: The step of PGD; None for a quarter of eps.
+        attack_label: The label that untargeted PGD moves away from: the `true` one, or the one `predicted`.
+        preset: The effort of the attacks: a preset's name, or fields, `preset` among them.
+        parameters: The defences' parameters, as far as they differ from their defaults.
+        settings: Parameters that differ for a network, a training method or a kind of attack; the last one that
+            applies wins.
         sweep: A parameter that takes several values.
     """
 
@@ -109,12 +130,13 @@ class EvaluationSpec(Strict):
     cascade: bool = False
     draws: Count = 1
     precision: Precision = "float32"
-    error: Annotated[float, Field(ge=0, lt=1)] = 0.0
     illustrations: Annotated[int, Field(ge=0)] = 0
     own_network: OwnNetwork = OwnNetwork()
-    attack: AttackBudget = AttackBudget()
-    budget: Budget = Field(default_factory=lambda: Budget.model_validate(DEFAULT))
-    parameters: DefenceParameters = DefenceParameters()
+    threat_model: ThreatModel = ThreatModel()
+    eps_step: Positive | None = None
+    attack_label: Literal["true", "predicted"] = "true"
+    preset: AttackPreset = Field(default_factory=lambda: AttackPreset.model_validate(DEFAULT))
+    parameters: Values = Field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     sweep: Sweep | None = None
 
@@ -124,11 +146,17 @@ class EvaluationSpec(Strict):
         """Lets each name of a plain list be its own label."""
         return {name: name for name in value} if isinstance(value, (list, tuple)) else value
 
-    @field_validator("attacks")
+    @field_validator("attacks", "defences")
     @classmethod
     def _name_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """One attack must not stand in tables twice, nor under two names."""
-        return tuple(dict.fromkeys("none" if name == "null" else name for name in value))
+        """Lets no attack and no defence stand in tables twice."""
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, value: Values) -> Values:
+        check_parameters(value)
+        return value
 
     @model_validator(mode="after")
     def _check_settings(self) -> EvaluationSpec:
@@ -137,8 +165,13 @@ class EvaluationSpec(Strict):
                 raise ValueError(f"settings name the model {setting.model!r}; models are {', '.join(self.models)}")
         return self
 
+    @property
+    def step(self) -> float:
+        """The step of PGD."""
+        return self.threat_model.eps / 4 if self.eps_step is None else self.eps_step
+
     def variants(self) -> list[Variant]:
-        """Every defence under the name that the tables have for it, the values of a sweep told apart."""
+        """Returns every defence under the name that the tables have for it, the values of a sweep told apart."""
         found = []
         for defence in self.defences:
             if self.sweep is None or "counteraction" not in defence:
@@ -149,31 +182,35 @@ class EvaluationSpec(Strict):
                 found.append(Variant(name=f"{defence}@{value}", defence=defence, parameters=changes))
         return found
 
-    def parameters_for(self, model: str, *, targeted: bool, variant: Variant) -> DefenceParameters:
-        """The parameters of a defence of one network, by its label, under one kind of attack."""
-        parameters = self.parameters
+    def parameters_for(self, model: str, method: str | None, *, targeted: bool, variant: Variant) -> dict[str, Strict]:
+        """Returns the parameters of every defence.
+
+        Args:
+            model: The network's label.
+            method: Its training method, if it is known.
+            targeted: True for targeted attacks, False for untargeted ones and the clean images.
+            variant: The defence, with what a sweep changes.
+        """
+        values = self.parameters
         for setting in self.settings:
-            if setting.applies(model, targeted):
-                parameters = parameters.updated(setting.parameters)
-        return parameters.updated(variant.parameters)
+            if setting.applies(model, method, targeted=targeted):
+                values = _merged(values, setting.parameters)
+        return check_parameters(_merged(values, variant.parameters))
 
 
-class Variant(Strict):
-    """A defence as the tables name it, with what a sweep changes in it."""
-
-    name: str
-    defence: str
-    parameters: DefenceParameters = DefenceParameters()
+def _merged(values: Values, changes: Values) -> Values:
+    """Returns values with changes on top, parameter by parameter."""
+    return {name: values.get(name, {}) | changes.get(name, {}) for name in [*values, *changes]}
 
 
 def make_spec(data: dict[str, Any], source: str) -> EvaluationSpec:
-    """Validates a spec.
+    """Validates a spec, one of an earlier version included.
 
     Args:
-        data: What was read.
-        source: Where from, for the errors.
+        data: The data that were read.
+        source: Their place, for the errors.
 
     Raises:
         UserError: (a ValueError) a key is missing, unknown or has an invalid value; it names source and key.
     """
-    return validate(EvaluationSpec, data, source)
+    return validate(EvaluationSpec, upgrade_spec(data), source)

@@ -1,172 +1,231 @@
-"""A network under evaluation: its defences, its adversarial examples and its answers, in one process."""
+"""Subjects: the networks under evaluation, and the same with each defence, as they are attacked and judged."""
 
 from __future__ import annotations
 
-import functools
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from counteract._network import folded
+from counteract._network import borrowed, dtype_of, folded
 from counteract._precision import Precision, in_precision
-from counteract.datasets import Dataset
+from counteract._seeding import draws_unkeyed, seeded
+from counteract._values import Strict
+from counteract.attacks.victim import has_gradients, randomness
+from counteract.defences import (
+    DEFENCES,
+    Ingredients,
+    Shape,
+    build_defence,
+    describe_parameters,
+    forward_passes,
+    parse_defence,
+)
 from counteract.defended import DefendedModule
-from counteract.evaluation.attacks import Attack, Crafter, attack_cost, defence_keys
-from counteract.evaluation.batches import BatchSize, in_batches
-from counteract.evaluation.cache import ExampleCache
-from counteract.evaluation.crafting import SuiteCrafter, Victim, randomness
-from counteract.evaluation.defences import NONE, Ingredients, build_defence, forward_equivalents
-from counteract.evaluation.fingerprint import network_fingerprint
-from counteract.evaluation.parameters import DefenceParameters
-from counteract.evaluation.plan import Task
-from counteract.evaluation.shard import Shard
-from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.identity import ProbeStore, fingerprint, network_key, object_key
+from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.results import NetworkNote
+from counteract.evaluation.spec import EvaluationSpec, Variant
+from counteract.evaluation.survey import probe_images, survey, take_probe
+from counteract.models.checks import are_probabilities
+from counteract.preprocessors import RandomPreprocessor
+from counteract.whole import Defended, WholeModule
+
+_IN_HAND = "an object of the caller's own"
+"""The words for the parameters of a defence in hand."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What every network of a run is evaluated with.
+class Judged:
+    """A network with a defence.
 
     Attributes:
-        shard: This process's part of the examples.
-        data: All images and true labels, on this process's device.
-        pool: The images that mixup inference mixes with.
-        cache: Where adversarial examples are found and left.
-        batch_size: How many images go into a batch.
-        advance: Told of the forward-equivalents done.
+        name: The defence, as the tables name it.
+        defended: The network with the defence, as it is judged.
+        attacked: The same in the precision in which it is attacked.
+        key: A hash of everything that can be read about it.
+        in_hand: True for a defence that a caller passed in, which nothing but its code and its answers tells apart.
+        words: The defence's parameters, for reports.
+        shape: The shape of an image.
+        device: The device that it is on.
     """
 
-    shard: Shard
-    data: Dataset
-    pool: Callable[[], Dataset]
-    cache: ExampleCache
-    batch_size: BatchSize
-    advance: Callable[[int], None]
+    name: str
+    defended: Defended
+    attacked: Defended
+    key: str
+    in_hand: bool
+    words: str
+    shape: Shape
+    device: torch.device
+
+    @cached_property
+    def executions(self) -> int:
+        """The number of executions that one answer averages."""
+        return self.defended.executions
+
+    @cached_property
+    def passes(self) -> int:
+        """The cost of one defended prediction in forward passes."""
+        return forward_passes(self.defended)
+
+    @cached_property
+    def random(self) -> tuple[bool, bool]:
+        """Two answers: True where its answers depend on its keys; True where those parts do that run once per input."""
+        return randomness(self.attacked, self._images)
+
+    @cached_property
+    def unkeyed(self) -> bool:
+        """True where a defence in hand draws from global generators."""
+        keys = torch.arange(len(self._images), device=self.device)
+        return self.in_hand and draws_unkeyed(lambda x: self.defended(x, keys), self._images)
+
+    def describe(self) -> str:
+        """Returns the defence's parameters and what else reports must say of it."""
+        return f"{self.words}; its draws follow the block" if self.unkeyed else self.words
+
+    @cached_property
+    def gradients(self) -> bool:
+        """True where its answers have a gradient that is of use; our own defences have one where the network has."""
+        if not isinstance(self.defended, WholeModule):
+            return True
+        keys = torch.arange(len(self._images), device=self.device)
+        with borrowed(self.defended), seeded(0):
+            return has_gradients(lambda x: self.defended(x, keys), self._images)
+
+    def identity(self, store: ProbeStore) -> str:
+        """Returns the hash by which its results are found; a defence in hand is asked for its answers."""
+        if not self.in_hand:
+            return self.key
+        keys = torch.arange(len(self._images), device=self.device)
+        with borrowed(self.defended):
+            probe = take_probe(lambda x: self.defended(x, keys), self._images, slopes=True)
+        return store.settle(self.key, probe, f"defence {self.name}")
+
+    @cached_property
+    def _images(self) -> Tensor:
+        return probe_images(self.shape).to(self.device)
 
 
 class Subject:
-    """A network that is being evaluated, and this process's part of the examples."""
+    """A network under evaluation.
 
-    def __init__(self, network: nn.Module, spec: EvaluationSpec, around: Surroundings) -> None:
-        self.crafter = Crafter(
-            ready(network, around.shard.device),
-            network_fingerprint(network),
-            around.data,
-            spec.attack,
-            around.cache,
-            around.batch_size,
-            around.advance,
+    Args:
+        label: Its label in the spec.
+        spec: The spec.
+        inputs: Everything that the spec names.
+        device: The device of this process.
+
+    Raises:
+        UserError: (a ValueError) it does not map images of the data to as many logits as there are classes.
+    """
+
+    def __init__(self, label: str, spec: EvaluationSpec, inputs: Inputs, device: torch.device) -> None:
+        network, data = inputs.networks[label], inputs.data
+        self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
+        self.key = network_key(network.module, network.about.source)
+        few = data.read(torch.arange(min(2, len(data))))
+        self.shape: Shape = (few.shape[1], few.shape[2], few.shape[3])
+        self.survey = survey(network.module, network.name, few, data.num_classes)
+        self.module = ready(network.module, device)
+        self._judged: dict[tuple[str, str], Judged] = {}
+        self._identities: dict[int, str] = {}
+
+    @property
+    def method(self) -> str | None:
+        """The training method that its card names."""
+        return self.network.about.method
+
+    def identity(self, store: ProbeStore) -> str:
+        """Returns the hash by which its results are found in the store's folder."""
+        if id(store) not in self._identities:
+            self._identities[id(store)] = store.settle(self.key, self.survey.probe, f"model {self.label}")
+        return self._identities[id(store)]
+
+    def note(self) -> NetworkNote:
+        """Returns what reports must say of the network."""
+        found, threat = self.survey, self.spec.threat_model
+        notes = found.notes()
+        published = self.network.about
+        if published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):
+            notes.append(
+                f"it was published for {_threat(published.norm, published.eps)}; evaluated here is {threat}, "
+                "which says nothing of that"
+            )
+        return NetworkNote(random=found.unkeyed, method=self.method, notes=tuple(notes))
+
+    def judged(self, variant: Variant, *, targeted: bool) -> Judged:
+        """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""
+        parameters = self.spec.parameters_for(self.label, self.method, targeted=targeted, variant=variant)
+        key = self._key(variant, parameters)
+        if (variant.name, key) not in self._judged:
+            self._judged[variant.name, key] = self._judge(variant, parameters, key)
+        return self._judged[variant.name, key]
+
+    def _named(self, variant: Variant) -> bool:
+        return variant.defence not in self._inputs.defences
+
+    def _key(self, variant: Variant, parameters: Mapping[str, Strict]) -> str:
+        """Returns a hash of a defence: name, parameters and pool, or all that an object in hand is."""
+        if not self._named(variant):
+            return object_key(self._inputs.defences[variant.defence])
+        parts = [DEFENCES[part] for part in parse_defence(variant.defence)]
+        given = [parameters.get(part.shares or part.name, part.parameters()) for part in parts]
+        pooled = [self._pool_key] if any(part.name == "mixup-inference" for part in parts) else []
+        return fingerprint(variant.defence, self.spec.precision, *given, *pooled)
+
+    @cached_property
+    def _pool_key(self) -> str:
+        """A hash of the images that mixup inference mixes with."""
+        pool = self._inputs.pool()
+        return pool.digest(0, len(pool))
+
+    def _judge(self, variant: Variant, parameters: Mapping[str, Strict], key: str) -> Judged:
+        spec, named = self.spec, self._named(variant)
+        made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
+        return Judged(
+            name=variant.name,
+            defended=made[spec.precision],
+            attacked=made[spec.preset.precision],
+            key=key,
+            in_hand=not named,
+            words=describe_parameters(variant.defence, parameters, self.shape) if named else _IN_HAND,
+            shape=self.shape,
+            device=self.device,
         )
-        self.suite = SuiteCrafter(self.crafter, spec.budget, spec.draws)
-        self.draws, self.error = spec.draws, spec.error
-        self.shard = around.shard
-        self.blocks = self.shard.blocks(len(around.data))
-        rows = [row for block in self.blocks for row in block]
-        self.index = torch.tensor(rows, dtype=torch.int64, device=self.shard.device)
-        self._pool = around.pool
-        self.defended = functools.cache(functools.partial(self._defended, precision=spec.precision))
-        self.attacked = functools.cache(functools.partial(self._defended, precision=spec.budget.precision))
-        self._randomness = functools.cache(functools.partial(randomness, images=around.data.images))
 
-    def _defended(self, defence: str, parameters: DefenceParameters, precision: Precision) -> DefendedModule:
-        """The network with a defence, made once for those who use it and once for those who attack it."""
-        network = in_precision(self.crafter.network, precision)
-        return build_defence(defence, Ingredients(network, parameters, self._pool))
+    def _build(self, variant: Variant, parameters: Mapping[str, Strict], precision: Precision) -> Defended:
+        network = in_precision(self.module, precision)
+        if self._named(variant):
+            ingredients = Ingredients(network, self.shape, self._inputs.pool)
+            return build_defence(variant.defence, ingredients, parameters)
+        return wrap(self._inputs.defences[variant.defence], network, self.shape, self.device)
 
-    @functools.cached_property
-    def plain_seconds(self) -> float:
-        """What the bare network takes for these examples, by the middle of three measurements on a batch of them."""
-        few = self.crafter.data.images[self.index[: self.crafter.batch_size.rows]]
-        with torch.no_grad():
-            self.crafter.network(few)
-            times = [timed(lambda: self.crafter.network(few))[1] for _ in range(3)]
-        return statistics.median(times) / max(1, len(few)) * len(self.index)
 
-    def victim(self, task: Task) -> Victim:
-        """What a task's attack is made on: the network with the defence, or for those that ignore it without."""
-        defence = task.defence if task.attack.adaptive else NONE
-        attacked = self.attacked(defence, task.parameters)
-        return Victim(attacked, defence, task.parameters, task.mixed, *self._randomness(attacked))
+def wrap(defence: object, network: nn.Module, shape: Shape, device: torch.device) -> Defended:
+    """Returns a defended network made of a defence in hand: a preprocessor, several, or a whole defended network."""
+    if isinstance(defence, DefendedModule):
+        return defence.to(device)
+    if isinstance(defence, nn.Module):
+        return WholeModule(defence.to(device), probabilities=gives_probabilities(defence, shape, device))
+    parts = [defence] if isinstance(defence, RandomPreprocessor) else list(defence)  # type: ignore[call-overload]
+    return DefendedModule(network, preprocessing_defences=parts)
 
-    def examples(self, tasks: Sequence[Task]) -> Callable[[Task, Tensor], Tensor]:
-        """The adversarial examples of some tasks with one seed, for some of this process's examples, given as a mask.
 
-        They are made once a defence where the attack knows it, for these alone; and else once for all examples.
-        """
-        seed = tasks[0].place.seed
-        made = self.crafter.craft({task.attack for task in tasks if task.attack.recipe is None}, seed, self.blocks)
-
-        def examples(task: Task, mine: Tensor) -> Tensor:
-            name = task.attack.name
-            if task.attack.adaptive:
-                return self.suite.craft(task.attack, self.victim(task), seed, self.index[mine])
-            if name not in made:
-                made[name] = self.suite.craft(task.attack, self.victim(task), seed, self.index)
-            return made[name][mine]
-
-        return examples
-
-    def predict(self, defended: DefendedModule, images: Tensor, keys: Tensor) -> Tensor:
-        """The defended predictions by examples' keys, draw by draw and batch by batch: int64, shape (draws, N).
-
-        Of a defence that draws nothing there is a single draw, whatever the spec says.
-        """
-        work = forward_equivalents(defended)
-        predicted = []
-        for given in (defence_keys(keys, draw) for draw in range(self._judging(defended))):
-            labels = [images.new_empty(0, dtype=torch.int64)]
-            classify = functools.partial(_classify, defended, images, given, self.error)
-            for found, kept in in_batches(classify, len(images), self.crafter.batch_size):
-                labels.append(found[:kept])
-                self.crafter.advance(work * kept)
-            predicted.append(torch.cat(labels))
-        return torch.stack(predicted)
-
-    def skip(self, task: Task, count: int) -> None:
-        """Passes over some examples of a task, as far as they are work of its own."""
-        attacking = self.suite.cost(task.attack, self.victim(task)) if task.attack.adaptive else 0
-        self.crafter.advance(count * (attacking + self._defending(task)))
-
-    def work(self, tasks: Sequence[Task]) -> int:
-        """The forward-equivalents that some tasks take on this process."""
-        runs: dict[tuple[int, bool], list[int]] = {}
-        made: dict[tuple[int, Attack, str], int] = {}
-        for task in tasks:
-            seed, attack = task.place.seed, task.attack
-            runs.setdefault((seed, attack.targeted), []).append(attack.steps)
-            if attack.recipe is not None:
-                own = task.place.defence if attack.adaptive else ""
-                made[seed, attack, own] = self.suite.cost(attack, self.victim(task))
-        attacking = sum(map(attack_cost, runs.values())) + sum(made.values())
-        return (attacking + sum(map(self._defending, tasks))) * len(self.index)
-
-    def _defending(self, task: Task) -> int:
-        """The forward-equivalents that judging one example of a task takes."""
-        defended = self.defended(task.defence, task.parameters)
-        return self._judging(defended) * forward_equivalents(defended)
-
-    def _judging(self, defended: DefendedModule) -> int:
-        """By how many draws a defence is judged."""
-        return self.draws if self.draws > 1 and self._randomness(defended)[0] else 1
+def gives_probabilities(network: nn.Module, shape: Shape, device: torch.device) -> bool:
+    """Returns True where a network's answers to a few fixed images are probabilities."""
+    asked = probe_images(shape).to(device, dtype_of(network))
+    with borrowed(network), seeded(0), torch.no_grad():
+        return are_probabilities(network(asked))
 
 
 def ready(network: nn.Module, device: torch.device) -> nn.Module:
-    """A network as it is computed with: on its device, in the fastest form that it offers."""
+    """Returns a network as it is computed with: on its device, in the fastest form that it offers."""
     return folded(network).to(device).to(memory_format=torch.channels_last)
 
 
-def _classify(defended: DefendedModule, images: Tensor, keys: Tensor, error: float, index: Tensor) -> Tensor:
-    return defended.classify(images[index], keys[index], error=error)[0]
-
-
-def timed(call: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """What a call returns, and how many seconds it took, the device's own work included."""
-    start = time.perf_counter()
-    result = call()
-    if result.is_cuda:
-        torch.cuda.synchronize(result.device)
-    return result, time.perf_counter() - start
+def _threat(norm: str, eps: float | None) -> str:
+    """Returns a published threat model in words."""
+    return norm if eps is None else f"{norm}, eps = {eps:.3g}"

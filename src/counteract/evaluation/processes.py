@@ -1,7 +1,8 @@
-"""One process's part of the examples, and how the parts come together."""
+"""The processes that share a run: each takes blocks of its own, and all of them end with the whole result."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,18 +14,15 @@ from counteract._processes import launched
 
 T = TypeVar("T")
 
-BLOCK = 100
-"""Examples are dealt out to processes, and adversarial ones stored, in blocks of so many."""
-
 
 @dataclass(frozen=True)
-class Shard:
-    """A process among others.
+class Processes:
+    """One process among others.
 
     Attributes:
-        device: Where it computes.
+        device: The device that it computes on.
         rank: Its number.
-        count: How many there are.
+        count: The number of processes.
     """
 
     device: torch.device
@@ -32,23 +30,22 @@ class Shard:
     count: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> Shard:
+    def join(cls, device: torch.device) -> Processes:
         """Joins the processes that a launcher started, each on a device of its own; alone, keeps the one given."""
-        processes = launched()
-        if processes is None:
+        launch = launched()
+        if launch is None:
             return cls(device)
-        devices, nodes = processes
+        devices, nodes = launch
         fabric = Fabric(accelerator=device.type, strategy="ddp", devices=devices, num_nodes=nodes)
         fabric.launch()
         return cls(fabric.device, fabric.global_rank, fabric.world_size)
 
-    def blocks(self, count: int) -> list[range]:
-        """This process's blocks of `count` examples: every `self.count`-th one."""
-        every = [range(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
+    def mine(self, every: Sequence[T]) -> Sequence[T]:
+        """Returns this process's part of a list: every `count`-th item."""
         return every[self.rank :: self.count]
 
     def gather(self, part: T) -> list[T]:
-        """What every process passed in, in the order of their ranks."""
+        """Returns what every process passed in, in the order of their ranks."""
         if self.count == 1:
             return [part]
         parts: list[T | None] = [None] * self.count

@@ -1,0 +1,216 @@
+"""The folder of a run: run.json holds its conditions, the journals its results, and both are put together here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from counteract._errors import UserError
+from counteract._files import write_atomically
+from counteract._sealed import seal, unseal
+from counteract.evaluation.blocks import Block
+from counteract.evaluation.cache import checksum
+from counteract.evaluation.journal import Entry, read_entries
+from counteract.evaluation.legacy import is_legacy, read_legacy
+from counteract.evaluation.plan import Place, Plan, unit_key
+from counteract.evaluation.results import Illustrations, NetworkNote, Run
+from counteract.evaluation.scores import Cell
+from counteract.evaluation.spec import EvaluationSpec, make_spec
+from counteract.evaluation.subject import Subject
+
+_RUN, _ILLUSTRATIONS = "run.json", "illustrations.safetensors"
+
+_FORMAT = 2
+"""The version of run.json; folders of the first version have no number."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Everything about a run but its results.
+
+    Attributes:
+        spec: Everything that is to be measured.
+        environment: Versions and machine.
+        class_names: One name per class.
+        networks: Notes by the network's label.
+        defences: The defences' parameters in words, by network's label, the defence's name in the tables, and True for
+            targeted attacks.
+        places: The cells.
+        obstacles: By network's label, attack and defence the reason why a cell cannot be measured.
+        blocks: The examples.
+    """
+
+    spec: EvaluationSpec
+    environment: dict[str, str | int]
+    class_names: tuple[str, ...]
+    networks: dict[str, NetworkNote]
+    defences: dict[tuple[str, str, bool], str]
+    places: Sequence[Place]
+    obstacles: dict[tuple[str, str, str], str]
+    blocks: Sequence[Block]
+
+    @classmethod
+    def of(
+        cls,
+        spec: EvaluationSpec,
+        environment: dict[str, str | int],
+        class_names: tuple[str, ...],
+        subjects: Sequence[Subject],
+        plan: Plan,
+        blocks: Sequence[Block],
+    ) -> Conditions:
+        """Returns the conditions of a run that begins."""
+        words = {
+            (subject.label, variant.name, targeted): subject.judged(variant, targeted=targeted).describe()
+            for subject in subjects
+            for variant in spec.variants()
+            for targeted in sorted({task.attack.targeted for task in plan.tasks})
+        }
+        return cls(
+            spec=spec,
+            environment=environment,
+            class_names=class_names,
+            networks={subject.label: subject.note() for subject in subjects},
+            defences=words,
+            places=[task.place for task in plan.tasks],
+            obstacles=plan.obstacles,
+            blocks=blocks,
+        )
+
+
+def write_conditions(conditions: Conditions, folder: Path) -> None:
+    """Writes run.json into a run's folder.
+
+    Raises:
+        UserError: (a ValueError) it cannot be written.
+    """
+    content = {
+        "format": _FORMAT,
+        "spec": conditions.spec.model_dump(mode="json", exclude_unset=True),
+        "environment": conditions.environment,
+        "class_names": conditions.class_names,
+        "networks": {label: asdict(note) for label, note in conditions.networks.items()},
+        "defences": [[*where, words] for where, words in conditions.defences.items()],
+        "places": [asdict(place) for place in conditions.places],
+        "obstacles": [[*where, reason] for where, reason in conditions.obstacles.items()],
+        "blocks": [[block.start, block.stop, block.digest] for block in conditions.blocks],
+    }
+    write_atomically(folder / _RUN, seal(content, indent=1))
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run, finished or not, of this version or an earlier one, from its folder.
+
+    Raises:
+        UserError: (a ValueError) there is no run, or its conditions are damaged.
+    """
+    path = folder / _RUN
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{folder} holds no run: {_RUN}: {error.strerror}") from error
+    if is_legacy(text):
+        return read_legacy(folder)
+    try:
+        conditions = _conditions(unseal(text), str(path))
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}); run the evaluation again: what is finished is kept") from error
+    entries = read_entries(folder)
+    return collect(conditions, entries.found, entries.damaged, _read_illustrations(folder))
+
+
+def _conditions(content: dict[str, Any], source: str) -> Conditions:
+    if content["format"] != _FORMAT:
+        raise ValueError(f"format {content['format']!r} is not known to this version")
+    return Conditions(
+        spec=make_spec(content["spec"], source),
+        environment=content["environment"],
+        class_names=tuple(content["class_names"]),
+        networks={label: NetworkNote(**_tuples(note)) for label, note in content["networks"].items()},
+        defences={(model, defence, targeted): words for model, defence, targeted, words in content["defences"]},
+        places=[Place(**place) for place in content["places"]],
+        obstacles={(model, attack, defence): reason for model, attack, defence, reason in content["obstacles"]},
+        blocks=[Block(*block) for block in content["blocks"]],
+    )
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def collect(
+    conditions: Conditions,
+    entries: Mapping[str, Entry],
+    damaged: int = 0,
+    illustrations: Illustrations | None = None,
+) -> Run:
+    """Puts a run together from its conditions and the entries that fill its cells."""
+    spec, blocks = conditions.spec, conditions.blocks
+    cells: dict[tuple[str, str, str], Cell] = {}
+    for model in spec.models:
+        for attack in spec.attacks:
+            for variant in spec.variants():
+                cells[model, attack, variant.name] = Cell(model, attack, variant.name)
+    examples = blocks[-1].stop if blocks else 0
+    for place in conditions.places:
+        cell = cells[place.model, place.attack, place.defence]
+        for block in blocks:
+            entry = entries.get(unit_key(place.key, block))
+            if entry is not None:
+                _add(cell, place.seed, block, entry, examples)
+    lines = (f"{damaged} damaged lines of the journal are left out",) if damaged else ()
+    return Run(
+        spec=spec,
+        environment=conditions.environment,
+        class_names=conditions.class_names,
+        cells=list(cells.values()),
+        examples=examples,
+        illustrations=illustrations,
+        networks=conditions.networks,
+        defences=conditions.defences,
+        obstacles=conditions.obstacles,
+        damage=lines,
+    )
+
+
+def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> None:
+    """Puts the answers to one block into a cell."""
+    if seed not in cell.correct:
+        cell.correct[seed] = torch.full((examples,), torch.nan, dtype=torch.float64)
+    cell.correct[seed][block.start : block.stop] = entry.shares()
+    cell.executions, cell.passes = entry.executions, entry.passes
+    cell.seconds += entry.seconds
+    cell.undefended_seconds += entry.undefended_seconds
+    cell.unusable += entry.unusable
+
+
+def write_illustrations(illustrations: Illustrations, folder: Path) -> None:
+    """Keeps a run's examples to look at.
+
+    Raises:
+        UserError: (a ValueError) they cannot be written.
+    """
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in vars(illustrations).items()}
+    sums = {name: checksum(tensor) for name, tensor in tensors.items()}
+    write_atomically(folder / _ILLUSTRATIONS, save(tensors, metadata=sums))
+
+
+def _read_illustrations(folder: Path) -> Illustrations | None:
+    path = folder / _ILLUSTRATIONS
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            sums = file.metadata() or {}
+        if sums != {name: checksum(tensor) for name, tensor in tensors.items()}:
+            raise ValueError("the checksum does not fit")
+        return Illustrations(**tensors)
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it, and run the evaluation again") from error

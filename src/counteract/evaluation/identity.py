@@ -1,0 +1,312 @@
+"""Identity of results: hashes of everything that a result depends on, and the stored answers that they must agree with.
+
+A network's key holds its parameters, buffers, plain attributes and code. Code can depend on more than can be read off
+it: a global, a closure, a class typed into an interpreter. So with the first result under a key the network's answers
+to a few fixed images are stored, its probe, and become part of its identity. A network that answers otherwise under the
+same key has another identity: results of the first are never taken for its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from counteract._errors import UserError
+from counteract._files import write_atomically
+from counteract._sealed import seal, unseal
+
+_VERSIONS = [f"{package} {version(package)}" for package in ("art-counteract", "torch", "torchattacks")]
+
+_LIBRARIES = ("torch", "torchvision")
+"""Packages whose classes are known by their version; of all others the code itself is read."""
+
+_INTERNALS = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
+"""Attributes of every module that are no behaviour of its own, or are read in another way."""
+
+Seen = dict[int, object]
+"""Objects that were described already, by their ids; they are held so that no other object gets the id of one."""
+
+_DEPTH = 6
+"""Levels of objects within objects that are described."""
+
+
+Part = str | int | float | Tensor | BaseModel
+"""Anything that a hash can be made of."""
+
+
+def fingerprint(*parts: Part) -> str:
+    """Returns a hash of parts in their order and of the versions of what computes: 32 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in (*_VERSIONS, *parts):
+        if isinstance(part, Tensor):
+            digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
+            digest.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        else:
+            text = part.model_dump_json() if isinstance(part, BaseModel) else repr(part)
+            digest.update(f"{type(part).__name__} {len(text)} {text}".encode())
+    return digest.hexdigest()[:32]
+
+
+def network_key(network: nn.Module, source: Sequence[str] = ()) -> str:
+    """Returns a hash of a network: structure, parameters, buffers, plain attributes, code, and the text of its source.
+
+    Buffers that are not persistent count, as do hooks and methods that were replaced.
+
+    Args:
+        network: The network, as it was loaded.
+        source: More that it depends on: a factory's name and the source of its module.
+    """
+    return fingerprint(*source, *_describe_network(network, {}))
+
+
+def object_key(thing: object) -> str:
+    """Returns a hash of anything that acts as a defence: its attributes, the networks in it and its code."""
+    return fingerprint(*_describe(thing, {}, 0))
+
+
+def _describe_network(network: nn.Module, seen: Seen) -> Iterator[str | Tensor]:
+    yield repr(network)
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        yield from (name, *_plain(tensor))
+    for name, module in network.named_modules():
+        if id(module) in seen:
+            continue
+        seen[id(module)] = module
+        yield f"{name} {_code_of_class(type(module))}"
+        for key, value in sorted(vars(module).items()):
+            if key not in _INTERNALS:
+                yield key
+                yield from _describe(value, seen, 0)
+
+
+def _describe(value: object, seen: Seen, depth: int) -> Iterator[str | Tensor]:
+    """Yields what tells a value from others: texts and tensors, in a fixed order."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, Path, torch.dtype)):
+        yield repr(value)
+    elif isinstance(value, Tensor):
+        yield from _plain(value)
+    elif isinstance(value, np.ndarray):
+        yield f"{value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    elif id(value) in seen or depth > _DEPTH:
+        yield type(value).__qualname__
+    else:
+        seen[id(value)] = value
+        yield from _describe_object(value, seen, depth + 1)
+
+
+def _describe_object(value: object, seen: Seen, depth: int) -> Iterator[str | Tensor]:
+    if isinstance(value, nn.Module):
+        seen.pop(id(value), None)
+        yield from _describe_network(value, seen)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield repr(key) if isinstance(key, (str, int)) else type(key).__qualname__
+            yield from _describe(each, seen, depth)
+    elif isinstance(value, (list, tuple)):
+        yield f"{type(value).__name__} {len(value)}"
+        for each in value:
+            yield from _describe(each, seen, depth)
+    elif isinstance(value, (set, frozenset)):
+        yield repr(sorted(map(repr, value)))
+    elif isinstance(value, MethodType):
+        yield from _describe(value.__func__, seen, depth)
+        yield from _describe(value.__self__, seen, depth)
+    elif isinstance(value, FunctionType):
+        yield from _describe_function(value, seen, depth)
+    elif isinstance(value, partial):
+        yield from _describe((value.func, value.args, value.keywords), seen, depth)
+    elif isinstance(value, type):
+        yield _code_of_class(value)
+    else:
+        yield _code_of_class(type(value))
+        for key, each in sorted(getattr(value, "__dict__", {}).items()):
+            yield key
+            yield from _describe(each, seen, depth)
+
+
+def _describe_function(function: FunctionType, seen: Seen, depth: int) -> Iterator[str | Tensor]:
+    """Yields a function's code, its defaults and what it closes over."""
+    yield _code(function.__code__)
+    yield from _describe(function.__defaults__ or (), seen, depth)
+    yield from _describe(function.__kwdefaults__ or {}, seen, depth)
+    for cell in function.__closure__ or ():
+        try:
+            yield from _describe(cell.cell_contents, seen, depth)
+        except ValueError:  # a cell that nothing was put in yet
+            yield "empty"
+
+
+def _plain(tensor: Tensor) -> tuple[str, Tensor]:
+    """Returns the values of a tensor, of whatever layout and device, with a name for layouts that NumPy lacks."""
+    found = tensor.detach()
+    if found.is_quantized:
+        found = found.int_repr()
+    if found.layout != torch.strided:
+        found = found.to_dense()
+    return str(tensor.layout), found.cpu().contiguous()
+
+
+def _code_of_class(kind: type) -> str:
+    """Returns a class's name with what it does: a library's version, or the code of its methods and of its module."""
+    home, name = kind.__module__, f"{kind.__module__}.{kind.__qualname__}"
+    root = home.partition(".")[0]
+    if root in _LIBRARIES or home == "builtins":
+        return f"{name} {_version(root)}"
+    digest = hashlib.sha256()
+    for each in kind.__mro__:
+        if each.__module__.partition(".")[0] in (*_LIBRARIES, "builtins"):
+            continue
+        for attribute, value in sorted(vars(each).items()):
+            function = _function_of(value)
+            if function is not None:
+                digest.update(f"{attribute} {_code(function.__code__)}".encode())
+            elif isinstance(value, (bool, int, float, str, tuple)) and not attribute.startswith("__"):
+                digest.update(f"{attribute} {value!r}".encode())
+        digest.update(module_source(each.__module__).encode())
+    return f"{name} {digest.hexdigest()}"
+
+
+def _function_of(value: Any) -> FunctionType | None:
+    """Returns the function behind a method, a static method or a property; None for anything else."""
+    inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
+    found = inspect.unwrap(inner) if callable(inner) else None
+    return found if isinstance(found, FunctionType) else None
+
+
+def _code(code: CodeType) -> str:
+    """Returns a hash of compiled code that does not depend on where in a file it stands."""
+    inner = [_constant(each) for each in code.co_consts]
+    text = repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, inner))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _constant(value: object) -> str:
+    """Returns a constant of compiled code as text; sets are sorted: their order differs between processes."""
+    if isinstance(value, CodeType):
+        return _code(value)
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
+
+
+def module_source(name: str) -> str:
+    """Returns the text of the file that a module was read from; empty where there is none, as in an interpreter."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    try:
+        return Path(file).read_text(encoding="utf-8") if file and file.endswith(".py") else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+@cache
+def _version(root: str) -> str:
+    try:
+        return version(root)
+    except PackageNotFoundError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Answers to a few fixed images, by which two networks under one key are told apart.
+
+    Attributes:
+        answers: The scores, float32, one row per image.
+        slopes: The derivative of each image's scores in a fixed direction, float32; empty where there is no gradient.
+        tolerance: The share of the largest value by which round-off may change them.
+    """
+
+    answers: Tensor
+    slopes: Tensor
+    tolerance: float = 1e-3
+
+    def agrees(self, other: Probe) -> bool:
+        """Returns True where another probe differs by no more than round-off."""
+        tolerance = max(self.tolerance, other.tolerance)
+        return _close(self.answers, other.answers, tolerance) and _close(self.slopes, other.slopes, 10 * tolerance)
+
+    def dump(self) -> dict[str, Any]:
+        """Returns the probe as JSON has it."""
+        return {"answers": self.answers.tolist(), "slopes": self.slopes.tolist(), "tolerance": self.tolerance}
+
+    @classmethod
+    def load(cls, content: dict[str, Any]) -> Probe:
+        """Returns the probe that `dump` wrote."""
+        return cls(torch.tensor(content["answers"]), torch.tensor(content["slopes"]), content["tolerance"])
+
+
+def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    if a.shape != b.shape or not torch.equal(a.isfinite(), b.isfinite()):
+        return False
+    scale = b[b.isfinite()].abs().max().item() if b.isfinite().any() else 0.0
+    return torch.allclose(a, b, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
+@dataclass
+class ProbeStore:
+    """The probes that were seen under each key, in a folder: each makes an identity of its own.
+
+    Attributes:
+        folder: The folder; None remembers for as long as this object lives.
+        warn: Told in a line when the answers under a key are new ones, or a file is damaged.
+    """
+
+    folder: Path | None
+    warn: Callable[[str], None]
+    _known: dict[str, list[Probe]] = field(default_factory=dict)
+
+    def settle(self, key: str, probe: Probe, name: str) -> str:
+        """Returns the identity of something with this key and these answers.
+
+        Args:
+            key: A hash of everything about it that can be read.
+            probe: Its answers.
+            name: The warning's name for it.
+        """
+        known = self._known.setdefault(key, self._read(key))
+        agreeing = next((number for number, each in enumerate(known) if probe.agrees(each)), None)
+        if agreeing is None:
+            if known:
+                self.warn(
+                    f"{name} has the weights and the code of one seen before, and answers differently: "
+                    "finished work of that one is not used for it"
+                )
+            agreeing = len(known)
+            known.append(probe)
+            self._write(key, known)
+        found = known[agreeing]
+        return fingerprint(key, found.answers, found.slopes)
+
+    def _read(self, key: str) -> list[Probe]:
+        path = self._path(key)
+        if path is None or not path.exists():
+            return []
+        try:
+            return [Probe.load(each) for each in unseal(path.read_bytes())["probes"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            self.warn(f"stored answers {path} are damaged: what was found with them is measured again")
+            return []
+
+    def _write(self, key: str, probes: list[Probe]) -> None:
+        path = self._path(key)
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, seal({"probes": [probe.dump() for probe in probes]}))
+        except (OSError, UserError) as error:
+            self.warn(f"answers could not be stored: {error}")
+
+    def _path(self, key: str) -> Path | None:
+        return self.folder / f"{key}.json" if self.folder else None

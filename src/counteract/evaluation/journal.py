@@ -1,0 +1,152 @@
+"""The journal of a run: one line for each finished block of each cell, which outlives the process that wrote it.
+
+Each process appends to a file of its own; the first process merges them when a run begins. A line carries a checksum:
+one that was damaged is not believed, its block is measured again, and a report says that it is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from counteract._errors import UserError
+from counteract._files import write_atomically
+from counteract._sealed import seal, unseal
+
+_PATTERN = "journal*.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: what a network with a defence answered to one block under one attack with one seed.
+
+    Attributes:
+        key: A hash of everything that the answers depend on.
+        n: The number of examples.
+        draws: The number of draws of the defence that judged them.
+        correct: Which were classified correctly, draw by draw, as packed bits in hexadecimal.
+        executions: The number of executions that the defence averages.
+        passes: The cost of one defended prediction in forward passes.
+        seconds: The time that the predictions took.
+        undefended_seconds: The time that the undefended network takes for as many.
+        unusable: The number of answers that were not finite, and so counted as wrong.
+    """
+
+    key: str
+    n: int
+    draws: int
+    correct: str
+    executions: int
+    passes: int
+    seconds: float
+    undefended_seconds: float
+    unusable: int = 0
+
+    def shares(self) -> Tensor:
+        """Returns the share of the draws in which each example was right: float64, shape (n,)."""
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.correct), np.uint8), count=self.n * self.draws)
+        return torch.from_numpy(bits.reshape(self.draws, self.n).mean(0, dtype=np.float64))
+
+
+def pack(correct: Tensor) -> str:
+    """Returns the text for an entry's `correct`: bool, shape (draws, n)."""
+    return np.packbits(correct.cpu().numpy()).tobytes().hex()
+
+
+@dataclass
+class Entries:
+    """The lines of a folder's journals.
+
+    Attributes:
+        found: The whole ones, by their keys; of several with one key the last.
+        damaged: The number of those whose checksum does not fit.
+    """
+
+    found: dict[str, Entry] = field(default_factory=dict)
+    damaged: int = 0
+
+
+def read_entries(folder: Path) -> Entries:
+    """Reads the journals of a folder. A last line without its end, of a run that was killed, is no damage.
+
+    Raises:
+        UserError: (a ValueError) a journal cannot be read.
+    """
+    entries = Entries()
+    for path in sorted(folder.glob(_PATTERN)):
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror})") from error
+        for line in lines:
+            try:
+                entry = Entry(**unseal(line))
+            except (ValueError, TypeError):
+                entries.damaged += line.endswith(b"\n")
+                continue
+            entries.found[entry.key] = entry
+    return entries
+
+
+class Journal:
+    """The entries of a run while it goes on.
+
+    Args:
+        folder: The run's folder; None keeps them in memory alone.
+        rank: The number of this process.
+
+    Raises:
+        UserError: (a ValueError) the folder cannot be read or written.
+    """
+
+    def __init__(self, folder: Path | None, rank: int = 0) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.damaged = 0
+        self._path = folder and folder / (f"journal-{rank}.jsonl" if rank else "journal.jsonl")
+        self._added: list[Entry] = []
+
+    def open(self) -> None:
+        """Reads what earlier runs left, and puts it into one file without damaged lines and ends."""
+        if self._path is None:
+            return
+        left = read_entries(self._path.parent)
+        self.entries, self.damaged = left.found, left.damaged
+        write_atomically(self._path, b"".join(map(_line, self.entries.values())))
+        for path in set(self._path.parent.glob(_PATTERN)) - {self._path}:
+            path.unlink()
+
+    def add(self, entry: Entry) -> None:
+        """Keeps an entry, on the disk itself; what was there before stays whatever happens.
+
+        Raises:
+            UserError: (a ValueError) it cannot be written.
+        """
+        self.entries[entry.key] = entry
+        self._added.append(entry)
+        if self._path is None:
+            return
+        try:
+            with self._path.open("ab") as file:
+                file.write(_line(entry))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(f"{self._path} could not be written ({error.strerror}); run again to go on") from error
+
+    def take_added(self) -> list[Entry]:
+        """Returns the entries that this process added."""
+        return self._added
+
+    def learn(self, entries: Iterable[Entry]) -> None:
+        """Takes over what other processes found; they have written it themselves."""
+        self.entries |= {entry.key: entry for entry in entries}
+
+
+def _line(entry: Entry) -> bytes:
+    return seal(asdict(entry))

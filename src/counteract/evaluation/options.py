@@ -1,0 +1,68 @@
+"""Run options: the place and the means of a run, and whoever is told of its progress. Nothing here changes a result."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+
+class Watcher(Protocol):
+    """Whoever is told how far a run has come."""
+
+    def begin(self, name: str, total: int) -> None:
+        """A stage begins, a network's evaluation for one; it takes `total` units: cells times examples."""
+
+    def advance(self, count: int) -> None:
+        """So many units are done."""
+
+    def tell(self, line: str) -> None:
+        """Something is known before the run ends."""
+
+    def warn(self, message: str) -> None:
+        """Something went wrong that does not stop the run."""
+
+
+class Silent:
+    """A watcher that shows nothing; a warning becomes one of Python's."""
+
+    def begin(self, name: str, total: int) -> None:
+        """Shows nothing."""
+
+    def advance(self, count: int) -> None:
+        """Shows nothing."""
+
+    def tell(self, line: str) -> None:
+        """Shows nothing."""
+
+    def warn(self, message: str) -> None:
+        """Warns."""
+        warnings.warn(message, stacklevel=2)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The place and the means of a run.
+
+    Attributes:
+        device: The place of the computation; of several processes each takes a device of its own of this kind.
+        batch_size: Images per batch; None for a number that suits the device.
+        watcher: Whoever is told of the progress of this process.
+        data_dir: The folder where torchvision keeps its datasets.
+        model_dir: The folder where RobustBench keeps its checkpoints.
+        trust: True lets checkpoints run code when they are read.
+        cache: A folder where adversarial examples are kept from run to run; None keeps none.
+        folder: A folder for the journal of finished blocks: a run that was killed goes on from there.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    batch_size: int | None = None
+    watcher: Watcher = field(default_factory=Silent)
+    data_dir: Path | None = None
+    model_dir: Path = Path("models")
+    trust: bool = False
+    cache: Path | None = None
+    folder: Path | None = None

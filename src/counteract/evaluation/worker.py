@@ -1,0 +1,191 @@
+"""The worker: one network's part of a run. It reads a block, attacks it, judges every defence, records and forgets."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from counteract._batches import BatchSize
+from counteract.attacks.keys import defence_keys, example_keys
+from counteract.attacks.pgd import Path
+from counteract.datasets import Dataset
+from counteract.evaluation.blocks import Block, Sample, read
+from counteract.evaluation.crafting import Crafter, batches, number_of
+from counteract.evaluation.journal import Entry, Journal, pack
+from counteract.evaluation.options import Watcher
+from counteract.evaluation.plan import Task, unit_key
+from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.subject import Judged, Subject
+
+
+@dataclass
+class Worker:
+    """One process's work on one network.
+
+    Attributes:
+        subject: The network.
+        spec: The spec.
+        data: The images and their true labels.
+        tasks: The network's cells.
+        crafter: The maker of adversarial examples.
+        journal: The record of what is done.
+        batch_size: The number of images in a batch.
+        watcher: Whoever is told of the progress.
+    """
+
+    subject: Subject
+    spec: EvaluationSpec
+    data: Dataset
+    tasks: Sequence[Task]
+    crafter: Crafter
+    journal: Journal
+    batch_size: BatchSize
+    watcher: Watcher
+    _pace: list[float] = field(default_factory=list)
+
+    def left(self, blocks: Sequence[Block]) -> int:
+        """Returns the number of cells times examples that are not in the journal yet."""
+        return sum(len(block) for block in blocks for task in self.tasks if not self._is_done(task, block))
+
+    def run(self, blocks: Sequence[Block]) -> None:
+        """Measures every cell on some blocks, as far as the journal lacks it."""
+        for block in blocks:
+            pending = [task for task in self.tasks if not self._is_done(task, block)]
+            if pending:
+                self._measure(pending, read(self.data, block, self.subject.device))
+
+    def _is_done(self, task: Task, block: Block) -> bool:
+        return unit_key(task.place.key, block) in self.journal.entries
+
+    def _measure(self, tasks: Sequence[Task], sample: Sample) -> None:
+        for seed in range(self.spec.seeds):
+            mine = [task for task in tasks if task.place.seed == seed]
+            examples = self._examples(mine, seed, sample)
+            for task in mine:
+                rows = self._remaining(task, sample.block)
+                self._judge(task, seed, sample, rows, examples(task, rows))
+                self.watcher.advance(len(sample.block))
+
+    def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Tensor]:
+        """Returns a function from a task and rows to their adversarial images.
+
+        What does not know of the defence is made once for all defences and all rows of the block.
+        """
+        paths: dict[Path, list[Task]] = {}
+        for task in tasks:
+            if task.attack.path is not None:
+                paths.setdefault(task.attack.path, []).append(task)
+        made: dict[str, Tensor] = {}
+        every = torch.arange(len(sample.block))
+
+        def examples(task: Task, rows: Tensor) -> Tensor:
+            attack = task.attack
+            if attack.adaptive:
+                return self.crafter.craft(attack, task.judged, seed, sample, rows)
+            if attack.name not in made:
+                if attack.path is not None:
+                    together = {each.attack.name: each.attack for each in paths[attack.path]}
+                    made.update(self.crafter.on_path(attack.path, together.values(), seed, sample))
+                else:
+                    made[attack.name] = self.crafter.craft(attack, task.judged, seed, sample, every)
+            return made[attack.name][rows.to(sample.images.device)]
+
+        return examples
+
+    def _remaining(self, task: Task, block: Block) -> Tensor:
+        """Returns the rows of a task: in a cascade those that each cell before it left right in some draw."""
+        left = torch.ones(len(block), dtype=torch.bool)
+        for key in task.after:
+            left &= self.journal.entries[unit_key(key, block)].shares() > 0
+        return left.nonzero()[:, 0]
+
+    def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, images: Tensor) -> None:
+        """Asks a defended network for its labels of some rows, and records them; the other rows count as wrong."""
+        at = rows.to(sample.images.device)
+        keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
+        predict = functools.partial(self._predict, task, images, keys, sample.block)
+        predicted, seconds = timed(predict)
+        correct = torch.zeros(len(predicted), len(sample.block), dtype=torch.bool)
+        correct[:, rows] = (predicted == labels).cpu()
+        self.journal.add(
+            Entry(
+                key=unit_key(task.place.key, sample.block),
+                n=len(sample.block),
+                draws=len(predicted),
+                correct=pack(correct),
+                executions=task.judged.executions,
+                passes=task.judged.passes,
+                seconds=seconds,
+                undefended_seconds=self._undefended_pace(sample) * len(rows) * len(predicted),
+                unusable=int((predicted < 0).sum()),
+            )
+        )
+
+    def _predict(self, task: Task, images: Tensor, keys: Tensor, block: Block) -> Tensor:
+        """Returns the defended labels, draw by draw and batch by batch: int64, shape (draws, N).
+
+        Of a defence that draws nothing there is a single draw, whatever the spec says.
+        """
+        judged, predicted = task.judged, []
+        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
+        for draw in range(self._draws(judged)):
+            given = defence_keys(keys, draw)
+            labels = [keys.new_empty(0)]
+            classify = functools.partial(_classify, judged, images, given)
+            where = (task.place.seed, block.start, number_of("judging"), draw) if unkeyed else None
+            labels += [found[:kept] for found, kept in batches(classify, len(images), self.batch_size, where)]
+            predicted.append(torch.cat(labels))
+        return torch.stack(predicted)
+
+    def _draws(self, judged: Judged) -> int:
+        """Returns the number of draws by which a defence is judged."""
+        if self.spec.draws == 1:
+            return 1
+        return self.spec.draws if judged.random[0] or self.subject.survey.unkeyed or judged.unkeyed else 1
+
+    def _undefended_pace(self, sample: Sample) -> float:
+        """Returns the seconds that the undefended network takes for an image, by the middle of three measurements."""
+        if not self._pace:
+            few = sample.images[: self.batch_size.rows]
+
+            def classify() -> Tensor:
+                found: Tensor = self.subject.module(few.clone())
+                return found
+
+            with torch.no_grad():
+                classify()
+                self._pace.append(statistics.median(timed(classify)[1] for _ in range(3)) / len(few))
+        return self._pace[0]
+
+
+def _classify(judged: Judged, images: Tensor, keys: Tensor, index: Tensor) -> Tensor:
+    return judged.defended.classify(images[index], keys[index])[0]
+
+
+def timed(call: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """Returns what a call returns, and the seconds that it took, the device's own work included."""
+    start = time.perf_counter()
+    result = call()
+    if result.is_cuda:
+        torch.cuda.synchronize(result.device)
+    return result, time.perf_counter() - start
+
+
+def standing(tasks: Sequence[Task], blocks: Sequence[Block], entries: Mapping[str, Entry]) -> dict[str, float]:
+    """Returns each defence's worst case so far, in percent, over the blocks whose cells are all there."""
+    found: dict[str, list[Tensor]] = {}
+    for block in blocks:
+        for name in dict.fromkeys(task.place.defence for task in tasks):
+            keys = [(task.place.seed, unit_key(task.place.key, block)) for task in tasks if task.place.defence == name]
+            if not all(key in entries for _, key in keys):
+                continue
+            for seed in {seed for seed, _ in keys}:
+                shares = [entries[key].shares() for given, key in keys if given == seed]
+                found.setdefault(name, []).append(torch.stack(shares).amin(0))
+    return {name: 100 * float(torch.cat(parts).mean()) for name, parts in found.items()}

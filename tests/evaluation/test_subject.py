@@ -1,0 +1,88 @@
+"""Subjects: unkeyed randomness is found, seeded block by block, and said."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import TinyNet
+from torch import Tensor, nn
+from watching import Watcher
+
+from counteract.datasets import Dataset
+from counteract.evaluation import Run, RunOptions, evaluate
+
+
+class Dropping(nn.Module):
+    """A network that is random in eval mode, too, in one of several ways."""
+
+    def __init__(self, how: str = "torch") -> None:
+        super().__init__()
+        self.net, self.how = TinyNet(), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        shift = {
+            "torch": lambda: torch.rand(len(x), 1, 1, 1),
+            "numpy": lambda: np.random.rand(),
+            "python": random.random,
+        }
+        out: Tensor = self.net(8 * x * (shift[self.how]() - 0.5))
+        return out
+
+
+@pytest.mark.parametrize("how", ["torch", "numpy", "python"])
+def test_random_answers_are_found(how: str, digits: Dataset) -> None:
+    assert run(Dropping(how), digits.take(4), attacks=["clean"]).networks["network"].random
+
+
+def run(network: nn.Module, data: Dataset, batch_size: int = 100, **changes: Any) -> Run:
+    options = RunOptions(watcher=Watcher(), batch_size=batch_size)
+    few: dict[str, Any] = {
+        "attacks": ["clean", "pgd2", "apgd-ce"],
+        "preset": {"preset": "quick", "steps": 2, "draws": 2},
+    }
+    return evaluate(network.eval(), data, eps=0.05, options=options, **few | changes)
+
+
+def hits(found: Run) -> list[list[float]]:
+    return [cell.correct[0].tolist() for cell in found.cells]
+
+
+def test_a_random_network_repeats_whatever_the_batch_size_and_its_report_says_so(digits: Dataset) -> None:
+    data = digits.take(80)
+    first = run(Dropping(), data, draws=3)
+    assert hits(first) == hits(run(Dropping(), data, draws=3))
+    assert hits(first) == hits(run(Dropping(), data, batch_size=9, draws=3))
+    assert first.networks["network"].random
+    assert "its draws follow the block" in first.networks["network"].notes[0]
+    assert any(0 < share < 1 for share in first.cells[0].correct[0].tolist())
+    assert not run(TinyNet(), data).networks["network"].random
+
+
+def test_different_attacks_are_judged_by_the_same_draws(digits: Dataset) -> None:
+    """Without a perturbation every attack must leave what the clean images leave."""
+    data = digits.take(70)
+    options = RunOptions(watcher=Watcher())
+    attacks = ["clean", "pgd1", "noise"]
+    clean, *attacked = hits(evaluate(Dropping().eval(), data, eps=1e-9, attacks=attacks, draws=2, options=options))
+    assert clean == attacked[0] == attacked[1]
+
+
+class Unrepeatable(nn.Module):
+    """A network with a generator of its own, which nobody can seed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.generator = TinyNet(), torch.Generator()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x * torch.rand((), generator=self.generator))
+        return out
+
+
+def test_draws_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
+    (note,) = run(Unrepeatable(), digits.take(8), attacks=["clean"]).networks["network"].notes
+    assert "another run gives other figures" in note
