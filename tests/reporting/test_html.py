@@ -52,7 +52,7 @@ class Page(HTMLParser):
         return sum(found == tag for found, _ in self.tags)
 
     def images(self, kind: str) -> list[bytes]:
-        """What the images of a kind hold."""
+        """The contents of the images of a kind."""
         sources = [attrs["src"] or "" for tag, attrs in self.tags if tag == "img"]
         start = f"data:image/{kind};base64,"
         return [base64.b64decode(source.removeprefix(start)) for source in sources if source.startswith(start)]
