@@ -6,8 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from counteract.attacks.api import attack
+    from counteract.auditing import audit
     from counteract.classifier import DefendedClassifier
     from counteract.defended import DefendedModule
+    from counteract.evaluation import evaluate
     from counteract.models import from_art, load_model
     from counteract.preprocessors import (
         AntiAdversary,
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
         RandomRotation,
     )
 
+    __version__: str
+
 __all__ = [
     "AntiAdversary",
     "Counteraction",
@@ -33,6 +38,9 @@ __all__ = [
     "RandomCropResize",
     "RandomResizePad",
     "RandomRotation",
+    "attack",
+    "audit",
+    "evaluate",
     "from_art",
     "load_model",
 ]
@@ -40,13 +48,21 @@ __all__ = [
 _HOMES = {
     "DefendedClassifier": "classifier",
     "DefendedModule": "defended",
+    "attack": "attacks.api",
+    "audit": "auditing",
+    "evaluate": "evaluation",
     "from_art": "models",
     "load_model": "models",
 }
+"""The modules of public names; the others are defences, in `preprocessors`. No name may be that of a module."""
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use, so that importing the package costs next to nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("art-counteract")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'preprocessors')}"), name)

@@ -6,9 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from effort import make_presets_tiny
 
-from counteract.attacks import budget
+from counteract import auditing
+from counteract._errors import UserError
+from counteract._sealed import unseal
+from counteract.auditing import Audit
 from counteract.cli import main
+from counteract.evaluation import EvaluationSpec, RunOptions
 
 SMALL = ["audit", "--limit", "16", "--seeds", "1", "--draws", "2"]
 
@@ -21,9 +26,7 @@ def call(arguments: list[str]) -> int:
 
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {"steps": 5, "restarts": 1, "targets": 1, "draws": 1, "executions": 2, "cheap": 1, "queries": 4}
-    tiny = {**counts, "precision": "float32"}
-    monkeypatch.setattr(budget, "preset", lambda name: tiny)
+    make_presets_tiny(monkeypatch)
 
 
 @pytest.mark.usefixtures("_small")
@@ -32,10 +35,10 @@ def test_an_adversarially_trained_network_without_a_defence_is_sound(
 ) -> None:
     assert call([*SMALL, "--model", "digits-resnet-iat", "--out", str(tmp_path / "found" / "it.json")]) == 0
     printed = capsys.readouterr().out
-    assert "none: sound as far as this budget goes: no flag is up." in printed
+    assert "undefended: sound as far as this preset goes: no flag is up." in printed
     assert "FLAG" not in printed
     found = json.loads((tmp_path / "found" / "it.json").read_text())
-    assert (found["sound"], found["defence"]) == (True, "none")
+    assert (found["sound"], found["defence"]) == (True, "undefended")
     assert {"gain", "black box", "large eps", "convergence", "zero gradients"} < {c["name"] for c in found["checks"]}
     assert len(found["rows"]) == 22
     assert [path.name for path in tmp_path.rglob("*.json")] == ["it.json"]
@@ -48,14 +51,72 @@ def test_counteraction_is_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "FLAG clean images: doing nothing is a better attack than some" in printed
     assert "note AutoAttack warns: it seems to be a dynamic defense!" in printed
     assert "What it gains is not to be relied on." in printed
-    found = json.loads((tmp_path / "audit.json").read_text())
+    found = unseal((tmp_path / "audit.json").read_bytes())
     assert not found["sound"]
-    assert {"audit.json", "cells.jsonl", "report.html", "report.md", "rows.csv", "run.json"} == {
-        path.name for path in tmp_path.glob("[!.]*")
+    for report in ("report.md", "report.html"):
+        text = (tmp_path / report).read_text()
+        assert "FLAG" in text
+        assert "doing nothing is a better attack than some" in text
+        assert "What it gains is not to be relied on." in text
+    assert {"audit.json", "journal.jsonl", "report.html", "report.md", "results.json", "rows.csv", "run.json"} == {
+        path.name for path in tmp_path.glob("[!.]*") if path.is_file()
     }
-    again = (tmp_path / "cells.jsonl").read_text()
+    again = (tmp_path / "journal.jsonl").read_text()
     assert call([*SMALL, "--defence", "counteraction", "--out", str(tmp_path)]) == 1
-    assert (tmp_path / "cells.jsonl").read_text() == again
+    assert (tmp_path / "journal.jsonl").read_text() == again
+
+
+SPEC = """
+dataset = "digits"
+models = { mixup = "digits-resnet-mixup", iat = "digits-resnet-iat" }
+attacks = ["clean"]
+defences = ["none", "rotation"]
+limit = 7
+cascade = true
+[attack]
+eps = "3/255"
+eps_step = "1/255"
+"""
+
+
+def given(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> EvaluationSpec:
+    """The spec that a command line stands for; nothing is run."""
+    seen: list[EvaluationSpec] = []
+
+    def stop(spec: EvaluationSpec, options: RunOptions) -> Audit:
+        seen.append(spec)
+        raise UserError("stopped")
+
+    monkeypatch.setattr(auditing, "audit_spec", stop)
+    assert call(["audit", *arguments]) == 2
+    return seen[0]
+
+
+def test_a_spec_is_audited_with_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(SPEC)
+    spec = given([str(own), "--model", "iat"], monkeypatch)
+    assert (spec.defences, spec.models) == (("undefended", "rotation"), {"iat": "digits-resnet-iat"})
+    assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 1])
+    assert (spec.limit, spec.seeds, spec.draws, spec.preset.steps) == (7, 2, 5, 10)
+    assert not spec.cascade
+    changes = ["--limit", "5", "--eps", "4/255", "--defence", "counteraction", "--preset", "standard"]
+    spec = given([str(own), "--model", "iat", *changes], monkeypatch)
+    assert (spec.limit, spec.preset.steps) == (5, 20)
+    assert 255 * spec.step == pytest.approx(1)
+    assert spec.defences == ("undefended", "counteraction")
+    without = given([], monkeypatch)
+    assert (without.defences, without.limit, without.draws) == (("undefended",), 100, 5)
+    assert without.parameters["counteraction"]["eps"] == "12/255"
+
+
+def test_a_spec_of_several_needs_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(SPEC)
+    assert call(["audit", str(own)]) == 2
+    assert "an audit is about one model, found mixup, iat: name one" in capsys.readouterr().err
+    assert call(["audit", "table1", "--model", "iat"]) == 2
+    assert "an audit is about one defence, found counteraction, crop-pad, " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -63,9 +124,12 @@ def test_counteraction_is_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[
     [
         (["--defence", "counteracton"], "did you mean counteraction"),
         (["--model", "digits-resnet-iatt"], "did you mean digits-resnet-iat"),
-        (["--budget", "fulll"], "budget 'fulll' is not known; did you mean full"),
+        (["--preset", "fulll"], "preset 'fulll' is not known; did you mean full"),
         (["--dataset", "mine.npz"], "name one with --model"),
         (["--limit", "0"], "limit"),
+        (["--eps", "8/x"], 'a fraction such as "8/255"'),
+        (["--norm", "L7"], "found 'L7'"),
+        (["nothing.toml"], "cannot be read"),
     ],
 )
 def test_mistakes(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

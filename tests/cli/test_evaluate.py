@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from counteract import evaluation
+from counteract._errors import UserError
 from counteract.cli import main
+from counteract.cli.options import Shared
+from counteract.defences import MixupParameters, WindowParameters
+from counteract.evaluation import EvaluationSpec, Run, RunOptions, make_spec, read_spec
+from counteract.evaluation.spec import OwnNetwork
 
-SMALL = ["evaluate", "--limit", "8", "--attack", "none", "--attack", "pgd2", "--defence", "none", "--defence"]
+SMALL = ["evaluate", "--limit", "8", "--attack", "clean", "--attack", "pgd2", "--defence", "undefended", "--defence"]
 
 
 def call(arguments: list[str]) -> int:
@@ -27,8 +35,8 @@ def test_a_table_and_results(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert word in printed.out
     results = json.loads((tmp_path / "a/b/results.json").read_text())
     assert [(row["attack"], row["defence"]) for row in results["rows"]] == [
-        ("none", "none"), ("none", "counteraction+crop-resize"),
-        ("pgd2", "none"), ("pgd2", "counteraction+crop-resize"),
+        ("clean", "undefended"), ("clean", "counteraction+crop-resize"),
+        ("pgd2", "undefended"), ("pgd2", "counteraction+crop-resize"),
     ]  # fmt: skip
     for row in results["rows"]:
         assert {"dataset", "model", "attack", "defence", "seeds", "n", "accuracy", "std", "ci95", "executions",
@@ -37,8 +45,8 @@ def test_a_table_and_results(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert (row["n"], row["seeds"], row["seconds"] > 0) == (8, 2, True)
     assert results["environment"]["torch"]
     assert results["spec"]["parameters"]["crop-resize"]["executions"] == 20
-    assert {path.name for path in (tmp_path / "a/b").glob("[!.]*")} == {
-        "run.json", "cells.jsonl", "results.json", "report.md", "report.html", "rows.csv",
+    assert {path.name for path in (tmp_path / "a/b").glob("[!.]*") if path.is_file()} == {
+        "run.json", "journal.jsonl", "results.json", "report.md", "report.html", "rows.csv",
     }  # fmt: skip
 
 
@@ -62,7 +70,17 @@ def test_a_spec_file_is_overridden_by_options(tmp_path: Path, capsys: pytest.Cap
         (["--dataset", "cifar.npz"], ["--model"]),
         (["--dataset", "cifar.npz", "--model", "digits-resnet-mixup"], ["cifar.npz", "is not a file"]),
         (["--model", "nothing.safetensors"], ["nothing.safetensors"]),
+        (["--dataset", "cifar100"], ["dataset cifar100 has no network of its own: name one with --model"]),
         (["--limit", "0"], ["limit", "found 0"]),
+        (["--eps", "8/x"], ["eps", "a fraction such as \"8/255\", found '8/x'"]),
+        (["--eps", "8/0"], ["eps", "a fraction"]),
+        (["--eps", "8"], ["eps", "less than or equal to 1, found '8'"]),
+        (["--eps", "0"], ["eps", "greater than 0"]),
+        (["--eps-step", "a"], ["eps_step", "a fraction"]),
+        (["--norm", "L7"], ["norm", "'Linf'", "found 'L7'"]),
+        (["--preset", "quikc"], ["did you mean quick"]),
+        (["--budget", "quick"], ["No such option", "--budget"]),
+        (["--error", "0.1"], ["No such option", "--error"]),
         (["--seeds", "many"], ["--seeds", "valid integer"]),
         (["--batch-size", "0"], ["batch-size"]),
         (["--device", "warp"], ["device 'warp'"]),
@@ -87,7 +105,7 @@ def test_an_error_is_one_line_and_exit_code_2(
 
 def test_an_out_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert call([*SMALL, "none", "--out", str(tmp_path / "file")]) == 2
+    assert call([*SMALL, "undefended", "--out", str(tmp_path / "file")]) == 2
     assert "cannot be made a folder" in capsys.readouterr().err
 
 
@@ -115,7 +133,7 @@ def test_the_command_itself() -> None:
 
 def test_an_experiment_by_its_name_with_other_data_and_networks(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--dataset", "digits", "--model", "iat=digits-resnet-iat", "--model", "mixup=digits-resnet-mixup"]
-    assert call(["evaluate", "table1", *options, "--limit", "4", "--seeds", "1", "--attack", "none"]) == 0
+    assert call(["evaluate", "table1", *options, "--limit", "4", "--seeds", "1", "--attack", "clean"]) == 0
     printed = capsys.readouterr().out
     assert "Table 1: CIFAR-10 under PGD" in printed
     assert printed.count("counteraction+crop-pad") == 2
@@ -123,26 +141,114 @@ def test_an_experiment_by_its_name_with_other_data_and_networks(capsys: pytest.C
 
 def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--cache", str(tmp_path)]
-    assert call(["evaluate", "--limit", "4", "--attack", "pgd2", "--attack", "pgd1", "--defence", "none", *where]) == 0
+    attacks = ["--attack", "pgd2", "--attack", "pgd1"]
+    assert call(["evaluate", "--limit", "4", *attacks, "--defence", "undefended", *where]) == 0
     capsys.readouterr()
+    assert len(list((tmp_path / "probes").iterdir())) == 1
     assert call(["cache", *where]) == 0
     assert capsys.readouterr().out.endswith("2 files, 0.1 MiB\n")
     assert call(["cache", "--clear", *where]) == 0
     assert "0.1 MiB freed" in capsys.readouterr().out
+    assert list((tmp_path / "probes").iterdir()) == []
     assert call(["cache", *where]) == 0
     assert "0 files, 0.0 MiB" in capsys.readouterr().out
 
 
-def test_adaptive_attacks_with_a_budget_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    attacks = ["--attack", "none", "--attack", "bpda-apgd-ce", "--budget", "quick", "--draws", "2"]
-    defences = ["--defence", "none", "--defence", "counteraction"]
+def test_adaptive_attacks_with_a_preset_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    attacks = ["--attack", "clean", "--attack", "bpda-apgd-ce", "--preset", "quick", "--draws", "2"]
+    defences = ["--defence", "undefended", "--defence", "counteraction"]
     assert call(["evaluate", "--limit", "4", *attacks, *defences, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "what the attacks leave" in printed
     assert "(bpda-apgd-ce)" in printed
     assert "not measured" not in printed
     results = json.loads((tmp_path / "results.json").read_text())
-    assert (results["spec"]["draws"], results["spec"]["budget"]["steps"]) == (2, 10)
+    assert (results["spec"]["draws"], results["spec"]["preset"]["steps"]) == (2, 10)
     assert [summary["strongest"] for summary in results["summaries"]] == ["bpda-apgd-ce"] * 2
-    assert call(["evaluate", "--budget", "quikc"]) == 2
-    assert "did you mean quick" in capsys.readouterr().err
+
+
+def given(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> EvaluationSpec:
+    """The spec that a command line stands for; nothing is run."""
+    seen: list[EvaluationSpec] = []
+
+    def stop(spec: EvaluationSpec, options: RunOptions) -> Run:
+        seen.append(spec)
+        raise UserError("stopped")
+
+    monkeypatch.setattr(evaluation, "evaluate_spec", stop)
+    assert call(["evaluate", *arguments]) == 2
+    return seen[0]
+
+
+def test_the_threat_model_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text('extends = "table1"\neps_step = "3/255"\n[threat_model]\neps = "5/255"\n')
+    for arguments, eps, step in (
+        ([], 12, 3),
+        (["--eps", "4/255"], 4, 1),
+        (["--eps", "4/255", "--eps-step", "2/255"], 4, 2),
+        (["--eps-step", "1/255"], 12, 1),
+        (["--norm", "Linf", "--dataset", "cifar10", "--eps", "0.02"], 5.1, 1.275),
+        ([str(own)], 5, 3),
+        ([str(own), "--eps", "6/255"], 6, 1.5),
+        (["table1"], 8, 2),
+    ):
+        spec = given(arguments, monkeypatch)
+        assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([eps, step])
+
+
+def test_cifar100_has_the_papers_settings_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = given(["--dataset", "cifar100", "--model", "cifar10-resnet18w16-iat"], monkeypatch)
+    table = make_spec(read_spec("table6"), "table6")
+    assert (spec.dataset, spec.limit, spec.seeds) == ("cifar100", 1000, 1)
+    undefended = spec.variants()[0]
+    for method in (None, "mixup", "iat", "adversarial"):
+        for targeted in (False, True):
+            mine, theirs = (
+                each.parameters_for("a", method, targeted=targeted, variant=undefended) for each in (spec, table)
+            )
+            assert mine == theirs
+
+
+def test_crops_of_a_file_of_images_follow_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = given(["--dataset", "mine.npz", "--model", "cifar10-resnet18w16-iat"], monkeypatch)
+    found = spec.parameters_for("a", None, targeted=False, variant=spec.variants()[0])
+    assert found["crop-pad"] == WindowParameters(executions=50)
+    assert found["mixup-inference"] == MixupParameters(weight=0.5)
+
+
+def test_a_label_names_one_of_the_specs_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(["table1", "--model", "iat"], monkeypatch).models == {"iat": "cifar10-resnet18w16-iat"}
+    assert given(["table1", "--model", "iat=a.safetensors"], monkeypatch).models == {"iat": "a.safetensors"}
+    assert given(["table1", "--model", "a.safetensors"], monkeypatch).models == {"a.safetensors": "a.safetensors"}
+
+
+def test_every_option_in_common_reaches_both_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from counteract import auditing
+
+    seen: list[tuple[Any, RunOptions]] = []
+
+    def stop(spec: EvaluationSpec, options: RunOptions) -> Run:
+        seen.append((spec, options))
+        raise UserError("stopped")
+
+    monkeypatch.setattr(evaluation, "evaluate_spec", stop)
+    monkeypatch.setattr(auditing, "audit_spec", stop)
+    options = {
+        "--dataset": "mine.npz", "--weights": "w.pt", "--mean": "0.5,0.4,0.3", "--std": "0.2,0.3,0.4", "--norm": "Linf",
+        "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
+        "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
+        "--data-dir": "d", "--cache": "c",
+    }  # fmt: skip
+    flat = [word for pair in options.items() for word in pair]
+    for command in ("evaluate", "audit"):
+        assert call([command, "--model", "package.nets:make", "--trust", *flat]) == 2
+    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {"--trust", *options}
+    for spec, given in seen:
+        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+        assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
+        assert (spec.pool, spec.preset.steps) == ("p.npz", 100)
+        assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
+        assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
+        assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), Path("c"))
+    assert len(seen) == 2

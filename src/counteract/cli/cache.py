@@ -23,12 +23,15 @@ def cache(
     """Shows where adversarial examples are kept and how much they take; with --clear, deletes them."""
     from counteract.evaluation import ExampleCache, default_cache
 
-    examples = ExampleCache(folder or default_cache(), warn=typer.echo)
+    folder = folder or default_cache()
+    examples = ExampleCache(folder, warn=typer.echo)
     if clear:
-        typer.echo(f"{examples.folder}: {_megabytes(examples.clear())} freed")
+        for probe in (folder / "probes").glob("*.json"):  # the answers of networks that the examples belong to
+            probe.unlink(missing_ok=True)
+        typer.echo(f"{folder}: {_megabytes(examples.clear())} freed")
         return
     files = examples.files()
-    typer.echo(f"{examples.folder}: {len(files)} files, {_megabytes(sum(path.stat().st_size for path in files))}")
+    typer.echo(f"{folder}: {len(files)} files, {_megabytes(sum(path.stat().st_size for path in files))}")
 
 
 def _megabytes(size: int) -> str:

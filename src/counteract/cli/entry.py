@@ -7,7 +7,17 @@ import sys
 import typer
 
 from counteract._errors import UserError
-from counteract.cli import audit, cache, evaluate, models, report, train  # noqa: F401  (importing a command registers it)
+from counteract.cli import (  # noqa: F401  (importing a command registers it)
+    attacks,
+    audit,
+    cache,
+    datasets,
+    defences,
+    evaluate,
+    models,
+    report,
+    train,
+)
 from counteract.cli.app import app
 
 

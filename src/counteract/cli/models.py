@@ -1,4 +1,4 @@
-"""`counteract models`: what `load_model` and `--model` can load."""
+"""`counteract models`: the networks that `load_model` and `--model` can load."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from counteract.models.eligibility import NOT_ELIGIBLE
-    from counteract.models.robustbench import zoo
+    from counteract.robustbench.eligibility import NOT_ELIGIBLE
+    from counteract.robustbench.zoo import zoo
 
     table = Table(Column("name", overflow="fold"), "network", box=box.SIMPLE)
     table.add_column("clean, %", justify="right")
@@ -71,7 +71,7 @@ def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
 
 
 def _accuracy(card: Card) -> str:
-    """Clean and robust accuracy with their intervals."""
+    """Returns clean and robust accuracy with their intervals."""
     found = card.accuracy
     return (
         f"clean {found['clean']:.1f} [{found['clean_low']:.1f}, {found['clean_high']:.1f}]\n"

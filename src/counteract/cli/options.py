@@ -1,9 +1,13 @@
-"""The options that several commands have in common."""
+"""Options that several commands have in common, and the spec and the run options that they make."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -12,42 +16,136 @@ from counteract._errors import UserError
 if TYPE_CHECKING:
     import torch
 
-DatasetOption = Annotated[
-    str | None, typer.Option(help="digits, cifar10, or an .npz with images, labels, class_names.")
+    from counteract.evaluation import RunOptions, Watcher
+
+SpecArgument = Annotated[
+    str | None, typer.Argument(help="table1 ... figure3, or a TOML file; without one, the dataset's own.")
 ]
-WeightsOption = Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")]
-MeanOption = Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")]
-StdOption = Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")]
-ModelDirOption = Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")]
-TrustOption = Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")]
-BudgetOption = Annotated[str | None, typer.Option(help="How hard attacks try: quick, standard or full.")]
-LimitOption = Annotated[int | None, typer.Option(help="How many test images, from the first.")]
-SeedsOption = Annotated[int | None, typer.Option(help="How many seeds.")]
-DrawsOption = Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(help="What defended networks compute in: float32 or bf16 (docs/performance.md)."),
-]
-ErrorOption = Annotated[
-    float | None, typer.Option(help="Spare executions: with what probability a label may then be another one.")
-]
-PoolOption = Annotated[
-    str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
-]
-BatchSizeOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Images per batch, by default what suits the device; does not change the results."),
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-DataDirOption = Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(envvar="COUNTERACT_CACHE", help="Where adversarial examples are kept; by default the user's cache."),
-]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The options that `evaluate` and `audit` have in common, as they were given."""
+
+    dataset: Annotated[
+        str | None, typer.Option(help="digits, cifar10, cifar100, or an .npz with images, labels, class_names.")
+    ] = None
+    weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
+    mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
+    std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
+    model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models")
+    trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False
+    norm: Annotated[str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf.")] = None
+    eps: Annotated[str | None, typer.Option(help="That bound, for pixels in [0, 1]: 8/255, or 0.03.")] = None
+    eps_step: Annotated[str | None, typer.Option(help="PGD's step, likewise; by default a quarter of --eps.")] = None
+    preset: Annotated[str | None, typer.Option(help="How hard attacks try: quick, standard or full.")] = None
+    limit: Annotated[int | None, typer.Option(help="How many test images, from the first.")] = None
+    seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None
+    draws: Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")] = None
+    precision: Annotated[
+        str | None, typer.Option(help="What defended networks compute in: float32 or bf16 (docs/performance.md).")
+    ] = None
+    pool: Annotated[
+        str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images per batch, by default what suits the device; does not change the results."),
+    ] = None
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
+    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")] = None
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="COUNTERACT_CACHE", help="Where adversarial examples are kept; by default the user's cache."
+        ),
+    ] = None
+
+    def spec_data(self, spec: str | None, models: Sequence[str], defaults: dict[str, Any]) -> dict[str, Any]:
+        """Returns the data of a spec, with what these options say in place of what it says.
+
+        Args:
+            spec: An experiment or a file; None for the dataset's own.
+            models: Networks in place of its own; none keeps those.
+            defaults: Fields that replace the dataset's own, but not those of a spec that was named.
+
+        Raises:
+            UserError: (a ValueError) there is no such spec or dataset, or no network.
+        """
+        from counteract.evaluation import read_spec, spec_for_dataset, with_models
+
+        data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits") | defaults
+        names = ("limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if self.dataset:
+            given["dataset"] = self.dataset
+        threat = {name: value for name in ("norm", "eps") if (value := getattr(self, name)) is not None}
+        if self.eps is not None:
+            data.pop("eps_step", None)  # it was meant for another eps
+        data |= given
+        data["threat_model"] = data.get("threat_model", {}) | threat
+        data["own_network"] = data.get("own_network", {}) | self._own_network()
+        if models:
+            data = with_models(data, models)
+        if not data.get("models"):
+            raise UserError(f"{spec or f'dataset {self.dataset}'} has no network of its own: name one with --model")
+        return data
+
+    def _own_network(self) -> dict[str, Any]:
+        """Returns what was said of a network named `package.module:factory`, as a spec has it."""
+        mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
+        found = {"weights": self.weights and str(self.weights), "mean": mean, "std": std}
+        return {key: value for key, value in found.items() if value}
+
+    def run_options(self, watcher: Watcher, folder: Path | None) -> RunOptions:
+        """Returns the place and the means of a run.
+
+        Args:
+            watcher: Whoever is told of the progress.
+            folder: The run's folder, if it is to have one.
+        """
+        from counteract.evaluation import RunOptions, default_cache
+
+        return RunOptions(
+            device=choose_device(self.device),
+            batch_size=self.batch_size,
+            watcher=watcher,
+            data_dir=self.data_dir,
+            model_dir=self.model_dir,
+            trust=self.trust,
+            cache=self.cache or default_cache(),
+            folder=folder,
+        )
+
+
+def takes_shared(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command all options of `Shared`, which it takes as one argument, `shared`; to decorate it with."""
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        shared = Shared(**{field.name: given.pop(field.name) for field in fields(Shared)})
+        command(shared=shared, **given)
+
+    hints, of_shared = get_type_hints(command, include_extras=True), get_type_hints(Shared, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name != "shared"
+    ]
+    others = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=of_shared[field.name]
+        )
+        for field in fields(Shared)
+    ]
+    every = [*own, *others]
+    wrapper.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+    return wrapper
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that a name means, once it is known to work."""
+    """Returns the device that a name means, once it is known to work."""
     import torch
 
     if name == "auto":
@@ -69,14 +167,8 @@ def make_folder(folder: Path | None) -> None:
         raise UserError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from error
 
 
-def own_network(weights: Path | None, mean: str | None, std: str | None) -> dict[str, Any]:
-    """What was said of a network named `package.module:factory`, as a spec has it."""
-    found = {"weights": weights and str(weights), "mean": numbers("mean", mean), "std": numbers("std", std)}
-    return {key: value for key, value in found.items() if value}
-
-
-def numbers(name: str, text: str | None) -> list[float] | None:
-    """The numbers in a list with commas."""
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    """Returns the numbers in a list with commas."""
     try:
         return None if text is None else [float(number) for number in text.split(",")]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The progress bar of a run, on stderr so that stdout stays a clean report."""
+"""Progress of a run, on stderr so that stdout stays a clean report: a bar a stage, and lines above them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rich.progress import (
 
 
 class ProgressBar:
-    """A bar a network, with the time left; a `counteract.evaluation.Watcher`.
+    """A bar a stage, with the time left; a `counteract.evaluation.Watcher`.
 
     Args:
-        active: Whether to show anything: of several processes one does.
+        active: False shows warnings alone: of several processes one shows the rest.
     """
 
     def __init__(self, *, active: bool = True) -> None:
@@ -35,6 +35,7 @@ class ProgressBar:
             disable=not active,
         )
         self._task: TaskID | None = None
+        self._active = active
 
     def __enter__(self) -> ProgressBar:
         self._progress.start()
@@ -45,15 +46,20 @@ class ProgressBar:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, model: str, work: int) -> None:
-        """Starts a network's bar."""
-        self._task = self._progress.add_task(model, total=work)
+    def begin(self, name: str, total: int) -> None:
+        """Starts the bar of a stage that takes so many units: cells times examples."""
+        self._task = self._progress.add_task(name, total=total)
 
-    def advance(self, work: int) -> None:
-        """Moves the bar of the network that was begun last."""
+    def advance(self, count: int) -> None:
+        """Moves the bar of the stage that was begun last."""
         if self._task is not None:
-            self._progress.advance(self._task, work)
+            self._progress.advance(self._task, count)
+
+    def tell(self, line: str) -> None:
+        """Prints a line above the bars, or on a stderr that is no terminal the line alone, at once."""
+        if self._active:
+            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """Prints a line above the bars."""
-        self._progress.console.print(message, highlight=False)
+        """Prints a line likewise, of whichever process."""
+        self._progress.console.print(message, highlight=False, markup=False, soft_wrap=True)

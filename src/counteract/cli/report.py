@@ -16,14 +16,13 @@ def report(
     run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or not: --out of `evaluate`.")],
     out: Annotated[Path | None, typer.Option(help="A folder for the reports; by default the run's own.")] = None,
 ) -> None:
-    """Writes report.md, rows.csv and report.html, one self-contained page, from a run, finished or half-finished."""
-    from counteract.evaluation.record import read_run
-    from counteract.reporting.terminal import print_run
-    from counteract.reporting.write import write_reports
+    """Writes report.html, one self-contained page, report.md, rows.csv and results.json from a run, finished or not."""
+    from counteract.evaluation import read_run
+    from counteract.reporting import print_run, write_reports
 
     run = read_run(run_dir)
     make_folder(out)
-    paths = write_reports(run, out or run_dir)
+    paths = write_reports(run, out or run_dir, run_dir)
     print_run(run)
     for path in paths:
         typer.echo(f"written: {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from pathlib import Path
@@ -75,7 +74,7 @@ def train(
 
 
 def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:
-    """The training and the test images."""
+    """Loads the training and the test images."""
     from counteract.datasets import load_dataset
 
     if dataset.endswith(".npz") != (test is not None):
@@ -84,5 +83,5 @@ def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Datase
     test_set = load_dataset(test or dataset, "test", data_dir=data_dir)
     if train_set.class_names != test_set.class_names:
         raise UserError(f"--test {test} has other class_names than --dataset {dataset}")
-    name = train_set.name.removesuffix("_train")  # of a file cifar10_train.npz
-    return dataclasses.replace(train_set, name=name), dataclasses.replace(test_set, name=name)
+    train_set.name = test_set.name = train_set.name.removesuffix("_train")  # of a file cifar10_train.npz
+    return train_set, test_set

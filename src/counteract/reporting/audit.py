@@ -14,7 +14,7 @@ from counteract.evaluation.results import Run
 from counteract.reporting.terminal import print_run
 
 if TYPE_CHECKING:
-    from counteract.auditing.audit import Audit
+    from counteract.auditing.runner import Audit
 
 AUDIT = "audit.json"
 """The file of an audit in the folder of its run."""

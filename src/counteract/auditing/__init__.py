@@ -1,0 +1,11 @@
+"""Audits: every attack on one defence, the strongest again with other steps and bounds, and red flags in words.
+
+The package is not called `audit`, which is its public function: once imported, a submodule of that name would stand in
+the place of `counteract.audit`.
+"""
+
+from counteract.auditing.api import audit
+from counteract.auditing.checklist import Check
+from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec, write_audit
+
+__all__ = ["DEFAULTS", "Audit", "Check", "audit", "audit_spec", "make_audit_spec", "write_audit"]

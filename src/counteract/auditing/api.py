@@ -1,0 +1,103 @@
+"""`audit`: an audit of things in hand, without a spec file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from counteract._errors import UserError
+from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec
+from counteract.datasets import Dataset, load_dataset
+from counteract.evaluation.api import Images, make_data, make_network, make_pool, name_defences
+from counteract.evaluation.inputs import Inputs, Network
+from counteract.evaluation.options import RunOptions
+
+if TYPE_CHECKING:
+    from art.estimators.classification import PyTorchClassifier
+
+    from counteract.evaluation.api import Defence
+
+_FIXED = frozenset({"attacks", "cascade", "dataset", "defences", "models", "sweep"})
+"""Fields of a spec that an audit gives itself."""
+
+
+def audit(
+    defence: Defence,
+    network: nn.Module | PyTorchClassifier | str,
+    images: Images | None = None,
+    labels: Tensor | npt.NDArray[Any] | None = None,
+    *,
+    eps: float | str = 8 / 255,
+    norm: str = "Linf",
+    preset: str | Mapping[str, Any] = "quick",
+    seeds: int = 2,
+    draws: int = 5,
+    pool: Dataset | None = None,
+    options: RunOptions | None = None,
+    **more: Any,
+) -> Audit:
+    """Attacks a defence in every way there is and raises red flags where the accuracies cannot be what they seem.
+
+    Args:
+        defence: A name, a preprocessor, a list of preprocessors that run one after the other, or a whole defended
+            network: a torch module from images in [0, 1] to logits, log-probabilities or probabilities.
+        network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`
+            without defences, or a name for `load_model`.
+        images: In [0, 1], shape (N, C, H, W): a tensor, an array, or a dataset, which brings its labels. None takes the
+            first 100 test images of the dataset that the card of a named network names.
+        labels: The true labels, integers, shape (N,).
+        eps: The size of the largest change: a number in (0, 1], or a fraction such as `"8/255"`.
+        norm: The norm that it is measured in.
+        preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
+        seeds: The number of seeds.
+        draws: The number of draws of a random defence that judge each example.
+        pool: The images that mixup inference mixes with; None, where there are no `images`, for the training split.
+        options: The device, the folder and whatever else does not change the results.
+        **more: Other fields of a spec: `eps_step`, `parameters`, `limit`, ...
+
+    Returns:
+        The audit: `found.sound`, `found.checks`, which say what was found in words, and `found.run`, the accuracies.
+
+    Raises:
+        UserError: (a ValueError) an argument is not what it must be.
+
+    Example:
+        >>> from counteract import Counteraction, audit, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(16)
+        >>> found = audit(Counteraction(network), network, data.images, data.labels, eps=12 / 255, seeds=1, draws=1)
+        >>> found.sound
+        False
+        >>> next(check.name for check in found.checks if check.flag)
+        'clean images'
+    """
+    if refused := sorted(_FIXED & more.keys()):
+        raise UserError(f"{', '.join(refused)}: an audit gives these itself; leave them out")
+    loaded = make_network(network)
+    data, spare = _named_data(loaded) if images is None else (make_data(images, labels, loaded.module), make_pool(None))
+    if images is None:
+        more = {"limit": DEFAULTS["limit"], **more}
+    named = name_defences([defence])
+    fields = {"threat_model": {"norm": norm, "eps": eps}, "preset": preset, "seeds": seeds, "draws": draws}
+    places = {"dataset": data.name, "models": {"network": loaded.name}}
+    (name,) = named
+    spec = make_audit_spec(places | fields | more, name, "arguments")
+    in_hand = {name: each for name, each in named.items() if not isinstance(each, str)}
+    given = make_pool(pool) if pool is not None else spare
+    inputs = Inputs(data.take(spec.limit), {"network": loaded}, given, in_hand)
+    return audit_spec(spec, options, inputs=inputs)
+
+
+def _named_data(network: Network) -> tuple[Dataset, Callable[[], Dataset]]:
+    """Returns the test split of the dataset that a network's card names, and a function that loads its training split.
+
+    Raises:
+        UserError: (a ValueError) nobody knows its dataset.
+    """
+    name = network.about.dataset
+    if name is None:
+        raise UserError("images are missing: pass images and labels, or a dataset, for a network without a card")
+    return load_dataset(name), lambda: load_dataset(name, "train")

@@ -1,0 +1,171 @@
+"""Probes: an attack again with more steps and wider bounds, and the gradients that it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from counteract import _random
+from counteract._batches import BatchSize
+from counteract._network import borrowed
+from counteract.attacks import Attack, Objective, ThreatModel, attack_keys, defence_keys, example_keys
+from counteract.attacks.losses import margin
+from counteract.datasets import Dataset
+from counteract.evaluation.blocks import Sample, cut, read
+from counteract.evaluation.cache import ExampleCache
+from counteract.evaluation.crafting import Crafter, batches, number_of
+from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.options import Watcher
+from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.subject import Judged, Subject
+
+WIDE = 0.5
+"""A bound so wide that every image can become plain grey: no network can be better than chance."""
+
+_STREAM = 3
+"""The probes' stream of an attacker's keys; the suite has 2."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The outcomes of one attack with the bounds and steps of a run, and with others.
+
+    Each outcome is, for each example, the share of the draws in which it is still right: float64, shape (N,).
+
+    Attributes:
+        attack: The attack's name.
+        base: The outcome as the run has it.
+        longer: That with twice the steps.
+        wider: That with twice the eps.
+        widest: That with an eps of `WIDE`.
+        fall: The loss in the mean probability of the true class, which is a loss that has bounds, from `base` to
+            `longer`: float64, shape (N,).
+        flat: The number of images without a gradient: zeros alone, or not finite.
+    """
+
+    attack: str
+    base: Tensor
+    longer: Tensor
+    wider: Tensor
+    widest: Tensor
+    fall: Tensor
+    flat: int
+
+
+@dataclass(frozen=True)
+class Prober:
+    """Attacker of one defended network, block by block and batch by batch.
+
+    Attributes:
+        subject: The network.
+        judged: The network with the defence.
+        data: The clean images and their true labels.
+        spec: The run's bounds, preset and draws.
+        batch_size: The number of images in a batch.
+        watcher: Whoever is told of the progress.
+    """
+
+    subject: Subject
+    judged: Judged
+    data: Dataset
+    spec: EvaluationSpec
+    batch_size: BatchSize
+    watcher: Watcher
+
+    def probe(self, attack: Attack) -> Probes:
+        """Makes every probe of one attack, and tells what each finds."""
+        self.watcher.begin("probes", 5 * len(self.data))
+        eps, preset = self.spec.threat_model.eps, self.spec.preset
+        more = preset.model_copy(update={"steps": 2 * preset.steps})
+        base, sure = self._outcome(attack, self.spec, "again, with draws of its own", sure=True)
+        steps = self.spec.model_copy(update={"preset": more})
+        longer, less_sure = self._outcome(attack, steps, "with twice the steps", sure=True)
+        (wider,) = self._outcome(attack, self._within(min(1.0, 2 * eps)), "with twice the eps")
+        (widest,) = self._outcome(attack, self._within(max(eps, WIDE)), f"with an eps of {max(eps, WIDE):g}")
+        return Probes(attack.name, base, longer, wider, widest, sure - less_sure, self._flat_gradients())
+
+    def _within(self, eps: float) -> EvaluationSpec:
+        """Returns the spec with another bound, and a step that is the same share of it."""
+        threat = self.spec.threat_model
+        step = self.spec.step * eps / threat.eps
+        return self.spec.model_copy(update={"threat_model": ThreatModel(norm=threat.norm, eps=eps), "eps_step": step})
+
+    def _outcome(self, attack: Attack, spec: EvaluationSpec, words: str, *, sure: bool = False) -> Tensor:
+        """Returns what an attack leaves of each example: see `_judge`.
+
+        Args:
+            attack: The attack.
+            spec: Its bounds and preset.
+            words: A name for it, with which what is found is told.
+            sure: True asks for the probability of the true class, too.
+        """
+        warn = self.watcher.warn
+        crafter = Crafter(self.subject, spec, ExampleCache(None, warn), ProbeStore(None, warn), self.batch_size)
+        victim, parts = crafter.victim(self.judged, adaptive=True), []
+        for sample in self._samples():
+            keys = example_keys(0, sample.index)
+
+            def attacked(index: Tensor, sample: Sample = sample, keys: Tensor = keys) -> Tensor:
+                images, labels = sample.images[index], sample.labels[index]
+                return attack.run(victim, images, labels, _stream(keys[index]), spec.preset, None)
+
+            made = [found[:kept] for found, kept in self._batches(attacked, sample, words)]
+            parts.append(self._judge(torch.cat(made), sample, keys, sure=sure))
+            self.watcher.advance(len(sample.block))
+        found = torch.cat(parts, dim=1)
+        self.watcher.tell(f"{attack.name} {words} leaves {100 * float(found[0].mean()):.1f}% of {self.judged.name}")
+        return found
+
+    def _judge(self, images: Tensor, sample: Sample, keys: Tensor, *, sure: bool) -> Tensor:
+        """Returns a block's shares of right draws and if `sure` the true class's probabilities: float64, in rows."""
+        defended, found = self.judged.defended, []
+        for draw in range(self.spec.draws if self.judged.random[0] or self._unkeyed else 1):
+
+            def answer(index: Tensor, draw: int = draw) -> Tensor:
+                given, labels = defence_keys(keys[index], draw), sample.labels[index]
+                rows = [defended.classify(images[index], given)[0] == labels]
+                with torch.no_grad():
+                    if sure:  # of the true class there is nothing in an answer that is not finite
+                        probability = defended(images[index], given).exp().nan_to_num(0)
+                        rows.append(probability.gather(1, labels.unsqueeze(1))[:, 0])
+                return torch.stack([row.double() for row in rows])
+
+            parts = [part[:, :kept] for part, kept in self._batches(answer, sample, f"judging {draw}")]
+            found.append(torch.cat(parts, dim=1))
+        return torch.stack(found).mean(0).cpu()
+
+    def _flat_gradients(self) -> int:
+        """Returns the number of clean images at which the margin has no gradient."""
+        count = 0
+        for sample in self._samples():
+            keys = example_keys(0, sample.index)
+
+            def flat(index: Tensor, sample: Sample = sample, keys: Tensor = keys) -> Tensor:
+                objective = Objective([self.judged.attacked], margin, sample.labels[index], _stream(keys[index]))
+                with borrowed(self.judged.attacked):
+                    _, gradient = objective.gradient(sample.images[index], 0)
+                return (gradient.nan_to_num(posinf=0, neginf=0) == 0).flatten(1).all(1)
+
+            count += sum(int(found[:kept].sum()) for found, kept in self._batches(flat, sample, "gradients"))
+            self.watcher.advance(len(sample.block))
+        self.watcher.tell(f"{count} of {len(self.data)} images have no gradient through {self.judged.name}")
+        return count
+
+    def _samples(self) -> Iterator[Sample]:
+        return (read(self.data, block, self.subject.device) for block in cut(self.data))
+
+    def _batches(self, work: Callable[[Tensor], Tensor], sample: Sample, words: str) -> Iterator[tuple[Tensor, int]]:
+        """Does something with a block, batch by batch; what draws from global generators has them seeded."""
+        where = (_STREAM, sample.block.start, number_of(words)) if self._unkeyed else None
+        return batches(work, len(sample.block), self.batch_size, where)
+
+    @property
+    def _unkeyed(self) -> bool:
+        return self.subject.survey.unkeyed or self.judged.unkeyed
+
+
+def _stream(keys: Tensor) -> Tensor:
+    return _random.fold(attack_keys(keys), _STREAM)

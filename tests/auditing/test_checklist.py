@@ -1,0 +1,132 @@
+"""Each red flag goes up for what it is about, and stays down for a sound network."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from reporting.synthetic import make_run
+from torch import Tensor
+
+from counteract.auditing.checklist import Check, check_probes, check_run, no_probes
+from counteract.auditing.probes import Probes
+from counteract.evaluation import Run
+
+N = 100
+ATTACKS = ["clean", "pgd10", "bpda-apgd-ce", "square"]
+SOUND = {"clean": 90, "pgd10": 45, "bpda-apgd-ce": 40, "square": 60}
+UNDEFENDED = {"clean": 95, "pgd10": 40, "bpda-apgd-ce": 40, "square": 60}
+DEFENCE = "rotation"
+
+
+def first(count: int) -> Tensor:
+    return torch.arange(N) < count
+
+
+def run(defended: dict[str, int], shift: int = 0, seeds: int = 2) -> Run:
+    """Of the defended network so many of the first images are right, in every other seed `shift` more."""
+    spec: dict[str, Any] = {
+        "dataset": "digits", "models": ["net"], "attacks": ATTACKS, "defences": ["undefended", DEFENCE], "seeds": seeds,
+    }  # fmt: skip
+
+    def correct(model: str, defence: str, attack: str, seed: int) -> Tensor:
+        return first(UNDEFENDED[attack] if defence == "undefended" else defended[attack] + shift * (seed % 2))
+
+    return make_run(spec, correct)
+
+
+def flags(checks: list[Check]) -> dict[str, str]:
+    return {check.name: check.words for check in checks if check.flag}
+
+
+def test_a_sound_defence_has_no_flag() -> None:
+    checks = check_run(run(SOUND), DEFENCE)
+    assert flags(checks) == {}
+    assert all(check.flag is False for check in checks)
+    assert flags(check_run(run(SOUND), "undefended")) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "words"),
+    [
+        ({"pgd10": 70}, "gain", r"a gain that is not confirmed: .* \+30.0 points .* against oblivious"),
+        ({"pgd10": 100}, "clean images", r"doing nothing is a better attack than some: .* pgd10 \(\+10.0\)"),
+        ({"square": 20}, "black box", r"an attack without gradients beats .* under bpda-apgd-ce, .* than under square"),
+    ],
+)
+def test_what_the_accuracies_give_away(changes: dict[str, int], name: str, words: str) -> None:
+    found = flags(check_run(run(SOUND | changes), DEFENCE))
+    assert name in found
+    assert len(found) == (2 if name == "clean images" else 1)
+    assert re.search(words, found[name])
+
+
+def test_a_gain_that_the_worst_case_has_too_is_confirmed() -> None:
+    better = dict.fromkeys(ATTACKS, 90)
+    assert "gain" not in flags(check_run(run(better), DEFENCE))
+
+
+def test_seeds_that_spread_wider_than_the_gain() -> None:
+    found = flags(check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE))
+    assert "standard deviation over seeds 8.5" in found["spread over seeds"]
+    (check,) = [check for check in check_run(run(SOUND, seeds=1), DEFENCE) if check.name == "spread over seeds"]
+    assert (check.flag, check.words) == (None, "it takes two seeds to tell")
+
+
+GOOD = {
+    "base": first(40).double(),
+    "longer": first(40).double(),
+    "wider": first(10).double(),
+    "widest": first(0).double(),
+}
+
+
+def probes(flat: int = 0, fall: float = 0.0, **changes: int) -> Probes:
+    changed = {name: first(count).double() for name, count in changes.items()}
+    return Probes("smooth", fall=torch.full((N,), fall, dtype=torch.float64), flat=flat, **(GOOD | changed))
+
+
+@pytest.mark.parametrize(
+    ("found", "name", "words"),
+    [
+        (probes(longer=60), "more steps", "helps the defence: twice as many steps of smooth"),
+        (probes(wider=60), "larger eps", "helps the defence: bounds twice as wide"),
+        (probes(widest=30), "large eps", "does not reach chance: .* leaves 30.0%, where chance is 10.0%"),
+        (probes(fall=0.1), "convergence", "has not converged: .* by 0.100"),
+        (probes(flat=2), "zero gradients", "vanish: 2 of 100 images"),
+    ],
+)
+def test_what_other_steps_and_bounds_give_away(found: Probes, name: str, words: str) -> None:
+    (said,) = flags(check_probes(found, 10)).items()
+    assert said[0] == name
+    assert re.search(words, said[1])
+
+
+def test_sound_probes() -> None:
+    assert flags(check_probes(probes(flat=1), 10)) == {}
+    assert flags(check_probes(probes(widest=14), 10)) == {}  # chance, give or take
+    assert flags(check_probes(probes(longer=38, fall=0.01), 10)) == {}
+
+
+def test_no_attack_with_gradients_is_a_flag_and_says_why() -> None:
+    checks = no_probes("it needs gradients")
+    assert {check.name for check in checks} == {check.name for check in check_probes(probes(), 10)}
+    (words,) = flags(checks).values()
+    assert words.endswith("could run, so none of the accuracies shows what one finds: it needs gradients")
+
+
+def test_a_run_that_lacks_examples_and_attacks_is_checked_as_far_as_it_goes() -> None:
+    """Examples that were not measured are NaN, and an attack that could not run has no cell."""
+    found = run(SOUND | {"pgd10": 70})
+    for cell in found.cells:
+        cell.correct = (
+            {}
+            if cell.attack == "square"
+            else {s: c.index_fill(0, torch.arange(5), torch.nan) for s, c in cell.correct.items()}
+        )
+    checks = {check.name: check for check in check_run(found, DEFENCE)}
+    assert checks["gain"].flag
+    assert "+31.6 points" in checks["gain"].words  # of the 95 examples that there are: 65 and 35 of them are right
+    assert checks["black box"].flag is not None

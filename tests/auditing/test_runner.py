@@ -1,0 +1,161 @@
+"""Audits of whatever network and defence there is: none stops midway, and all say what they know as they go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from effort import TINY
+from networks import TinyNet
+from torch import Tensor, nn
+from watching import Watcher
+
+from counteract import Counteraction, audit
+from counteract._errors import UserError
+from counteract._sealed import unseal
+from counteract.auditing import Audit, audit_spec, make_audit_spec, write_audit
+from counteract.auditing.runner import ATTACKS
+from counteract.datasets import Dataset
+from counteract.evaluation import RunOptions, spec_for_dataset
+
+FAST: dict[str, Any] = {"preset": TINY | {"steps": 2}, "seeds": 1, "draws": 2}
+
+
+def run(defence: Any, network: nn.Module, data: Dataset, classes: int = 10, **more: Any) -> Audit:
+    rows = (data.labels < classes).nonzero()[:9, 0]
+    return audit(defence, network, data.read(rows), data.labels[rows], **(FAST | more))
+
+
+class Through(nn.Module):
+    """A small network whose images go through a function first, and its answers through another."""
+
+    def __init__(self, before: Any = None, after: Any = None) -> None:
+        super().__init__()
+        self.net = TinyNet().eval()
+        self.before, self.after = before or (lambda x: x), after or (lambda y: y)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.after(self.net(self.before(x)))
+        return answers
+
+
+class Blunt(Through):
+    """The same without gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return super().forward(x)
+
+
+def test_what_is_known_is_told_as_it_comes(net: TinyNet, digits: Dataset) -> None:
+    watcher = Watcher()
+    found = run(Counteraction(net), net, digits, options=RunOptions(watcher=watcher))
+    assert watcher.done == watcher.begun > 0
+    assert found.defence == "Counteraction"
+    assert {row.attack for row in found.run.rows} == set(ATTACKS)
+    assert watcher.told[0].startswith("worst case under every attack: undefended ")
+    assert "Counteraction" in watcher.told[0]
+    assert found.probes is not None
+    told = "again", "with twice the steps", "with twice the eps", "with an eps of 0.5", "images have no gradient"
+    for line, words in zip(watcher.told[1:], told, strict=True):
+        assert words in line
+        assert "Counteraction" in line
+    assert f"leaves {100 * float(found.probes.longer.mean()):.1f}%" in watcher.told[2]
+
+
+def test_three_classes(digits: Dataset) -> None:
+    found = run("undefended", TinyNet(3).eval(), digits, classes=3)
+    assert {attack for _, attack, _ in found.run.obstacles} == {"apgd-t", "bpda-pgd-t", "bpda-apgd-t"}
+    assert found.probes is not None
+    assert all(check.flag is not None for check in found.checks if "seeds" not in check.name)
+    assert next(check for check in found.checks if check.name == "large eps").words.endswith("33.3%")
+
+
+def test_a_network_without_gradients_is_flagged(digits: Dataset) -> None:
+    found = run("rotation", Blunt(), digits, parameters={"rotation": {"executions": 2}})
+    assert found.probes is None
+    assert {row.attack for row in found.run.rows} == {"clean", "noise", "square", "decision"}
+    assert not found.sound
+    (flag,) = [check for check in found.checks if check.flag]
+    assert flag.name == "zero gradients"
+    assert flag.words.endswith("it needs gradients, and the network gives none that are of use")
+    assert found.notes == ("AutoAttack's own checks were not run: they need gradients",)
+
+
+def test_answers_that_are_not_finite_are_wrong(digits: Dataset) -> None:
+    scores = TinyNet().eval()(digits.images[:9])[:, 0]
+    bound = scores[:2].max() + 1e-3  # the first two images are asked about before work begins
+    found = run("undefended", Through(after=lambda y: torch.where(y[:, :1] > bound, torch.nan, y)), digits, draws=1)
+    (clean,) = [cell for cell in found.run.cells if cell.attack == "clean"]
+    assert clean.unusable == (scores > bound).sum() > 0
+    assert not clean.correct[0][scores > bound].any()
+    assert found.probes is not None
+    assert found.probes.fall.isfinite().all()
+
+
+def test_randomness_without_keys_is_repeated(digits: Dataset) -> None:
+    network = Through(before=lambda x: F.dropout(x, 0.3))
+    torch.manual_seed(1)
+    first = run("undefended", network, digits)
+    torch.manual_seed(2)
+    second = run("undefended", network, digits)
+    assert first.checks == second.checks
+    assert first.notes == second.notes
+    assert any("randomized" in note for note in first.notes)
+    assert first.run.networks["network"].random
+
+
+FEW = {"gaussian-noise": {"executions": 2, "std": 0.3}}
+
+
+def test_nothing_depends_on_the_batch_size(net: TinyNet, digits: Dataset) -> None:
+    first, second = (
+        run("gaussian-noise", net, digits, options=RunOptions(batch_size=size), parameters=FEW) for size in (100, 8)
+    )
+    assert first.checks == second.checks
+    assert first.probes is not None
+    assert second.probes is not None
+    assert torch.equal(first.probes.fall, second.probes.fall)
+
+
+def test_a_whole_defended_network(net: TinyNet, digits: Dataset) -> None:
+    found = run(Through(before=lambda x: (x + 0.01).clamp(0, 1)), net, digits)
+    assert found.defence == "Through"
+    assert {attack for _, attack, _ in found.run.obstacles} == {"smooth", "cheap"}
+    assert found.probes is not None
+
+
+def test_the_spec_of_an_audit() -> None:
+    data = spec_for_dataset("digits") | {
+        "cascade": True,
+        "attacks": ["pgd1"],
+        "sweep": {"parameter": "eps", "values": ["1/255"]},
+    }
+    spec = make_audit_spec(data, "counteraction")
+    assert (spec.cascade, spec.sweep, spec.attacks) == (False, None, ATTACKS)
+    assert spec.defences == ("undefended", "counteraction")
+    assert make_audit_spec(data, "undefended").defences == ("undefended",)
+    two = {"models": {"a": "digits-resnet-iat", "b": "digits-resnet-mixup"}}
+    with pytest.raises(UserError, match="an audit is about one model, found a, b: name one"):
+        make_audit_spec(data | two, "counteraction")
+    with pytest.raises(UserError, match="did you mean counteraction"):
+        audit_spec(make_audit_spec(data, "counteracton"))
+
+
+def test_the_file_carries_a_checksum(net: TinyNet, digits: Dataset, tmp_path: Path) -> None:
+    found = run("undefended", net, digits)
+    write_audit(found, tmp_path / "audit.json")
+    text = (tmp_path / "audit.json").read_bytes()
+    content = unseal(text)
+    assert (content["sound"], content["defence"]) == (found.sound, "undefended")
+    assert [(c["name"], c["flag"], c["words"]) for c in content["checks"]] == [
+        (c.name, c.flag, c.words) for c in found.checks
+    ]
+    assert {"notes", "summaries", "rows", "environment", "spec"} <= content.keys()
+    assert len(content["rows"]) == len(ATTACKS)
+    with pytest.raises(ValueError, match="checksum"):
+        unseal(json.dumps(json.loads(text) | {"sound": not found.sound}).encode())
