@@ -16,9 +16,10 @@ from counteract.evaluation.inputs import Inputs, Network
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
-from counteract.evaluation.spec import EvaluationSpec, make_spec
+from counteract.evaluation.spec import make_spec
 from counteract.models import from_art, load_model
 from counteract.models.about import about
+from counteract.models.checks import outputs_of
 from counteract.preprocessors import RandomPreprocessor
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network:
         raise UserError(
             f"labels must be {len(pixels)} integers, one for each of images; found {given.dtype}, {tuple(given.shape)}"
         )
-    with torch.no_grad():
-        classes = network(pixels[:2].clone()).shape[-1]
+    classes = outputs_of(network, "in hand", pixels[:2].clone()).shape[1]
     if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
@@ -159,6 +159,3 @@ def make_pool(pool: Dataset | None) -> Callable[[], Dataset]:
         return pool
 
     return found
-
-
-__all__ = ["EvaluationSpec", "evaluate", "make_data", "name_defences"]

@@ -24,7 +24,7 @@ from counteract.defences import (
     parse_defence,
 )
 from counteract.defended import DefendedModule
-from counteract.evaluation.identity import ProbeStore, fingerprint, network_key, object_key
+from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
 from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
@@ -97,12 +97,13 @@ class Judged:
 
     def identity(self, store: ProbeStore) -> str:
         """Returns the hash by which its results are found; a defence in hand is asked for its answers."""
-        if not self.in_hand:
-            return self.key
+        return store.settle(self.key, self._probe, f"defence {self.name}") if self.in_hand else self.key
+
+    @cached_property
+    def _probe(self) -> Probe:
         keys = torch.arange(len(self._images), device=self.device)
         with borrowed(self.defended):
-            probe = take_probe(lambda x: self.defended(x, keys), self._images, slopes=True)
-        return store.settle(self.key, probe, f"defence {self.name}")
+            return take_probe(lambda x: self.defended(x, keys), self._images)
 
     @cached_property
     def _images(self) -> Tensor:

@@ -99,19 +99,17 @@ def probe_images(shape: tuple[int, int, int]) -> Tensor:
     return 0.9 * smooth + 0.1 * fine.float()
 
 
-def take_probe(answer: Callable[[Tensor], Tensor], images: Tensor, *, slopes: bool = True) -> Probe:
+def take_probe(answer: Callable[[Tensor], Tensor], images: Tensor) -> Probe:
     """Asks for the answers to images, and for their derivatives along a fixed direction, with generators seeded.
 
     Args:
         answer: Images to scores.
         images: The probe's images.
-        slopes: False leaves the derivatives out.
     """
     with seeded(0), torch.no_grad():
         answers = answer(images.clone()).float().cpu()
-    found = _slopes(answer, images) if slopes else answers.new_empty(0)
     precise = images.dtype in (torch.float32, torch.float64)
-    return Probe(answers, found, tolerance=1e-3 if precise else 3e-2)
+    return Probe(answers, _slopes(answer, images), tolerance=1e-3 if precise else 3e-2)
 
 
 def _slopes(answer: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -1,0 +1,42 @@
+"""Inputs: networks with what is known of them, and pools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from counteract.evaluation import RunOptions, load_inputs, make_spec
+from counteract.evaluation.inputs import load_pool
+from counteract.evaluation.spec import EvaluationSpec
+
+
+def spec(**changes: object) -> EvaluationSpec:
+    models = {"m": "digits-resnet-mixup", "i": "digits-resnet-iat"}
+    few = {"dataset": "digits", "models": models, "attacks": ["clean"], "defences": ["undefended"], "limit": 5}
+    return make_spec(few | changes, "test")
+
+
+def test_networks_come_with_the_facts_on_their_cards() -> None:
+    inputs = load_inputs(spec(), RunOptions())
+    assert {label: network.about.method for label, network in inputs.networks.items()} == {"m": "mixup", "i": "iat"}
+    assert len(inputs.data) == 5
+    assert inputs.pool() is inputs.pool()
+
+
+def test_a_factory_brings_the_source_of_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import torch\ndef make():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))\n"
+    (tmp_path / "a_module_of_mine.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    (network,) = load_inputs(spec(models=["a_module_of_mine:make"]), RunOptions()).networks.values()
+    assert network.about.method is None
+    assert any(code in source for source in network.about.source)
+
+
+def test_pools() -> None:
+    assert len(load_pool(spec(), RunOptions())) == 1297
+    assert len(load_pool(spec(pool="test"), RunOptions())) == 500
+    with pytest.raises(ValueError, match="pool must be 'train', 'test' or a path ending in"):
+        load_pool(spec(pool="tests"), RunOptions())
+    with pytest.raises(ValueError, match="has no training split for mixup-inference"):
+        load_pool(spec(dataset="x.npz"), RunOptions())
