@@ -1,4 +1,4 @@
-"""bfloat16 and stated errors as parts of a spec: what they change and what they leave alone."""
+"""bfloat16 as a part of a spec: what it changes and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import nn
 
 from counteract._precision import in_precision
 from counteract.datasets import Dataset
-from counteract.evaluation import Means, Run, evaluate, make_spec, preset_for
-from counteract.reporting.lines import shortcuts
+from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
+from counteract.reporting.words import notes
 
-FEW = {"limit": 32, "attacks": ["none", "pgd5"], "defences": ["counteraction", "crop-pad"]}
+FEW: dict[str, Any] = {"limit": 32, "attacks": ["clean", "pgd5"], "defences": ["counteraction", "crop-pad"]}
 
 
 def run(folder: Path, **changes: Any) -> Run:
-    return evaluate(make_spec(preset_for("digits") | FEW | changes, "test"), Means(cache=folder))
+    return evaluate_spec(make_spec(spec_for_dataset("digits") | FEW | changes, "test"), RunOptions(cache=folder))
 
 
-def correct(found: Run) -> dict[tuple[str, str], list[bool]]:
+def correct(found: Run) -> dict[tuple[str, str], list[float]]:
     return {(cell.attack, cell.defence): cell.correct[0].tolist() for cell in found.cells}
 
 
@@ -47,28 +47,17 @@ def test_oblivious_examples_are_the_same_and_the_answers_nearly(tmp_path: Path) 
     assert correct(reduced) != correct(exact)  # signs of small gradients flip
     for one, other in zip(exact.rows, reduced.rows, strict=True):
         assert abs(one.accuracy - other.accuracy) < 20
-    assert shortcuts(exact) == ""
-    assert shortcuts(reduced) == "defended networks in bf16"
+    assert not any("bf16" in note for note in notes(exact))
+    assert any("bf16" in note for note in notes(reduced))
 
 
-def test_a_stated_error_changes_few_labels(tmp_path: Path) -> None:
-    exact, likely = run(tmp_path), run(tmp_path, error=0.05)
-    for cell, other in zip(exact.cells, likely.cells, strict=True):
-        assert (cell.correct[0] == other.correct[0]).double().mean() >= 0.9
-    assert shortcuts(likely) == "executions spared, each label another one with probability 0.05 at most"
+def test_results_in_bfloat16_do_not_stand_in_for_exact_ones(tmp_path: Path) -> None:
+    options = RunOptions(folder=tmp_path)
+    for count, changes in enumerate(({}, {"precision": "bf16"}), start=1):
+        evaluate_spec(make_spec(spec_for_dataset("digits") | FEW | changes, "test"), options)
+        assert len((tmp_path / "journal.jsonl").read_text().splitlines()) == 4 * count
 
 
-def test_results_with_shortcuts_do_not_stand_in_for_exact_ones(tmp_path: Path) -> None:
-    specs = [
-        make_spec(preset_for("digits") | FEW | changes, "t") for changes in ({}, {"precision": "bf16"}, {"error": 0.1})
-    ]
-    folder = Means(folder=tmp_path)
-    for count, spec in enumerate(specs, start=1):
-        evaluate(spec, folder)
-        assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 4 * count
-
-
-@pytest.mark.parametrize(("change", "message"), [({"precision": "fp8"}, "precision"), ({"error": 1.0}, "error")])
-def test_values_that_are_none(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_spec(preset_for("digits") | change, "test")
+def test_a_precision_that_is_none() -> None:
+    with pytest.raises(ValueError, match="precision"):
+        make_spec(spec_for_dataset("digits") | {"precision": "fp8"}, "test")

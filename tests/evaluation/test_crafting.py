@@ -56,7 +56,7 @@ def crafted(
     crafter = Crafter(subject, made, ExampleCache(cache, warn), ProbeStore(None, warn), BatchSize(16, CPU, warn))
     sample = read(data, cut(data)[0], CPU)
     judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for name in names:
         attack = find_attack(name)
         if attack.path is not None:

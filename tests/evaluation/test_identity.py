@@ -99,6 +99,9 @@ def test_a_store_tells_answers_apart_and_keeps_those_that_agree(tmp_path: Path) 
 class Changed(nn.Module):
     """A network whose behaviour hangs on things that no state dict has."""
 
+    hidden: Tensor
+    kept: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.net = TinyNet(10)
@@ -139,7 +142,7 @@ class StraightThrough(nn.Module):
     def __init__(self, share: float) -> None:
         super().__init__()
         self.net, self.share = TinyNet(), [share]
-        self.share_of = lambda: share
+        self.share_of: Callable[[], float] = lambda: share
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.net(x.detach() + self.share_of() * (x - x.detach()))
@@ -301,7 +304,10 @@ def test_data_that_change_find_no_stale_result(
 def test_a_pool_that_changes_finds_no_stale_result(
     few: Dataset, digits: Dataset, digits_net: nn.Module, tmp_path: Path
 ) -> None:
-    half = {"parameters": {"mixup-inference": {"weight": 0.3, "executions": 1}}, "defences": ["mixup-inference"]}
+    half: dict[str, Any] = {
+        "parameters": {"mixup-inference": {"weight": 0.3, "executions": 1}},
+        "defences": ["mixup-inference"],
+    }
     pools = [
         ArrayDataset("pool", digits.images[a:b], digits.labels[a:b], digits.class_names)
         for a, b in ((50, 99), (99, 150))

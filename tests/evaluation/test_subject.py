@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class Dropping(nn.Module):
         self.net, self.how = TinyNet(), how
 
     def forward(self, x: Tensor) -> Tensor:
-        shift = {
+        shift: dict[str, Callable[[], Any]] = {
             "torch": lambda: torch.rand(len(x), 1, 1, 1),
             "numpy": lambda: np.random.rand(),
             "python": random.random,

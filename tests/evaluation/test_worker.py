@@ -89,6 +89,6 @@ def test_a_cascade_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_nothing_may_be_left() -> None:
-    everything = {"threat_model": {"eps": 0.5}, "eps_step": 0.1}
+    everything: dict[str, Any] = {"threat_model": {"eps": 0.5}, "eps_step": 0.1}
     found = run(cascade=True, attacks=["pgd20", "apgd-ce"], **everything, defences=["undefended"])
     assert [(row.accuracy, row.relative_time > 0) for row in found.rows] == [(0, True), (0, False)]
