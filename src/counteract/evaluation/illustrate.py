@@ -35,12 +35,12 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     defence = Counteraction(network, **given.model_dump())
     order, steps = _add_one_by_one(defence, adversarial[chosen])
     return Illustrations(
-        clean=sample.images[chosen],
-        labels=sample.labels[chosen],
-        order=order,
-        steps=steps,
-        clean_probabilities=_probabilities(network, sample.images[chosen]),
-        probabilities=_probabilities(network, steps.flatten(0, 1)).unflatten(0, steps.shape[:2]),
+        clean=sample.images[chosen].cpu(),
+        labels=sample.labels[chosen].cpu(),
+        order=order.cpu(),
+        steps=steps.cpu(),
+        clean_probabilities=_probabilities(network, sample.images[chosen]).cpu(),
+        probabilities=_probabilities(network, steps.flatten(0, 1)).unflatten(0, steps.shape[:2]).cpu(),
     )
 
 
