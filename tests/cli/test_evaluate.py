@@ -132,11 +132,12 @@ def test_the_command_itself() -> None:
 
 
 def test_an_experiment_by_its_name_with_other_data_and_networks(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--dataset", "digits", "--model", "iat=digits-resnet-iat", "--model", "mixup=digits-resnet-mixup"]
+    options = ["--dataset", "digits", "--model", ":cat:=digits-resnet-iat", "--model", "mixup=digits-resnet-mixup"]
     assert call(["evaluate", "table1", *options, "--limit", "4", "--seeds", "1", "--attack", "clean"]) == 0
     printed = capsys.readouterr().out
     assert "Table 1: CIFAR-10 under PGD" in printed
     assert printed.count("counteraction+crop-pad") == 2
+    assert ":cat:" in printed  # and no picture of one
 
 
 def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from counteract.cli.progress import ProgressBar
 
-LINE = "worst case so far [of 256 examples], " + "a long line that nothing breaks " * 5
+LINE = "networks:three: worst case so far [of 256 examples], " + "a long line that nothing breaks " * 5
 
 
 def test_what_is_told_is_one_line_on_stderr_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressBar() as watcher:
-        watcher.begin("net", 10)
+        watcher.begin("nets[1]:three:", 10)
         watcher.advance(5)
         watcher.tell(LINE)
         assert LINE.rstrip() in [line.rstrip() for line in capsys.readouterr().err.splitlines()]
@@ -19,6 +19,7 @@ def test_what_is_told_is_one_line_on_stderr_at_once(capsys: pytest.CaptureFixtur
         assert capsys.readouterr().err == "out of memory [8 images]\n"
         watcher.advance(5)
     printed = capsys.readouterr()
+    assert "nets[1]:three:" in printed.err
     assert "100%" in printed.err
     assert printed.out == ""
 

@@ -1,4 +1,4 @@
-"""Where the command line begins and ends: an error is one line on stderr and exit code 2, never a traceback."""
+"""Entry to the command line: an error is one line on stderr and exit code 2, never a traceback."""
 
 from __future__ import annotations
 

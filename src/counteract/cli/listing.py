@@ -22,7 +22,7 @@ def print_lines(lines: Iterable[tuple[str, str]], *, markdown: bool) -> None:
     table = Table(Column("name", no_wrap=True), "about", box=box.SIMPLE)
     for name, about in lines:
         table.add_row(name, about)
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
         console.width = 130  # in a file or a pipe nothing limits the width
     console.print(table)

@@ -36,7 +36,7 @@ def models(
         card = shipped_card(name)
         network = f"{card.architecture}\nwidth {card.width}"
         table.add_row(name, network, f"{card.method}\non {card.dataset}", _accuracy(card), end_section=True)
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     console.print(
         "Also: a path ending in .safetensors that `counteract train` wrote; robustbench:DATASET/THREAT_MODEL/NAME "
@@ -59,7 +59,7 @@ def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
     table.add_column("robust, %", justify="right")
     for entry in zoo(dataset, threat_model):
         table.add_row(entry.full_name, entry.architecture, f"{entry.clean:.2f}", f"{entry.robust:.2f}")
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
         console.width = 130  # in a file or a pipe nothing limits the width
     console.print(table)

@@ -25,13 +25,13 @@ class ProgressBar:
 
     def __init__(self, *, active: bool = True) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, emoji=False),  # a name may hold colons
             disable=not active,
         )
         self._task: TaskID | None = None

@@ -90,6 +90,6 @@ def audit_lines(found: Audit) -> list[str]:
 def print_audit(found: Audit) -> None:
     """Prints the accuracies of an audit, the checklist and the verdict."""
     print_run(found.run)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, emoji=False)
     for line in ["", *audit_lines(found)]:
         console.print(line, highlight=False, markup=False)

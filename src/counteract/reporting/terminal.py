@@ -98,7 +98,7 @@ def _worst(line: Line) -> str:
 
 def print_run(run: Run) -> None:
     """Prints the tables of a run and what must be said beside them."""
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
         console.width = 160  # in a file or a pipe nothing limits the width
     if len(run.spec.attacks) > _FEW:
