@@ -1,4 +1,4 @@
-"""Which share of the time of `counteract evaluate` is network arithmetic: the paper's Table 1 at a small limit.
+"""The share of network arithmetic in the time of `counteract evaluate`: the paper's Table 1 at a small limit.
 
     python eval/benchmarks/arithmetic.py [--limit 16] [--dataset FILE --pool FILE --model NAME]
 
@@ -15,7 +15,7 @@ from subjects import table1, table1_options
 from timing import conditions
 from torch.profiler import ProfilerActivity, profile
 
-from counteract.evaluation import Means, evaluate
+from counteract.evaluation import evaluate_spec
 
 NETWORK = (
     "convolution", "conv2d", "convolution_backward", "mkldnn_convolution", "addmm", "mm", "linear", "relu", "relu_",
@@ -31,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)  # with several, the operations' times would add up to more than the run's
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         start = time.perf_counter()
-        evaluate(spec, Means())
+        evaluate_spec(spec)
         whole = time.perf_counter() - start
     times = {event.key: event.self_cpu_time_total / 1e6 for event in seen.key_averages()}
     network = sum(value for name, value in times.items() if name.removeprefix("aten::") in NETWORK)

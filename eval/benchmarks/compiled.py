@@ -1,8 +1,8 @@
-"""Whether `torch.compile` pays: a forward pass and a gradient of the input, compiled against as they are.
+"""The gain of `torch.compile`: a forward pass and a gradient of the input, compiled against as they are.
 
     python eval/benchmarks/compiled.py [--images 64] [--repeats 5] [--width 64]
 
-What is compiled is the network as it is evaluated, its batch normalisation folded, its weights frozen. Compiling takes
+Compiled is the network as it is evaluated, its batch normalisation folded, its weights frozen. Compiling takes
 its time once for each shape of a batch; that is printed in units of what it saves in a pass.
 """
 

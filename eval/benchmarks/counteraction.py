@@ -1,4 +1,4 @@
-"""How fast counteraction is: in units of a plain forward pass, against N one-step attacks, and beside its peers.
+"""Counteraction's speed: in units of a forward pass, against N one-step attacks, and beside its peers.
 
     python eval/benchmarks/counteraction.py [--images 32] [--repeats 7] [--width 64]
 
@@ -64,9 +64,9 @@ def compare(net: nn.Module, x: Tensor, repeats: int) -> None:
     found = rounds(contestants, repeats)
     for count, defence in defences.items():
         ratios = [r[f"counteraction {count}"] / r["forward"] for r in found]
-        show(f"plain forwards: counteraction, N = {count}; the limit is {defence.passes}", ratios)
+        show(f"forward passes: counteraction, N = {count}; the limit is {defence.passes}", ratios)
     for name, peer in peers.items():
-        show(f"plain forwards: {name}; passes: {peer.passes}", [r[name] / r["forward"] for r in found])
+        show(f"forward passes: {name}; passes: {peer.passes}", [r[name] / r["forward"] for r in found])
     for name, words in {"random": "random labels", "given": "given labels"}.items():
         ratios = [r[name] / r["counteraction 9"] for r in found]
         show(f"times faster than nine one-step attacks of torchattacks, {words}", ratios)

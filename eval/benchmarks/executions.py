@@ -1,4 +1,4 @@
-"""What averaging 50 executions costs: against 50 calls of ART's classifier, and in units of 50 plain forward passes.
+"""The cost of averaging 50 executions: against 50 calls of ART's classifier, and in units of 50 forward passes.
 
     python eval/benchmarks/executions.py [--images 128] [--repeats 3] [--width 64]
 
@@ -47,7 +47,7 @@ def main() -> None:
             options.repeats,
         )
     print(conditions(f"resnet18 of width {options.width}, {options.images} images, {EXECUTIONS} executions"))
-    show("times the time of as many plain forwards; the limit is 1", [r["module"] / r["forwards"] for r in found])
+    show("times the time of as many forward passes; the limit is 1", [r["module"] / r["forwards"] for r in found])
     show("times faster than as many calls of ART's classifier", [r["art"] / r["module"] for r in found])
 
 

@@ -1,25 +1,23 @@
-"""How the cost grows with labels, with executions and with examples, and what a second process is worth.
+"""Growth of the cost with labels, with executions and with examples, and the worth of a second process.
 
     python eval/benchmarks/growth.py [--images 16] [--repeats 3] [--width 64] [--examples 1000 10000 20000]
 
-Labels and executions are timed on a ResNet-18 of random weights, in units of a plain forward pass in the same round.
+Labels and executions are timed on a ResNet-18 of random weights, in units of a forward pass in the same round.
 The examples, random images in an .npz file, go through `counteract evaluate` as a whole command on the small digits
-network, counteraction under PGD-10; the straight line through the last two says what a million would take.
+network, counteraction under PGD-10; the straight line through the last two says what a million would take. Memory has a
+benchmark of its own, memory.py.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
+from command import evaluate, write_random
 from subjects import image_options, random_images, random_resnet18
 from timing import conditions, rounds, show
 from torch import Tensor, nn
@@ -35,59 +33,37 @@ MILLION = 1_000_000
 def in_forwards(
     what: str, calls: Mapping[int, Callable[[Tensor], object]], net: nn.Module, x: Tensor, repeats: int
 ) -> None:
-    """Times what was made for one number or another of something, and prints it in units of a plain forward pass."""
+    """Times what was made for one number or another of something, and prints it in units of a forward pass."""
     contestants: dict[str, Callable[[], object]] = {"forward": partial(net, x)}
     contestants |= {str(number): partial(call, x) for number, call in calls.items()}
     found = rounds(contestants, repeats)
     for number in calls:
-        show(f"plain forwards: {number} {what}", [r[str(number)] / r["forward"] for r in found])
-
-
-def command(images: Path, processes: int, threads: int) -> tuple[float, float]:
-    """Runs `counteract evaluate` on all images of a file: its seconds, and the peak memory of a process in GiB."""
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
-    cells = ["--defence=none", "--defence=counteraction", "--attack=none", "--attack=pgd10", f"--limit={images.stem}"]
-    place = ["--cache", tempfile.mkdtemp(dir=images.parent), "--model", "digits-resnet-mixup"]
-    call = [sys.executable, *launcher, "-m", "counteract", "evaluate", "--dataset", str(images), *place, *cells]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    start = time.perf_counter()
-    process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(call)} failed")
-    return time.perf_counter() - start, used.ru_maxrss / 2**20
+        show(f"forward passes: {number} {what}", [r[str(number)] / r["forward"] for r in found])
 
 
 def by_examples(counts: Sequence[int]) -> None:
     """Whole commands on more and more examples, and the middle number of them once more in two processes."""
+    cells = ["--defence=undefended", "--defence=counteraction", "--attack=clean", "--attack=pgd10"]
+    cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
+
+        def seconds(count: int, processes: int, threads: int) -> float:
+            arguments = [*cells, "--model=digits-resnet-mixup", f"--limit={count}"]
+            return evaluate(files[count], arguments, processes=processes, threads=threads).seconds
+
         files = {count: write_random(Path(folder), count) for count in counts}
-        cores = os.cpu_count() or 1
-        found = {count: command(images, processes=1, threads=cores) for count, images in files.items()}
+        found = {count: seconds(count, 1, cores) for count in files}
         middle = counts[len(counts) // 2]
-        alone = command(files[middle], processes=1, threads=1)[0]
-        pair = command(files[middle], processes=2, threads=1)[0]
-    seconds, memory = zip(*found.values(), strict=True)
-    for count, (took, peak) in found.items():
-        print(f"{took:8.1f}  seconds, {count} examples, {cores} threads; peak memory {peak:.2f} GiB")
-    print(f"{extrapolated(counts, seconds) / 3600:8.1f}  hours: a million examples, extrapolated")
-    print(f"{extrapolated(counts, memory):8.1f}  GiB: a million examples, extrapolated")
+        alone, pair = seconds(middle, 1, 1), seconds(middle, 2, 1)
+    for count, took in found.items():
+        print(f"{took:8.1f}  seconds, {count} examples, {cores} threads")
+    print(f"{extrapolated(counts, list(found.values())) / 3600:8.1f}  hours: a million examples, extrapolated")
     print(f"{alone / pair:8.2f}  times faster: two processes of one thread against one, {middle} examples")
-    print(f"{found[middle][0] / pair:8.2f}  times faster: the same against one process of {cores} threads")
-
-
-def write_random(folder: Path, count: int) -> Path:
-    """Writes random images with random labels in the format of the datasets, and says where."""
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    labels = generator.integers(0, 10, count)
-    path = folder / f"{count}.npz"
-    np.savez(path, images=images, labels=labels, class_names=np.array([str(number) for number in range(10)]))
-    return path
+    print(f"{found[middle] / pair:8.2f}  times faster: the same against one process of {cores} threads")
 
 
 def extrapolated(counts: Sequence[int], values: Sequence[float]) -> float:
-    """What a million examples would take, on the straight line through the two largest numbers of them."""
+    """Returns the value for a million examples, on the straight line through the two largest numbers of them."""
     each = (values[-1] - values[-2]) / (counts[-1] - counts[-2])
     return values[-1] + each * (MILLION - counts[-1])
 

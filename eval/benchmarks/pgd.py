@@ -1,4 +1,4 @@
-"""What PGD's snapshots cost: against torchattacks, and in units of the limit of two passes a step.
+"""The cost of PGD's snapshots: against torchattacks, and in units of the limit of two passes a step.
 
     python eval/benchmarks/pgd.py [--images 32] [--repeats 5] [--width 64]
 
@@ -38,7 +38,7 @@ def main() -> None:
     found = rounds(contestants, options.repeats)
     print(conditions(f"resnet18 of width {options.width}, {options.images} images, PGD of {STEPS} steps"))
     show(
-        f"times the time of {2 * longest} plain forwards, which is the limit",
+        f"times the time of {2 * longest} forward passes, which is the limit",
         [r["snapshots"] / r["forwards"] for r in found],
     )
     show(f"times faster than torchattacks' PGD-{longest} alone", [r[str(longest)] / r["snapshots"] for r in found])

@@ -1,4 +1,4 @@
-"""What the benchmarks time: a ResNet-18 of random weights on random images, or the paper's Table 1."""
+"""The subjects of the benchmarks: a ResNet-18 of random weights on random images, or the paper's Table 1."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from timing import device
 from torch import Tensor
 
-from counteract.evaluation import EvaluationSpec, make_spec, read_spec
-from counteract.evaluation.experiments import with_models
+from counteract.evaluation import EvaluationSpec, make_spec, read_spec, with_models
 from counteract.models import ResNet, resnet18
 
 

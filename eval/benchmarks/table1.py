@@ -1,4 +1,4 @@
-"""What snapshots and the cache spare: the paper's Table 1 against the same table with every cell made separately.
+"""The time that snapshots and the cache spare: the paper's Table 1 against the same with every cell made separately.
 
     python eval/benchmarks/table1.py [--limit 16] [--repeats 3] [--dataset FILE --pool FILE --model NAME]
 
@@ -17,12 +17,12 @@ from pathlib import Path
 from subjects import table1, table1_options
 from timing import conditions, show
 
-from counteract.evaluation import EvaluationSpec, Means, evaluate
+from counteract.evaluation import EvaluationSpec, RunOptions, evaluate_spec
 
 
 def run(spec: EvaluationSpec, cache: Path | None) -> list[float]:
     """Evaluates a spec, and returns its accuracies."""
-    return [row.accuracy for row in evaluate(spec, Means(cache=cache)).rows]
+    return [row.accuracy for row in evaluate_spec(spec, RunOptions(cache=cache)).rows]
 
 
 def separately(spec: EvaluationSpec) -> list[float]:
@@ -33,7 +33,7 @@ def separately(spec: EvaluationSpec) -> list[float]:
 
 
 def timed(call: Callable[[], list[float]]) -> tuple[float, list[float]]:
-    """How long a call takes, and what it returns."""
+    """Returns the time of a call, and what it returns."""
     start = time.perf_counter()
     found = call()
     return time.perf_counter() - start, found

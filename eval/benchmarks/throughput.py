@@ -2,9 +2,9 @@
 
     python eval/benchmarks/throughput.py [--arch resnet50] [--width 64] [--recipe fast] [--out throughput.json]
 
-The floating-point operations of an image are counted, not estimated. What they are a fraction of is the rate of one
-large square matrix product in the precision in which the subject computes, timed in the same run. What limits a
-subject shows in `busy`, the share of the time in which a GPU has work at all, and in its costliest operations.
+The floating-point operations of an image are counted, not estimated. They are given as fractions of the rate of one
+large square matrix product in the precision in which the subject computes, timed in the same run. The limit of
+a subject shows in `busy`, the share of the time in which a GPU has work at all, and in its costliest operations.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Subject:
     """Something whose speed is measured.
 
     Attributes:
-        name: What it is.
-        images: How many images a step takes.
-        precision: What it computes in: a name of `matmul_rate`.
+        name: Its name.
+        images: The number of images of a step.
+        precision: The precision that it computes in: a name of `matmul_rate`.
         step: Does it once.
         countable: The same without compilation, whose operations can be counted.
     """
@@ -77,7 +77,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of a subject: medians, and the range over the rounds."""
+    """The measurements of a subject: medians, and the range over the rounds."""
 
     name: str
     precision: str
@@ -134,7 +134,7 @@ def matmul_rate(precision: str, device: torch.device) -> float:
 
 
 def precision_of(recipe: Recipe | None, device: torch.device) -> str:
-    """What convolutions compute in: by a recipe, or without one in float32, which on GPUs may mean TF32."""
+    """The precision of convolutions: a recipe's, or without one float32, which on GPUs may mean TF32."""
     if recipe is not None and recipe.precision != "32-true":
         return {"bf16-mixed": "bfloat16", "16-mixed": "float16"}[recipe.precision]
     return "tf32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "float32"
@@ -156,14 +156,15 @@ def trainer(method: Method, options: argparse.Namespace, folder: Path, device: t
 
 def counteraction(options: argparse.Namespace, device: torch.device) -> Subject:
     """Counteraction as an evaluation runs it."""
-    dataset = random_images(options.batch_size).to(device)
+    dataset = random_images(options.batch_size)
+    images = dataset.images.to(device)
     network = folded(build_network(options.arch, options.width, dataset, 0).eval()).to(device)
     network.to(memory_format=torch.channels_last)
     defence = Counteraction(network, num_labels=NUM_LABELS)
 
     def step() -> object:
         with torch.no_grad():
-            return defence.forward(dataset.images)
+            return defence.forward(images)
 
     precision = precision_of(None, device)
     return Subject(f"counteraction, N = {NUM_LABELS}", options.batch_size, precision, step, step)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: rounds in which every contestant is timed once, and ratios printed with their spread."""
+"""Timing for all benchmarks: rounds in which every contestant is timed once, and ratios printed with their spread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Round = Mapping[str, float]
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes, the work of a GPU included."""
+    """Returns the time of a call, the work of a GPU included."""
     start = time.perf_counter()
     call()
     if torch.cuda.is_available():
@@ -37,7 +37,7 @@ def show(what: str, ratios: Sequence[float], digits: int = 2) -> None:
 
 
 def conditions(subject: str) -> str:
-    """What every benchmark prints first."""
+    """The line that every benchmark prints first."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     return f"{subject}; {device}; torch {torch.__version__}"
 

@@ -18,8 +18,8 @@
 #   --arch NAME, --width N, --epochs N, --train-limit N, --limit N
 #                      for a small trial: resnet50, and all of the recipe's epochs, training images and test images
 #
-# A stage that runs out of time is the next stage again, and goes on where it was: after its last epoch, its last cell,
-# or its last batch of adversarial examples. One of these must fit into a call, with the time to start. Exit codes:
+# A stage that runs out of time is the next stage again, and goes on where it was: after its last epoch, or its last block
+# of 256 examples under one attack. One of these must fit into a call, with the time to start. Exit codes:
 #
 #   0 a stage is finished    10 its time is up, call again    20 nothing is left    2 a mistake in the options
 #   1 two calls in a row made no progress                     otherwise that of the stage that failed; its log is named
@@ -174,9 +174,13 @@ find_next() { # prints the first stage that is not done, or nothing
   done
 }
 
-count_pieces() { # prints a number that grows with every epoch, cell and block of adversarial examples
-  { cat "$state"/*/metrics.csv "$state"/*/cells.jsonl && find "$state/examples" -name '*.safetensors'; } 2>/dev/null |
+count_pieces() { # prints a number that grows with every epoch, and with every block of examples made or judged
+  { cat "$state"/*/metrics.csv "$state"/*/journal*.jsonl && find "$state/examples" -name '*.safetensors'; } 2>/dev/null |
     wc -l || true
+}
+
+count_blocks() { # RUN.JSON: prints how many lines a finished journal has: one for each cell and block
+  awk '/"key":/ { cells++ } /^ "blocks":/ { inside = 1 } inside && /^  \]/ { blocks++ } END { print cells * blocks }' "$1"
 }
 
 describe_part() { # STAGE: prints how far it has come, if it has begun
@@ -186,7 +190,7 @@ describe_part() { # STAGE: prints how far it has come, if it has begun
     train-*) grep -o '^epoch *[0-9]*/[0-9]*' "$log" | tail -n 1 || true ;;
     table*)
       [[ ! -f $table/run.json ]] ||
-        printf '%d of %d cells\n' "$(wc -l <"$table/cells.jsonl")" "$(grep -c '"key":' "$table/run.json")"
+        printf '%d of %d blocks\n' "$(cat "$table"/journal*.jsonl | wc -l)" "$(count_blocks "$table/run.json")"
       ;;
   esac
 }

@@ -32,7 +32,7 @@ def table(*rows: tuple[object, ...]) -> Iterator[str]:
 
 
 def networks(folder: Path) -> Iterator[str]:
-    """What was trained, how, on what, and how well it does on the test images."""
+    """The networks: recipe, data, and accuracies on the test images."""
     for method in METHODS:
         card, weights = read(folder / method / "card.json"), folder / method / "model.safetensors"
         if card is None or not weights.is_file():
@@ -52,7 +52,7 @@ def networks(folder: Path) -> Iterator[str]:
 
 
 def tables(folder: Path) -> Iterator[str]:
-    """Which tables there are, and what they were measured with."""
+    """The tables that there are, and the conditions under which they were measured."""
     there = {name: read(folder / name / "results.json") for name in TABLES}
     yield "## Tables"
     yield ""
@@ -75,7 +75,7 @@ def tables(folder: Path) -> Iterator[str]:
 
 
 def speeds(folder: Path) -> Iterator[str]:
-    """What throughput.py measured."""
+    """The speeds that throughput.py measured."""
     found = read(folder / "throughput.json")
     if found is None:
         return
@@ -111,7 +111,7 @@ def speeds(folder: Path) -> Iterator[str]:
 
 
 def times(folder: Path) -> Iterator[str]:
-    """How long the stages took, over all of their calls that were not killed from outside."""
+    """The time of each stage, over all of its calls that were not killed from outside."""
     journal = folder / "stages.csv"
     text = journal.read_text(encoding="utf-8") if journal.is_file() else ""
     lines = [(stage, int(seconds)) for stage, _, seconds, *_ in csv.reader(text.splitlines())]

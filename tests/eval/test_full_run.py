@@ -137,8 +137,8 @@ def test_a_stage_that_never_gets_anywhere_is_an_error(noted: list[object], tmp_p
 
 def test_a_stage_that_gets_somewhere_is_called_until_it_is_done(noted: list[object], tmp_path: Path) -> None:
     state = tmp_path / "state"
-    teach(tmp_path, "mkdir -p table1; echo >>table1/cells.jsonl")
-    teach(tmp_path, "(($(wc -l <table1/cells.jsonl) > 4)) || exec sleep 60")
+    teach(tmp_path, "mkdir -p table1; echo >>table1/journal.jsonl")
+    teach(tmp_path, "(($(wc -l <table1/journal.jsonl) > 4)) || exec sleep 60")
     assert call("all", state, *noted, "--minutes", "0.005").returncode == 0
     lines = [line.split(",") for line in (state / "stages.csv").read_text().splitlines()]
     assert [(line[0], line[3]) for line in lines[:5]] == [("measure", "124")] * 4 + [("measure", "0")]
@@ -219,11 +219,11 @@ def test_for_real_interrupted_and_called_again(files: tuple[Path, Path], tmp_pat
     assert (state / "mixup" / "metrics.csv").read_text().splitlines()[:2] == before  # not trained again
     assert {line.split()[0] for line in call("status", state).stdout.splitlines()} == {"done"}
     check_records(state)
-    check_against_a_plain_run(state, files, recipe, tmp_path)
+    check_against_a_run_without_the_script(state, files, recipe, tmp_path)
 
 
 def check_records(state: Path) -> None:
-    """What the stages leave says what it should, and nothing of where it was made."""
+    """The records that the stages leave say what they should, and nothing of where they were made."""
     summary = (state / "SUMMARY.md").read_text()
     for method in ("mixup", "iat"):
         assert hashlib.sha256((state / method / "model.safetensors").read_bytes()).hexdigest() in summary
@@ -236,7 +236,7 @@ def check_records(state: Path) -> None:
     assert (state / "weights" / "iat.safetensors.00").exists()
 
 
-def check_against_a_plain_run(state: Path, files: tuple[Path, Path], recipe: Path, folder: Path) -> None:
+def check_against_a_run_without_the_script(state: Path, files: tuple[Path, Path], recipe: Path, folder: Path) -> None:
     """The network and Table 1 are what the command line gives without any script, and without interruption."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -245,14 +245,14 @@ def check_against_a_plain_run(state: Path, files: tuple[Path, Path], recipe: Pat
         run(["train", "--arch", "resnet8", "--width", "4", *named, "--out", str(folder / "plain")])
         models = [f"--model={method}={state / method / 'model.safetensors'}" for method in ("mixup", "iat")]
         named = ["--dataset", str(files[1]), "--pool", str(files[0]), "--limit", "2", "--seeds", "1"]
-        named += ["--attack", "none", "--attack", "pgd10-targeted", "--cache", str(folder / "cache")]
+        named += ["--attack", "clean", "--attack", "pgd10-targeted", "--cache", str(folder / "cache")]
         run(["evaluate", "table1", *named, *models, "--out", str(folder / "table1")])
     finally:
         torch.set_num_threads(threads)
     ours, plain = (load_network(path / "model.safetensors") for path in (state / "mixup", folder / "plain"))
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), plain.parameters(), strict=True))
     some = rows(folder / "table1" / "results.json")
-    assert some == [row for row in rows(state / "table1" / "results.json") if row[1] in ("none", "pgd10-targeted")]
+    assert some == [row for row in rows(state / "table1" / "results.json") if row[1] in ("clean", "pgd10-targeted")]
 
 
 def run(arguments: list[str]) -> None:
