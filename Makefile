@@ -15,7 +15,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python tests/captions.py
+	$(BIN)/python -m pytest tests/test_captions.py
 
 bench: $(VENV)/.test
 	for name in counteraction executions spent pgd growth compiled arithmetic table1 train_step; do \
