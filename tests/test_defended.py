@@ -228,7 +228,15 @@ def test_no_image_is_decided_before_its_lead_is_out_of_reach(
     assert next(left, None) is None
 
 
-@pytest.mark.parametrize("options", [{"average": "logits", "executions": 5}, {"executions": 1}, {"transforms": []}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"average": "logits", "executions": 5},
+        {"executions": 1},
+        {"transforms": []},
+        {"transforms": [], "preprocessing_defences": [GaussianNoise(0.7)]},
+    ],
+)
 def test_labels_where_nothing_can_be_spared(net: nn.Module, x: Tensor, options: dict[str, Any]) -> None:
     module = DefendedModule(net, **({"transforms": [GaussianNoise()]} | options))
     labels, spent = module.classify(x, torch.arange(6))

@@ -31,18 +31,18 @@ def test_snapshots_are_torchattacks_separate_runs(digits_net: nn.Module, digits:
         assert torch.equal(adversarial, attack(images, labels))
 
 
-def test_the_network_and_the_arguments_are_left_alone(x: Tensor) -> None:
-    net = TinyNet().train()
+def test_the_network_computes_in_eval_mode_and_is_left_as_it_was_found(x: Tensor) -> None:
+    net = TinyNet()
+    dropping = nn.Sequential(nn.Dropout(), net).train()
     net.norm.eval()
-    before, mean = x.clone(), net.norm.running_mean.clone()  # type: ignore[union-attr]
+    before, labels = x.clone(), torch.arange(6)
     with torch.no_grad():
-        found = pgd(net, x, torch.arange(6), x, eps=EPS, step=STEP, steps=[2])[2]
+        found = pgd(dropping, x, labels, x, eps=EPS, step=STEP, steps=[2])[2]
     assert torch.equal(x, before)
     assert not found.requires_grad
-    assert net.training
-    assert not net.norm.training
-    assert torch.equal(net.norm.running_mean, mean)  # type: ignore[arg-type]
+    assert [module.training for module in dropping.modules()] == [True, True, True, True, False, True]
     assert all(p.requires_grad and p.grad is None for p in net.parameters())
+    assert torch.equal(pgd(net.eval(), x, labels, x, eps=EPS, step=STEP, steps=[2])[2], found)
 
 
 @pytest.mark.parametrize(("dtype", "computed"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)])

@@ -13,7 +13,16 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomCropPad, _random
-from counteract.attacks import attack
+from counteract.attacks import (
+    AttackPreset,
+    ThreatModel,
+    Victim,
+    attack,
+    attack_keys,
+    defence_keys,
+    example_keys,
+    find_attack,
+)
 from counteract.datasets import Dataset
 
 EPS = 8 / 255
@@ -101,6 +110,15 @@ def test_oblivious_attacks_are_made_on_the_network_alone_and_adaptive_ones_on_al
         for module in (defended(net), net)
     )
     assert [torch.equal(*pair) for pair in zip(on_all, on_net, strict=True)] == [True, True, False]
+
+
+def test_the_known_draw_is_the_first_that_judges_in_an_evaluation(net: TinyNet, x: Tensor) -> None:
+    module, keys = defended(net), example_keys(3, torch.arange(6))
+    preset = AttackPreset.model_validate(SMALL)
+    victim = Victim(net, module, True, True, ThreatModel(), 2 / 255, 10)
+    known = defence_keys(keys, 0).unsqueeze(1)
+    expected = find_attack("fixed").run(victim, x, LABELS, attack_keys(keys), preset, known)
+    assert torch.allclose(attack("fixed", module, x, LABELS, preset=SMALL, seed=3), expected, atol=1e-6)
 
 
 def test_eps_and_its_step(net: TinyNet, x: Tensor) -> None:

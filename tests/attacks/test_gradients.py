@@ -36,6 +36,13 @@ def predicted(net: nn.Module, x: Tensor) -> Tensor:
         return net(x).argmax(1)  # type: ignore[no-any-return]
 
 
+def test_an_oblivious_attack_does_not_begin_twice(net: nn.Module) -> None:
+    assert Gradients(UNDEFENDED, Restarts(margin)).passes(of(net), SMALL) == 2 * 4 * 2
+    assert Gradients(UNDEFENDED, TowardsClasses()).passes(of(net), SMALL) == 2 * 4 * 2
+    assert Gradients(DEFENDED, Restarts(margin)).passes(of(net), SMALL) == 2 * 4 * (2 + 1)
+    assert Gradients(DEFENDED, TowardsClasses()).passes(of(net), SMALL) == 2 * 4 * (2 + 2)
+
+
 def test_runs_towards_classes_are_no_more_than_there_are(digits_net: nn.Module, digits: Dataset) -> None:
     preset = SMALL.model_copy(update={"targets": 30})
     assert TowardsClasses().count(10, preset) == 9

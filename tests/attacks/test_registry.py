@@ -118,6 +118,14 @@ def test_what_an_attack_asks_for_is_what_it_is_said_to(name: str, random: bool, 
     assert passes <= asked / 6 <= passes + choice
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_one_attack_alone_is_told_the_draws_that_judge(name: str, net: TinyNet, x: Tensor) -> None:
+    victim, keys, labels = random_victim(net), torch.arange(6), predicted(net, x)
+    one, other = (find_attack(name).run(victim, x, labels, keys, SMALL, keys.unsqueeze(1) + more) for more in (0, 9))
+    assert torch.equal(one, other) != (name == "fixed")
+    assert find_attack(name).known == (name == "fixed")
+
+
 def test_names_are_found() -> None:
     assert find_attack("none") == find_attack("null") == find_attack("clean")
     one, other = find_attack("pgd10"), find_attack("pgd50-targeted")
