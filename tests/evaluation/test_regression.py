@@ -1,4 +1,4 @@
-"""What the attacks must be able to break, on real networks: else that they break nothing would mean nothing.
+"""The attacks break what they must be able to break, on real networks: else breaking nothing would mean nothing.
 
 Each test would fail with an attack that does nothing, because every defence here is accurate on clean images.
 """
@@ -31,7 +31,7 @@ def summary(found: Run) -> Summary:
 
 
 def test_transfer_undoes_the_apparent_gain_of_the_anti_adversary() -> None:
-    """Whose steps are so large that gradients through it mislead; from a random start they gain nothing."""
+    """Its steps are so large that gradients through it mislead; from a random start they gain nothing."""
     found = run("anti-adversary", ["clean", "square", "apgd-ce"])
     assert accuracy(found, "anti-adversary", "clean") > 70
     assert accuracy(found, "anti-adversary", "square") > 50

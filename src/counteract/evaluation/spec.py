@@ -19,7 +19,7 @@ Values = dict[str, dict[str, Any]]
 
 
 class OwnNetwork(Strict):
-    """How to load networks named `package.module:factory`: see `load_model`."""
+    """Weights and normalisation of networks named `package.module:factory`: see `load_model`."""
 
     weights: str | None = None
     mean: tuple[float, ...] | None = None

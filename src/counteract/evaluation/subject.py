@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from counteract._network import borrowed, dtype_of, folded
+from counteract._network import borrowed, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, seeded
 from counteract._values import Strict
@@ -29,9 +29,8 @@ from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.survey import probe_images, survey, take_probe
-from counteract.models.checks import are_probabilities
 from counteract.preprocessors import RandomPreprocessor
-from counteract.whole import Defended, WholeModule
+from counteract.whole import Defended, WholeModule, whole_module
 
 _IN_HAND = "an object of the caller's own"
 """The words for the parameters of a defence in hand."""
@@ -210,16 +209,9 @@ def wrap(defence: object, network: nn.Module, shape: Shape, device: torch.device
     if isinstance(defence, DefendedModule):
         return defence.to(device)
     if isinstance(defence, nn.Module):
-        return WholeModule(defence.to(device), probabilities=gives_probabilities(defence, shape, device))
+        return whole_module(defence.to(device), probe_images(shape).to(device))
     parts = [defence] if isinstance(defence, RandomPreprocessor) else list(defence)  # type: ignore[call-overload]
     return DefendedModule(network, preprocessing_defences=parts)
-
-
-def gives_probabilities(network: nn.Module, shape: Shape, device: torch.device) -> bool:
-    """Returns True where a network's answers to a few fixed images are probabilities."""
-    asked = probe_images(shape).to(device, dtype_of(network))
-    with borrowed(network), seeded(0), torch.no_grad():
-        return are_probabilities(network(asked))
 
 
 def ready(network: nn.Module, device: torch.device) -> nn.Module:
