@@ -1,0 +1,95 @@
+"""Documentation is true: the README's examples run, tables are those of the registries, and links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from counteract.attacks import attack_lines
+from counteract.cli.listing import to_markdown
+from counteract.datasets import DATASETS
+from counteract.defences import defence_lines
+from counteract.evaluation import make_spec, read_spec
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "eval/results/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+
+EXAMPLES = PYTHON.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+
+LISTS: dict[str, Sequence[tuple[str, str]]] = {
+    "attacks": attack_lines(),
+    "defences": defence_lines(),
+    "datasets": [(source.name, source.help) for source in DATASETS.values()],
+}
+"""The lists that stand in the documentation, by the command that prints them."""
+
+OLD_WORDS = re.compile(
+    r"--budget|--error\b|forward.equivalents|\bnull attack|cells\.jsonl|bare network|--(attack|defence) (none|null)\b|"
+    r"evaluation\.(Means|evaluate|preset_for)|minus static"
+)
+"""Words of earlier versions, which only the change log may use."""
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(EXAMPLES) == 3
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_an_example_of_the_readme_runs(number: int, tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(EXAMPLES[number], encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_spec_in_the_docs_is_one(tmp_path: Path) -> None:
+    (text,) = TOML.findall((ROOT / "docs" / "experiments.md").read_text(encoding="utf-8"))
+    path = tmp_path / "spec.toml"
+    path.write_text(text, encoding="utf-8")
+    spec = make_spec(read_spec(str(path)), str(path))
+    assert spec.threat_model.eps == pytest.approx(4 / 255)
+    assert spec.step == pytest.approx(1 / 255)
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_lists_are_those_of_the_registries(command: str) -> None:
+    caption, table = f"<!-- counteract {command} --markdown -->", to_markdown(LISTS[command])
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert sum(text.count(caption) for text in texts) == 1
+    assert any(f"{caption}\n{table}\n\n" in text for text in texts)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for target, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        path = page.parent / target
+        assert path.exists(), target
+        if heading:
+            assert heading[1:] in anchors(path), target + heading
+
+
+def anchors(page: Path) -> set[str]:
+    """Returns the anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_words_are_those_of_today(page: Path) -> None:
+    found = [match[0] for match in OLD_WORDS.finditer(page.read_text(encoding="utf-8"))]
+    assert not found
