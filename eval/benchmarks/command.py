@@ -53,8 +53,11 @@ def evaluate(
             process = subprocess.Popen(call, env=environment, stdout=file, stderr=file, cwd=folder)
             _, status, used = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(
+                status
+            )  # wait4 has told the system that it is over, not this
         if status:
-            raise SystemExit(f"{' '.join(call)} failed: {log.read_text(encoding='utf-8')[-2000:]}")
+            raise SystemExit(f"{' '.join(call)} failed: {log.read_text(encoding='utf-8').strip()[-2000:]}")
     return Spent(seconds, used.ru_maxrss / 2**10)
 
 
