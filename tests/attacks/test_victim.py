@@ -18,6 +18,14 @@ def test_where_a_defence_is_random(net: nn.Module, x: Tensor) -> None:
     assert randomness(DefendedModule(net, preprocessing_defences=once, transforms=repeated), x) == (True, True)
 
 
+def test_answers_that_are_not_numbers_are_no_draws(x: Tensor) -> None:
+    class Broken(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.flatten(1)[:, :5] * torch.nan
+
+    assert randomness(DefendedModule(Broken()), x) == (False, False)
+
+
 def test_of_a_whole_module_nothing_may_be_shared_by_draws(net: nn.Module, x: Tensor) -> None:
     assert randomness(WholeModule(net), x) == (False, False)
     assert randomness(WholeModule(nn.Sequential(nn.Dropout(), net).train()), x) == (True, True)

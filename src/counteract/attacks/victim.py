@@ -47,10 +47,15 @@ def randomness(defended: Defended, images: Tensor) -> tuple[bool, bool]:
     few = images[:GRANULE]
     keys = torch.arange(len(few), device=few.device)
     with torch.no_grad():
-        whole = not torch.equal(defended(few, keys), defended(few, keys + len(few)))
+        whole = _differ(defended(few, keys), defended(few, keys + len(few)))
         if isinstance(defended, WholeModule):
             return whole, whole
-        return whole, not torch.equal(defended.preprocess(few, keys), defended.preprocess(few, keys + len(few)))
+        return whole, _differ(defended.preprocess(few, keys), defended.preprocess(few, keys + len(few)))
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    """Returns True where two answers differ; one that is not a number is the same as another."""
+    return not torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 def has_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:

@@ -39,7 +39,7 @@ def evaluate(
     *,
     defences: Iterable[Defence] = ("undefended",),
     attacks: Iterable[str] = ("clean", "pgd50", "apgd-t"),
-    eps: float = 8 / 255,
+    eps: float | str = 8 / 255,
     norm: str = "Linf",
     preset: str | Mapping[str, Any] = "standard",
     seeds: int = 1,
@@ -56,7 +56,7 @@ def evaluate(
         labels: The true labels, integers, shape (N,).
         defences: Names, preprocessors, lists of preprocessors that run one after the other, or whole defended networks.
         attacks: Names of attacks: `counteract attacks` lists them.
-        eps: The size of the largest perturbation, in [0, 1].
+        eps: The size of the largest perturbation: a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
         seeds: The number of seeds.
