@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -17,12 +19,15 @@ from counteract.evaluation.illustrate import Illustrations, illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
 from counteract.evaluation.journal import Journal
 from counteract.evaluation.options import RunOptions
-from counteract.evaluation.plan import Plan, Task, check_names, make_plan
+from counteract.evaluation.plan import Plan, check_names, make_plan
 from counteract.evaluation.processes import Processes
 from counteract.evaluation.results import Run
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Subject
-from counteract.evaluation.worker import Worker, standing
+from counteract.evaluation.worker import Standing, Worker
+
+_SECONDS = 10.0
+"""The least time between two lines about what is known so far."""
 
 
 def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, inputs: Inputs | None = None) -> Run:
@@ -112,21 +117,14 @@ class _Evaluation:
         left = worker.left(mine)
         if left:
             watcher.begin(subject.label, left)
-        for number, block in enumerate(mine, 1):
-            if worker.left([block]):
-                worker.run([block])
-                if number < len(mine):
-                    watcher.tell(_so_far(subject.label, tasks, mine[:number], self.journal))
+        standing, told = Standing(tasks), -math.inf
+        for block in mine:
+            worker.run([block])
+            standing.add(block, self.journal.entries)
+            if block is not mine[-1] and time.monotonic() - told > _SECONDS:
+                told = time.monotonic()
+                watcher.tell(f"{subject.label}, {standing.describe()}")
 
     def _conditions(self, plan: Plan, blocks: Sequence[Block]) -> Conditions:
         environment = describe_environment(self.processes.device) | {"processes": self.processes.count}
         return Conditions.of(self.spec, environment, self.inputs.data.class_names, self.subjects, plan, blocks)
-
-
-def _so_far(label: str, tasks: Sequence[Task], blocks: Sequence[Block], journal: Journal) -> str:
-    """Returns a line that says what is known after some blocks."""
-    count = sum(map(len, blocks))
-    found = standing(tasks, blocks, journal.entries)
-    return f"{label}, {count:,} examples, worst case so far: " + ", ".join(
-        f"{name} {accuracy:.1f}" for name, accuracy in found.items()
-    )

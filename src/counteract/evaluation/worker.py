@@ -177,15 +177,33 @@ def timed(call: Callable[[], Tensor]) -> tuple[Tensor, float]:
     return result, time.perf_counter() - start
 
 
-def standing(tasks: Sequence[Task], blocks: Sequence[Block], entries: Mapping[str, Entry]) -> dict[str, float]:
-    """Returns each defence's worst case so far, in percent, over the blocks whose cells are all there."""
-    found: dict[str, list[Tensor]] = {}
-    for block in blocks:
-        for name in dict.fromkeys(task.place.defence for task in tasks):
-            keys = [(task.place.seed, unit_key(task.place.key, block)) for task in tasks if task.place.defence == name]
-            if not all(key in entries for _, key in keys):
-                continue
-            for seed in {seed for seed, _ in keys}:
-                shares = [entries[key].shares() for given, key in keys if given == seed]
-                found.setdefault(name, []).append(torch.stack(shares).amin(0))
-    return {name: 100 * float(torch.cat(parts).mean()) for name, parts in found.items()}
+@dataclass
+class Standing:
+    """The worst case of each defence so far, over the blocks whose cells are all there.
+
+    Attributes:
+        tasks: The cells of one network.
+        examples: The number of examples.
+    """
+
+    tasks: Sequence[Task]
+    examples: int = 0
+    _right: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, block: Block, entries: Mapping[str, Entry]) -> None:
+        """Takes a block's results in."""
+        self.examples += len(block)
+        cells: dict[tuple[str, int], list[Entry | None]] = {}
+        for task in self.tasks:
+            found = entries.get(unit_key(task.place.key, block))
+            cells.setdefault((task.place.defence, task.place.seed), []).append(found)
+        for (defence, _), given in cells.items():
+            shares = [entry.shares() for entry in given if entry is not None]
+            if len(shares) == len(given):
+                self._right.setdefault(defence, []).append(float(torch.stack(shares).amin(0).mean()))
+
+    def describe(self) -> str:
+        """Returns what is known, in words."""
+        means = {defence: 100 * statistics.fmean(right) for defence, right in self._right.items()}
+        worst = ", ".join(f"{defence} {accuracy:.1f}" for defence, accuracy in means.items())
+        return f"{self.examples:,} examples, worst case so far: {worst}"

@@ -8,8 +8,6 @@ from counteract.attacks.registry import find_attack
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import CLEAN
 from counteract.reporting.lines import levels
-from counteract.robustbench.eligibility import NOT_ELIGIBLE
-from counteract.robustbench.zoo import PREFIX
 
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
@@ -121,6 +119,9 @@ def conditions(run: Run) -> list[tuple[str, str]]:
 
 def notes(run: Run) -> list[str]:
     """Returns the notes that must stand beside every table of accuracies of this run."""
+    from counteract.robustbench.eligibility import NOT_ELIGIBLE
+    from counteract.robustbench.zoo import PREFIX
+
     found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
