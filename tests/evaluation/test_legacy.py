@@ -218,12 +218,16 @@ def test_committed_results_have_the_numbers_that_they_had(name: str) -> None:
         assert found[place] == pytest.approx(numbers, rel=1e-8, abs=1e-9), place
 
 
+UNFINISHED = {"pang/table1", "pang/table2"}
+"""Committed folders that lack cells: eval/results/README.md says which."""
+
+
 @pytest.mark.parametrize(
     "folder", sorted(path.parent for path in RESULTS.rglob("cells.jsonl")), ids=lambda path: path.name
 )
 def test_every_committed_folder_is_read_whole(folder: Path) -> None:
     run = read_legacy(folder)
-    assert run.complete
+    assert run.complete == (folder.relative_to(RESULTS).as_posix() not in UNFINISHED)
     assert run.missing == []
     for variant in run.spec.variants():
         given = [run.parameters(model, variant.name) for model in run.spec.models]
