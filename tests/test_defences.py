@@ -109,6 +109,10 @@ def test_parameters_in_words() -> None:
     assert describe_parameters("counteraction-untargeted", given) == (
         "counteraction-untargeted: untargeted, N = 9, eps 0.03, eps_step 2.5/255, sign-of-sum"
     )
+    stepped = check_parameters({"counteraction": {"steps": 3}})
+    assert describe_parameters("counteraction", stepped) == (
+        "counteraction: targeted, N = 9, eps 8/255, eps_step 4/255, 3 steps"
+    )
     others = {name: describe_parameters(name, {}) for name in DEFENCES}
     assert others["hedge"] == "hedge: eps 0.031, eps_step 0.007, steps 20"
     assert others["mixup-inference"] == "mixup-inference: weight 0.5, 30 executions"

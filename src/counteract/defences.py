@@ -70,6 +70,7 @@ class CounteractionParameters(Parameters):
     eps: Positive = 8 / 255
     eps_step: Positive = 4 / 255
     num_labels: Count = 9
+    steps: Count = 1
     targeted: bool = True
     labels: Labels = "non-predicted"
     combine: Combine = "sum-of-signs"
@@ -79,7 +80,8 @@ class CounteractionParameters(Parameters):
         del image_shape
         kind = "targeted" if self.targeted else "untargeted"
         bounds = f"eps {_number('eps', self.eps)}, eps_step {_number('eps_step', self.eps_step)}"
-        others = [f"labels {self.labels}"] * (self.labels != "non-predicted")
+        others = [f"{self.steps} steps"] * (self.steps > 1)
+        others += [f"labels {self.labels}"] * (self.labels != "non-predicted")
         others += [self.combine] * (self.combine != "sum-of-signs")
         return ", ".join([kind, f"N = {self.num_labels}", bounds, *others])
 

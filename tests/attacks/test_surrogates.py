@@ -22,12 +22,13 @@ def parts(net: nn.Module) -> dict[str, Any]:
     return {
         "counteraction": Counteraction(net, eps=0.05, eps_step=0.02, num_labels=3),
         "sign-of-sum": Counteraction(net, eps=0.05, eps_step=0.02, num_labels=3, combine="sign-of-sum"),
+        "in steps": Counteraction(net, eps=0.05, eps_step=0.02, num_labels=3, steps=2),
         "hedge": Hedge(net, eps=0.05, eps_step=0.02, steps=2),
         "anti-adversary": AntiAdversary(net, eps_step=0.02),
     }
 
 
-@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "hedge", "anti-adversary"])
+@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
 def test_smooth_answers_alike_and_differentiates_differently(name: str, net: TinyNet, x: Tensor) -> None:
     module = DefendedModule(net, preprocessing_defences=[parts(net)[name]])
     surrogate = smooth(module)
@@ -44,7 +45,7 @@ def test_smooth_answers_alike_and_differentiates_differently(name: str, net: Tin
         torch.testing.assert_close(surrogate(x, KEYS), module(x, KEYS))
 
 
-@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "hedge", "anti-adversary"])
+@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
 def test_the_smooth_derivative_against_finite_differences(name: str, net: TinyNet, x: Tensor) -> None:
     net, x = net.double(), x.double()
     defence = parts(net)[name]
@@ -73,12 +74,16 @@ def test_a_cheap_surrogate_has_fewer_executions_and_steps(net: TinyNet) -> None:
 
 
 def test_turned(net: TinyNet, x: Tensor) -> None:
-    defence = Counteraction(net, num_labels=2, eps=0.04)
+    defence = Counteraction(net, num_labels=2, steps=2, eps=0.04, eps_step=0.01)
     module = DefendedModule(net, preprocessing_defences=[defence], clip_values=None)
     other = turned(module)
     assert isinstance(other, DefendedModule)
     given, found = (each.preprocessing_defences[0].sample(x, KEYS) for each in (module, other))
-    torch.testing.assert_close(found - x, x - given)  # of the same labels, with room to the pixel range
+    assert other.preprocessing_defences[0].targeted is False
+    assert other.preprocessing_defences[0].steps == 2
+    away = Counteraction(net, num_labels=2, steps=2, eps=0.04, eps_step=0.01, targeted=False).sample(x, KEYS)
+    torch.testing.assert_close(found, away)
+    assert not torch.equal(given, found)
     assert turned(DefendedModule(net, transforms=[GaussianNoise()])) is None
 
 

@@ -50,8 +50,12 @@ def test_a_run_reads_back(run_into: Callable[..., Run], tmp_path: Path) -> None:
     assert (found.networks, found.defences, found.obstacles) == (made.networks, made.defences, made.obstacles)
     assert found.complete
     assert found.missing == []
-    assert found.illustrations is not None
-    assert found.illustrations.clean.shape == (2, 3, 32, 32)
+    assert found.illustrations.keys() == made.illustrations.keys() == set(made.spec.models)
+    for label, shown in found.illustrations.items():
+        assert shown.clean.shape == (2, 3, 32, 32)
+        assert {n: t.tolist() for n, t in vars(shown).items()} == {
+            n: t.tolist() for n, t in vars(made.illustrations[label]).items()
+        }
 
 
 def test_a_part_of_a_journal_is_a_part_of_the_results(run_into: Callable[..., Run], tmp_path: Path) -> None:

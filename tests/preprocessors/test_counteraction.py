@@ -15,11 +15,13 @@ from counteract import Counteraction, load_model
 from counteract.datasets import Dataset
 
 
-def straightforward(net: nn.Module, x: Tensor, labels: Tensor, *, targeted: bool, eps: float, alpha: float) -> Tensor:
-    """The paper's Algorithm 1 with N separate one-step attacks of torchattacks."""
+def straightforward(
+    net: nn.Module, x: Tensor, labels: Tensor, *, targeted: bool, eps: float, alpha: float, steps: int = 1
+) -> Tensor:
+    """The paper's Algorithm 1 with N separate attacks of torchattacks, of one step unless told otherwise."""
     total = torch.zeros_like(x)
     for column in labels.unbind(1):
-        attack = torchattacks.PGD(net, eps=eps, alpha=alpha, steps=1, random_start=False)
+        attack = torchattacks.PGD(net, eps=eps, alpha=alpha, steps=steps, random_start=False)
         if targeted:
             attack.set_mode_targeted_by_label(quiet=True)
         total += attack(x, column) - x
@@ -37,6 +39,42 @@ def test_equals_separate_one_step_attacks(photos: Dataset, targeted: bool, count
     found = defence.apply(x, labels)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
     assert (found - x).abs().max() > 3 / 255
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_several_steps_equal_separate_attacks_of_several_steps(photos: Dataset, targeted: bool) -> None:
+    net = load_model("digits-resnet-mixup").double()
+    x = photos.images[:16].double() * 0.9 + 0.05
+    labels = torch.rand(16, 10, generator=torch.Generator().manual_seed(0)).argsort(1)[:, :4]
+    expected = straightforward(net, x, labels, targeted=targeted, eps=8 / 255, alpha=3 / 255, steps=4)
+    defence = Counteraction(net, num_labels=4, targeted=targeted, eps_step=3 / 255, steps=4)
+    found = defence.apply(x, labels)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    one = Counteraction(net, num_labels=4, targeted=targeted, eps_step=3 / 255).apply(x, labels)
+    assert (found - one).abs().max() > 3 / 255
+    assert (found - x).abs().max() <= 8 / 255 + 1e-9
+
+
+def test_one_step_after_the_other_of_all_labels_at_once(net: nn.Module, x: Tensor) -> None:
+    labels = torch.arange(10).expand(len(x), 10)[:, 2:7]
+    options: dict[str, Any] = {"num_labels": 5, "combine": "sign-of-sum", "eps": 1.0, "eps_step": 0.001}
+    first = Counteraction(net, **options).apply(x, labels)
+    second = Counteraction(net, **options).apply(first, labels)
+    torch.testing.assert_close(Counteraction(net, **options, steps=2).apply(x, labels), second)
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [({}, 10), ({"combine": "sign-of-sum"}, 2), ({"steps": 3}, 1 + 9 * 6), ({"steps": 3, "combine": "sign-of-sum"}, 7)],
+)
+def test_the_cost_is_what_the_network_is_asked(options: dict[str, Any], passes: int, x: Tensor) -> None:
+    net, asked = TinyNet().eval(), [0, 0]
+    net.register_forward_hook(lambda *_: asked.__setitem__(0, asked[0] + 1))
+    net.register_full_backward_hook(lambda *_: asked.__setitem__(1, asked[1] + 1))
+    defence = Counteraction(net, **options)
+    labels = torch.arange(10).expand(len(x), 10)[:, :9]
+    defence.perturbation(x, labels)
+    assert defence.passes == sum(asked) == passes
 
 
 def test_the_whole_defence_equals_separate_attacks_on_the_labels_it_must_have_drawn(photos: Dataset) -> None:
@@ -166,6 +204,7 @@ def test_batch_statistics_are_not_used(x: Tensor) -> None:
         ({"eps_step": float("nan")}, "eps_step must be"),
         ({"num_labels": 0}, "num_labels must be an integer of at least 1, found 0"),
         ({"num_labels": 2.0}, "num_labels must be"),
+        ({"steps": 0}, "steps must be an integer of at least 1, found 0"),
         ({"labels": "others"}, "labels must be 'non-predicted' or 'all', found 'others'"),
         ({"combine": "mean"}, "combine must be"),
     ],

@@ -58,24 +58,34 @@ def make_run(
     return Run(made, ENVIRONMENT, class_names, cells, max(sizes, default=made.limit or 0), **fields)
 
 
-def make_illustrations(count: int = 2, classes: int = 10, labels: int = 9) -> Illustrations:
-    """Examples to look at: noise, whose true class wins as perturbations are added."""
+def make_illustrations(count: int = 2, classes: int = 10, labels: int = 9) -> dict[str, Illustrations]:
+    """Examples of the first network of `TABLE` to look at: noise, whose true class gains from labels 5 and above."""
     random = torch.Generator().manual_seed(0)
     clean = torch.rand((count, 3, 8, 8), generator=random)
     true = torch.arange(count)
-    steps = (clean[:, None] + 0.03 * torch.randn((count, labels + 1, 3, 8, 8), generator=random)).clamp(0, 1)
-    logits = torch.zeros(count, labels + 1, classes)
+    noisy = [clean + 0.03 * torch.randn((count, 3, 8, 8), generator=random) for _ in range(labels + 2)]
+    adversarial, *alone, counteracted = (image.clamp(0, 1) for image in noisy)
+    logits = torch.zeros(count, labels + 2, classes)
     for k in range(count):
         logits[k, :, (k + 3) % classes] = 3.0
-        logits[k, :, k] = torch.linspace(0, 5, labels + 1)
-    return Illustrations(
+        logits[k, :, k] = torch.linspace(0, 5, labels + 2)
+    odds = logits.softmax(2)
+    gained = (torch.arange(labels) >= 5).expand(60, labels)
+    shown = Illustrations(
         clean=clean,
         labels=true,
+        adversarial=adversarial,
         order=torch.stack([torch.tensor([c for c in range(classes) if c != (k + 3) % classes])[:labels] for k in true]),
-        steps=steps,
+        alone=torch.stack(alone, dim=1),
+        counteracted=counteracted,
         clean_probabilities=(4.0 * torch.eye(classes)[true]).softmax(1),
-        probabilities=logits.softmax(2),
+        adversarial_probabilities=odds[:, 0],
+        alone_probabilities=odds[:, 1:-1],
+        counteracted_probabilities=odds[:, -1],
+        gained=gained,
+        suppressed=torch.ones_like(gained),
     )
+    return {"mixup": shown}
 
 
 TABLE: dict[str, Any] = {

@@ -70,7 +70,7 @@ def test_the_page_has_everything(page: Page) -> None:
         assert heading in words
     assert page.count("table") == 2 + 2 + 2 + 2  # accuracies, gains, parameters, paper
     assert len(page.images("svg+xml")) == 2 + 2  # a scatter for each network, an example each
-    assert len(page.images("png")) == 2 * 5
+    assert len(page.images("png")) == 2 * (5 + 9)
     assert page.count("section") == 13 + 1
     assert words.count("was not measured here") == 2
     assert "complete: all 16 measurements" in words
@@ -101,7 +101,7 @@ def test_names_cannot_become_markup() -> None:
     name = '<script>alert("1")</script>$x$&_^'
     run = make_page_run(
         TABLE | {"title": name, "models": {name: "x"}},
-        illustrations=make_illustrations(),
+        illustrations={name: make_illustrations()["mixup"]},
         class_names=(name, *CLASSES[1:]),
     )
     page = Page(to_html(run))
@@ -125,7 +125,10 @@ def test_a_run_that_has_just_begun_has_a_page() -> None:
 
 def test_remarks_and_parameters(page: Page) -> None:
     assert "crop-pad: size 22-30, 50 executions" in page.text
-    assert "Remarks" not in page.text
+    assert "Remarks" not in Page(to_html(make_page_run())).text
+    share = "raises the true class's probability in 44.4%, and lowers that of the class that the image is taken for in"
+    words = " ".join(page.text.split())
+    assert f"{share} 100.0%, of 540 pairs of an adversarial image and a label (n = 60 images)" in words
     note = NetworkNote(notes=("it is <odd>",))
     odd = Page(
         to_html(make_page_run(networks={"iat": note}, obstacles={("mixup", "pgd10", "crop-pad"): "no gradient"}))
@@ -148,23 +151,33 @@ def test_an_audit(page: Page) -> None:
 
 
 def test_grey_images_are_shown_too() -> None:
-    shown = make_illustrations()
-    grey = replace(shown, clean=shown.clean[:, :1], steps=shown.steps[:, :, :1])
-    page = Page(to_html(make_page_run(illustrations=grey)))
+    shown = make_illustrations()["mixup"]
+    grey = replace(
+        shown,
+        clean=shown.clean[:, :1],
+        adversarial=shown.adversarial[:, :1],
+        alone=shown.alone[:, :, :1],
+        counteracted=shown.counteracted[:, :1],
+    )
+    page = Page(to_html(make_page_run(illustrations={"mixup": grey})))
     assert Image.open(io.BytesIO(page.images("png")[0])).mode == "L"
 
 
 def test_images_are_what_they_say() -> None:
-    shown = make_illustrations()
-    page = Page(to_html(make_page_run(illustrations=shown)))
-    images = [torch.from_numpy(np.array(Image.open(io.BytesIO(data)))).flatten(0, 1) for data in page.images("png")[:5]]
-    flat = shown.clean[0].flatten(1).T, shown.steps[0, 0].flatten(1).T, shown.steps[0, -1].flatten(1).T
+    shown = make_illustrations()["mixup"]
+    page = Page(to_html(make_page_run(illustrations={"mixup": shown})))
+    images = [
+        torch.from_numpy(np.array(Image.open(io.BytesIO(data)))).flatten(0, 1) for data in page.images("png")[:14]
+    ]
+    flat = [image.flatten(1).T for image in (shown.clean[0], shown.adversarial[0], shown.counteracted[0])]
     changes = (flat[1] - flat[0], flat[2] - flat[1])
-    wanted = [*flat, *(0.5 + 10 * change for change in changes)]
+    alone = [image.flatten(1).T for image in shown.alone[0]]
+    wanted = [*flat, *(0.5 + 10 * change for change in changes), *alone]
     for found, expected in zip(images, wanted, strict=True):
         assert (found / 255 - expected.clamp(0, 1)).abs().max() < 0.51 / 255
     assert "clean: airplane (86%)" in page.text
     assert "adversarial: cat (69%)" in page.text
+    assert "+ airplane alone: cat (" in page.text
     assert "x 10" in page.text
 
 

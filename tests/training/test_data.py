@@ -8,7 +8,8 @@ import torch
 from counteract._errors import UserError
 from counteract._random import fold, key
 from counteract.datasets import ArrayDataset, Dataset
-from counteract.training.data import Batches, augment, split_validation
+from counteract.datasets.augmented import augment
+from counteract.training.data import Batches, split_validation
 
 
 def make_dataset(count: int) -> Dataset:

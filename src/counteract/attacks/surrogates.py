@@ -16,6 +16,7 @@ from torch import Tensor
 from counteract._network import borrowed, device_of, folded
 from counteract.defended import DefendedModule
 from counteract.preprocessors import AntiAdversary, Counteraction, Hedge, RandomPreprocessor
+from counteract.preprocessors.counteraction import summed_cross_entropy
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, WholeModule
 
@@ -110,6 +111,7 @@ def _counteraction(part: Counteraction, *, targeted: bool) -> Counteraction:
         eps=part.eps,
         eps_step=part.eps_step,
         num_labels=part.num_labels,
+        steps=part.steps,
         targeted=targeted,
         labels=part.labels,
         combine=part.combine,
@@ -160,6 +162,8 @@ def smooth_perturbation(defence: Any, x: Tensor, parameters: Any) -> Tensor:
 def _(defence: Counteraction, x: Tensor, parameters: Tensor) -> Tensor:
     logits = _logits(defence, x)
     chosen = defence._choose(parameters, logits.detach().argmax(1))
+    if defence.steps > 1:
+        return _in_steps(defence, x, chosen)
     losses = [F.cross_entropy(logits, column, reduction="sum") for column in chosen.unbind(1)]
     if defence.combine == "sum-of-signs":
         total = torch.stack([smooth_sign(_gradient(loss, x)) for loss in losses]).sum(0)
@@ -167,6 +171,20 @@ def _(defence: Counteraction, x: Tensor, parameters: Tensor) -> Tensor:
         total = len(losses) * smooth_sign(_gradient(torch.stack(losses).sum(), x))
     step = -defence.eps_step if defence.targeted else defence.eps_step
     return defence.eps * torch.tanh(total * step / defence.eps)
+
+
+def _in_steps(defence: Counteraction, x: Tensor, chosen: Tensor) -> Tensor:
+    """The smooth counterpart of counteraction in several steps."""
+    total = torch.zeros_like(x)
+    for labels in defence.groups(chosen):
+        size = labels.shape[1] * (-defence.eps_step if defence.targeted else defence.eps_step)
+        change = torch.zeros_like(x)
+        for _ in range(defence.steps):
+            moved = x + change
+            ascent = smooth_sign(_gradient(summed_cross_entropy(_logits(defence, moved), labels), moved))
+            change = (change + size * ascent).clamp(-defence.eps, defence.eps)
+        total = total + change
+    return defence.eps * torch.tanh(total / defence.eps)
 
 
 @smooth_perturbation.register

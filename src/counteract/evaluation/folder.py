@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from counteract._errors import UserError
 from counteract._files import write_atomically
@@ -148,7 +149,7 @@ def collect(
     conditions: Conditions,
     entries: Mapping[str, Entry],
     damaged: int = 0,
-    illustrations: Illustrations | None = None,
+    illustrations: Mapping[str, Illustrations] | None = None,
 ) -> Run:
     """Puts a run together from its conditions and the entries that fill its cells."""
     spec, blocks = conditions.spec, conditions.blocks
@@ -171,7 +172,7 @@ def collect(
         class_names=conditions.class_names,
         cells=list(cells.values()),
         examples=examples,
-        illustrations=illustrations,
+        illustrations=dict(illustrations or {}),
         networks=conditions.networks,
         defences=conditions.defences,
         obstacles=conditions.obstacles,
@@ -190,27 +191,35 @@ def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> No
     cell.unusable += entry.unusable
 
 
-def write_illustrations(illustrations: Illustrations, folder: Path) -> None:
-    """Keeps a run's examples to look at.
+def write_illustrations(illustrations: Mapping[str, Illustrations], folder: Path) -> None:
+    """Keeps a run's examples to look at, by their networks' labels.
 
     Raises:
         UserError: (a ValueError) they cannot be written.
     """
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in vars(illustrations).items()}
+    tensors = {
+        f"{label}/{name}": tensor.cpu().contiguous()
+        for label, shown in illustrations.items()
+        for name, tensor in vars(shown).items()
+    }
     sums = {name: checksum(tensor) for name, tensor in tensors.items()}
     write_atomically(folder / _ILLUSTRATIONS, save(tensors, metadata=sums))
 
 
-def _read_illustrations(folder: Path) -> Illustrations | None:
+def _read_illustrations(folder: Path) -> dict[str, Illustrations]:
     path = folder / _ILLUSTRATIONS
     if not path.exists():
-        return None
+        return {}
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             sums = file.metadata() or {}
         if sums != {name: checksum(tensor) for name, tensor in tensors.items()}:
             raise ValueError("the checksum does not fit")
-        return Illustrations(**tensors)
+        found: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            label, _, name = key.rpartition("/")
+            found.setdefault(label, {})[name] = tensor
+        return {label: Illustrations(**shown) for label, shown in found.items()}
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it, and run the evaluation again") from error

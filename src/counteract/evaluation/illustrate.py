@@ -1,10 +1,11 @@
-"""Examples to look at: how counteraction moves the class probabilities of adversarial images, label by label."""
+"""Examples to look at: what counteraction's perturbation for one label alone does to adversarial images."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.registry import find_attack
 from counteract.datasets import Dataset
 from counteract.defences import CounteractionParameters
@@ -21,47 +22,80 @@ __all__ = ["Illustrations", "illustrate"]
 def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: Dataset, block: Block) -> Illustrations:
     """Picks the first images that the network gets right until the first attack gets them wrong, and counteracts them.
 
-    Images are looked for in one block; where too few are lost to the attack, others follow them.
+    The labels are those that the defence draws for each image. Images are looked for in one block; where too few are
+    lost to the attack, others follow them to be looked at, but not to be counted.
     """
     sample, network = read(data, block, subject.device), subject.module
     attack = next((found for found in map(find_attack, spec.attacks) if found.path), find_attack("pgd10"))
     judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=attack.targeted)
     adversarial = crafter.craft(attack, judged, 0, sample, torch.arange(len(block)))
-    lost = (_labels(network, sample.images) == sample.labels) & (_labels(network, adversarial) != sample.labels)
-    chosen = lost.int().argsort(descending=True, stable=True)[: spec.illustrations]
+    lost = (_odds(network, sample.images).argmax(1) == sample.labels) & (
+        _odds(network, adversarial).argmax(1) != sample.labels
+    )
+    found = lost.int().argsort(descending=True, stable=True)
+    chosen, counted = found[: spec.illustrations], found[: min(spec.gains_over, int(lost.sum()))]
     variant = Variant(name="counteraction", defence="counteraction")
     parameters = spec.parameters_for(subject.label, subject.method, targeted=attack.targeted, variant=variant)
     given = parameters.get("counteraction", CounteractionParameters())
     defence = Counteraction(network, **given.model_dump())
-    order, steps = _add_one_by_one(defence, adversarial[chosen])
-    return Illustrations(
-        clean=sample.images[chosen].cpu(),
-        labels=sample.labels[chosen].cpu(),
-        order=order.cpu(),
-        steps=steps.cpu(),
-        clean_probabilities=_probabilities(network, sample.images[chosen]).cpu(),
-        probabilities=_probabilities(network, steps.flatten(0, 1)).unflatten(0, steps.shape[:2]).cpu(),
-    )
+    keys = defence_keys(example_keys(0, sample.index), 0)
+    labels = _labels(defence, adversarial[chosen], keys[chosen])
+    alone = _alone(defence, adversarial[chosen], labels)
+    counteracted = defence.apply(adversarial[chosen], labels)
+    gained, suppressed = _moves(defence, adversarial[counted], keys[counted], sample.labels[counted])
+    shown = {
+        "clean": sample.images[chosen],
+        "labels": sample.labels[chosen],
+        "adversarial": adversarial[chosen],
+        "order": labels,
+        "alone": alone,
+        "counteracted": counteracted,
+        "clean_probabilities": _odds(network, sample.images[chosen]).exp(),
+        "adversarial_probabilities": _odds(network, adversarial[chosen]).exp(),
+        "alone_probabilities": _odds(network, alone.flatten(0, 1)).exp().unflatten(0, alone.shape[:2]),
+        "counteracted_probabilities": _odds(network, counteracted).exp(),
+        "gained": gained,
+        "suppressed": suppressed,
+    }
+    return Illustrations(**{name: tensor.cpu() for name, tensor in shown.items()})
 
 
-def _add_one_by_one(defence: Counteraction, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the non-predicted labels in ascending order, and the images with the first i perturbations added."""
+def _labels(defence: Counteraction, images: Tensor, keys: Tensor) -> Tensor:
+    """Returns the labels that the defence draws, in ascending order: int64, shape (N, num_labels)."""
+    predicted = _odds(defence.model, images).argmax(1)
+    return defence._choose(defence.draw(keys, images, None), predicted).sort(1).values
+
+
+def _alone(defence: Counteraction, images: Tensor, labels: Tensor) -> Tensor:
+    """Returns each image with the perturbation for each of its labels alone: shape (N, num_labels, C, H, W)."""
+    one = Counteraction(
+        defence.model, eps=defence.eps, eps_step=defence.eps_step, num_labels=1, steps=defence.steps,
+        targeted=defence.targeted, labels="all",
+    )  # fmt: skip
+    return torch.stack([one.apply(images, label) for label in labels.split(1, dim=1)], dim=1)
+
+
+def _moves(defence: Counteraction, images: Tensor, keys: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns where a perturbation for one label alone raises the true class, and where it lowers the predicted one.
+
+    Both are bool, of shape (N, num_labels). Logarithms are compared: probabilities close to one are equal sooner.
+    """
+    before = _odds(defence.model, images)
+    predicted = before.argmax(1)
+    gained, suppressed = [], []
+    for label in _labels(defence, images, keys).split(1, dim=1):
+        after = _odds(defence.model, _alone(defence, images, label)[:, 0])
+        gained.append(_of(after, true) > _of(before, true))
+        suppressed.append(_of(after, predicted) < _of(before, predicted))
+    return torch.stack(gained, dim=1), torch.stack(suppressed, dim=1)
+
+
+def _of(odds: Tensor, labels: Tensor) -> Tensor:
+    return odds.gather(1, labels[:, None])[:, 0]
+
+
+def _odds(network: nn.Module, images: Tensor) -> Tensor:
+    """Returns log-probabilities."""
     with torch.no_grad():
-        logits = defence.model(images.clone())
-    labels = torch.arange(logits.shape[1], device=images.device).expand(len(images), -1)
-    others = labels[labels != logits.argmax(1, keepdim=True)].view(len(images), -1)[:, : defence.num_labels]
-    steps = [images]
-    for count in range(1, others.shape[1] + 1):
-        defence.set_params(num_labels=count)
-        steps.append(defence.apply(images, others[:, :count]))
-    return others, torch.stack(steps, dim=1)
-
-
-def _labels(network: nn.Module, images: Tensor) -> Tensor:
-    return _probabilities(network, images).argmax(1)
-
-
-def _probabilities(network: nn.Module, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        probabilities: Tensor = network(images.clone()).softmax(1)
-    return probabilities
+        odds: Tensor = network(images.clone()).double().log_softmax(1)
+    return odds

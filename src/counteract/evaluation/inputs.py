@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from counteract._errors import UserError
-from counteract.datasets import Dataset, load_dataset
+from counteract.datasets import Augmented, Dataset, load_dataset
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.models import is_factory, load_model
 from counteract.models.about import About, about
+
+LEAKING = ("test", "test-augmented")
+"""The pools of mixup inference that hold the images that are classified."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,11 @@ def load_pool(spec: EvaluationSpec, options: RunOptions) -> Dataset:
     """
     if spec.pool.endswith(".npz"):
         return load_dataset(spec.pool)
-    if spec.pool == "test":
-        return load_dataset(spec.dataset, "test", data_dir=options.data_dir)
+    if spec.pool in LEAKING:
+        test = load_dataset(spec.dataset, "test", data_dir=options.data_dir)
+        return Augmented(test) if spec.pool == "test-augmented" else test
     if spec.pool != "train":
-        raise UserError(f"pool must be 'train', 'test' or a path ending in .npz, found {spec.pool!r}")
+        raise UserError(f"pool must be 'train', 'test', 'test-augmented' or a path ending in .npz, found {spec.pool!r}")
     if spec.dataset.endswith(".npz"):
         raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool FILE")
     return load_dataset(spec.dataset, "train", data_dir=options.data_dir)

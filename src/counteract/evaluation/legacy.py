@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
 from counteract._errors import UserError
 from counteract._values import Strict
 from counteract.attacks.registry import find_attack
 from counteract.defences import describe_parameters
-from counteract.evaluation.results import Illustrations, NetworkNote, Run
+from counteract.evaluation.results import NetworkNote, Run
 from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import EvaluationSpec, make_spec
 from counteract.evaluation.upgrade import upgrade_attack, upgrade_defence
@@ -89,17 +87,14 @@ def read_legacy(folder: Path) -> Run:
         raise UserError(f"{folder / _RUN} is damaged ({error}); run the evaluation again") from error
     journal, damage = _read_journal(folder / _CELLS, {place.key for place in places})
     cells = _collect(places, journal)
-    illustrations = None
-    if spec.illustrations:
-        illustrations, more = _read_illustrations(folder / _ILLUSTRATIONS)
-        damage += more
+    if (folder / _ILLUSTRATIONS).exists():
+        damage.append(f"{_ILLUSTRATIONS} is of an earlier version, which added the perturbations up, and is left out")
     return Run(
         spec=spec,
         environment=environment,
         class_names=class_names,
         cells=cells,
         examples=max((len(shares) for _, shares in journal.values()), default=spec.limit or 0),
-        illustrations=illustrations,
         networks=dict.fromkeys(spec.models, note) if note else {},
         defences=_parameters(spec, cells),
         damage=tuple(damage),
@@ -170,12 +165,3 @@ def _parameters(spec: EvaluationSpec, cells: Iterable[Cell]) -> dict[tuple[str, 
         for variant in spec.variants()
         for kind in sorted(targeted)
     }
-
-
-def _read_illustrations(path: Path) -> tuple[Illustrations | None, list[str]]:
-    if not path.exists():
-        return None, []
-    try:
-        return Illustrations(**load(path.read_bytes())), []
-    except (OSError, SafetensorError, TypeError) as error:
-        return None, [f"{path} is damaged and left out ({error})"]

@@ -128,7 +128,7 @@ def _cell_key(
     store: ProbeStore,
 ) -> str:
     """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
-    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, seed, *after)
+    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, spec.pixels, seed, *after)
     return fingerprint("cell", subject.identity(store), *judging, *_attack_parts(spec, attack))
 
 

@@ -52,24 +52,36 @@ class NetworkNote:
 
 @dataclass(frozen=True)
 class Illustrations:
-    """A few examples of the first network under the first attack, to look at: the paper's Figure 1.
+    """A few examples of one network under the first attack, to look at, and a count over more: the paper's Figure 1.
 
     Attributes:
         clean: The clean images, float32 in [0, 1], shape (K, C, H, W).
         labels: Their true labels, int64, shape (K,).
-        order: The labels of the perturbations, in the order in which they are added: int64, shape (K, N).
-        steps: The adversarial images, then the same with the first perturbation added, with the first two, and so on,
-            each clamped as the defence does: shape (K, N + 1, C, H, W).
+        adversarial: The adversarial images.
+        order: The labels of the perturbations: int64, shape (K, N).
+        alone: The adversarial images with the perturbation for each of these labels alone: shape (K, N, C, H, W).
+        counteracted: The adversarial images with all of them together, as the defence adds them.
         clean_probabilities: The network's for the clean images, shape (K, classes).
-        probabilities: The network's for each of `steps`, shape (K, N + 1, classes).
+        adversarial_probabilities: The network's for the adversarial ones.
+        alone_probabilities: The network's for each of `alone`, shape (K, N, classes).
+        counteracted_probabilities: The network's for the counteracted ones.
+        gained: True where, of M images that the attack broke and N labels, the perturbation for the label alone raises
+            the true class's probability: bool, shape (M, N).
+        suppressed: True where it lowers the probability of the class that the adversarial image is taken for.
     """
 
     clean: Tensor
     labels: Tensor
+    adversarial: Tensor
     order: Tensor
-    steps: Tensor
+    alone: Tensor
+    counteracted: Tensor
     clean_probabilities: Tensor
-    probabilities: Tensor
+    adversarial_probabilities: Tensor
+    alone_probabilities: Tensor
+    counteracted_probabilities: Tensor
+    gained: Tensor
+    suppressed: Tensor
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Run:
         class_names: One name per class.
         cells: The measurements in the order of the spec; a cell may lack seeds and examples.
         examples: The number of test images that there are to measure.
-        illustrations: Examples to look at, if the spec wants any and the run came so far.
+        illustrations: Examples to look at, by the network's label, if the spec wants any and the run came so far.
         networks: Notes by the network's label.
         defences: The defence's parameters in words, by the network's label, the defence as the tables name it, and true
             for targeted attacks.
@@ -96,7 +108,7 @@ class Run:
     class_names: tuple[str, ...]
     cells: list[Cell]
     examples: int
-    illustrations: Illustrations | None = None
+    illustrations: dict[str, Illustrations] = field(default_factory=dict)
     networks: dict[str, NetworkNote] = field(default_factory=dict)
     defences: dict[tuple[str, str, bool], str] = field(default_factory=dict)
     obstacles: dict[tuple[str, str, str], str] = field(default_factory=dict)

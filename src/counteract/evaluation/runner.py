@@ -74,13 +74,13 @@ class _Evaluation:
         self.cache = ExampleCache(options.cache, warn)
         self.cache_probes = ProbeStore(options.cache and options.cache / "probes", warn)
         self.journal = Journal(options.folder, processes.rank)
-        self.illustrations: Illustrations | None = None
+        self.illustrations: dict[str, Illustrations] = {}
 
     def run(self) -> Run:
         """Measures what the journal lacks."""
         blocks, plan = self._begin()
-        for position, subject in enumerate(self.subjects):
-            self._measure(subject, blocks, plan, illustrated=position == 0)
+        for subject in self.subjects:
+            self._measure(subject, blocks, plan)
         for entries in self.processes.gather(self.journal.take_added()):
             self.journal.learn(entries)
         return collect(self._conditions(plan, blocks), self.journal.entries, self.journal.damaged, self.illustrations)
@@ -104,14 +104,14 @@ class _Evaluation:
         self.journal.learn(self.processes.gather(list(self.journal.entries.values()))[0])
         return blocks, plan
 
-    def _measure(self, subject: Subject, blocks: Sequence[Block], plan: Plan, *, illustrated: bool) -> None:
+    def _measure(self, subject: Subject, blocks: Sequence[Block], plan: Plan) -> None:
         """Measures the cells of one network, this process's blocks one after the other."""
         spec, watcher = self.spec, self.options.watcher
         tasks = [task for task in plan.tasks if task.place.model == subject.label]
         crafter = Crafter(subject, spec, self.cache, self.cache_probes, self.size)
         worker = Worker(subject, spec, self.inputs.data, tasks, crafter, self.journal, self.size, watcher)
-        if illustrated and spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
-            self.illustrations = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
+        if spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
+            self.illustrations[subject.label] = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
             write_illustrations(self.illustrations, self.options.folder)
         mine = self.processes.mine(blocks)
         left = worker.left(mine)

@@ -11,7 +11,7 @@ from counteract._toml import validate
 from counteract._values import Count, Positive, Strict
 from counteract.attacks.preset import DEFAULT, AttackPreset
 from counteract.attacks.threat_model import ThreatModel
-from counteract.defences import check_parameters
+from counteract.defences import check_parameters, parse_defence
 from counteract.evaluation.upgrade import upgrade_spec
 
 Values = dict[str, dict[str, Any]]
@@ -27,17 +27,19 @@ class OwnNetwork(Strict):
 
 
 class Setting(Strict):
-    """Parameters that hold for some networks or one kind of attack, as in the paper's Tables 5 and 6.
+    """Parameters that hold for some networks, one defence or one kind of attack, as in the paper's Tables 5 and 6.
 
     Attributes:
         model: A label among the spec's models; None for every network.
         method: Training methods, as networks' own cards have them: `mixup`, `iat`, `adversarial`; None for every one.
+        defence: A defence by its whole name, `counteraction+crop-resize` for one; None for every one.
         attacks: `untargeted` (the clean images included) or `targeted`; None for both.
         parameters: The parameters that differ from the spec's own.
     """
 
     model: str | None = None
     method: tuple[str, ...] | None = None
+    defence: str | None = None
     attacks: Literal["untargeted", "targeted"] | None = None
     parameters: Values
 
@@ -52,11 +54,20 @@ class Setting(Strict):
         check_parameters(value)
         return value
 
-    def applies(self, model: str, method: str | None, *, targeted: bool) -> bool:
-        """Returns True where a network, by its label and training method, and a kind of attack are meant."""
+    @field_validator("defence")
+    @classmethod
+    def _check_defence(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_defence(value)
+        return value
+
+    def applies(self, model: str, method: str | None, defence: str, *, targeted: bool) -> bool:
+        """Returns True where a network, by its label and training method, a defence and a kind of attack are meant."""
         kind = "targeted" if targeted else "untargeted"
         named = self.method is None or method in self.method
-        return named and self.model in (None, model) and self.attacks in (None, kind)
+        return (
+            named and self.model in (None, model) and self.defence in (None, defence) and self.attacks in (None, kind)
+        )
 
 
 class Sweep(Strict):
@@ -65,7 +76,7 @@ class Sweep(Strict):
     Each defence with counteraction in it is evaluated once for each value, as `counteraction@2/255` and so on.
     """
 
-    parameter: Literal["eps", "eps_step", "num_labels"]
+    parameter: Literal["eps", "eps_step", "num_labels", "steps"]
     values: Annotated[tuple[str | int, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -93,8 +104,9 @@ class EvaluationSpec(Strict):
     Attributes:
         title: The heading of the reports.
         dataset: A dataset's name, or an .npz file with the test split.
-        pool: The images of mixup inference: the `train` split of a named dataset; its `test` split, which is
-            what the source's code does and which leaks test images into predictions; or an .npz file.
+        pool: The images of mixup inference: the `train` split of a named dataset; its `test` split, or that cropped
+            and mirrored at random, `test-augmented`, which is what the source's code does: both leak the images that
+            are classified into predictions; or an .npz file.
         models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
             its own label.
         attacks: Names of attacks, `clean` for the unattacked images.
@@ -107,15 +119,19 @@ class EvaluationSpec(Strict):
         draws: The number of draws of the defence by which each example is judged; the accuracy is the mean over them.
         precision: The precision of the defended network, the defence's own passes included; oblivious attacks are made
             in float32 in any case.
-        illustrations: The number of examples of which the first network's images and probabilities are kept.
+        illustrations: The number of examples of which each network's images and probabilities are kept.
+        gains_over: The number of adversarial images over which it is counted how often a perturbation for one label
+            alone raises the true class's probability, where there are illustrations.
         own_network: Weights and normalisation of networks named `package.module:factory`.
         threat_model: The norm and the size of what the attacker may change.
         eps_step: The step of PGD; None for a quarter of eps.
         attack_label: The label that untargeted PGD moves away from: the `true` one, or the one `predicted`.
+        pixels: The pixels of adversarial images: `float`, as they are made, or rounded to `8-bit`, as files have them.
         preset: The effort of the attacks: a preset's name, or fields, `preset` among them.
         parameters: The defences' parameters, as far as they differ from their defaults.
-        settings: Parameters that differ for a network, a training method or a kind of attack; the last one that
-            applies wins.
+        settings: Parameters that differ for a network, a training method, a defence or a kind of attack; the last one
+            that applies wins.
+        reading: The reading of the paper that the settings follow, in words, where it can be read in two ways.
         sweep: A parameter that takes several values.
     """
 
@@ -131,13 +147,16 @@ class EvaluationSpec(Strict):
     draws: Count = 1
     precision: Precision = "float32"
     illustrations: Annotated[int, Field(ge=0)] = 0
+    gains_over: Count = 60
     own_network: OwnNetwork = OwnNetwork()
     threat_model: ThreatModel = ThreatModel()
     eps_step: Positive | None = None
     attack_label: Literal["true", "predicted"] = "true"
+    pixels: Literal["float", "8-bit"] = "float"
     preset: AttackPreset = Field(default_factory=lambda: AttackPreset.model_validate(DEFAULT))
     parameters: Values = Field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
+    reading: str = ""
     sweep: Sweep | None = None
 
     @field_validator("models", mode="before")
@@ -193,7 +212,7 @@ class EvaluationSpec(Strict):
         """
         values = self.parameters
         for setting in self.settings:
-            if setting.applies(model, method, targeted=targeted):
+            if setting.applies(model, method, variant.defence, targeted=targeted):
                 values = _merged(values, setting.parameters)
         return check_parameters(_merged(values, variant.parameters))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from counteract._batches import BatchSize
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.pgd import Path
+from counteract.attacks.registry import CLEAN
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read
 from counteract.evaluation.crafting import Crafter, batches, number_of
@@ -69,7 +70,7 @@ class Worker:
             examples = self._examples(mine, seed, sample)
             for task in mine:
                 rows = self._remaining(task, sample.block)
-                self._judge(task, seed, sample, rows, examples(task, rows))
+                self._judge(task, seed, sample, rows, self._handed_on(task, examples(task, rows)))
                 self.watcher.advance(len(sample.block))
 
     def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Tensor]:
@@ -97,6 +98,12 @@ class Worker:
             return made[attack.name][rows.to(sample.images.device)]
 
         return examples
+
+    def _handed_on(self, task: Task, images: Tensor) -> Tensor:
+        """Returns adversarial images as the defended network gets them; the clean ones stay as they are."""
+        if self.spec.pixels == "float" or task.attack.name == CLEAN:
+            return images
+        return (images * 255).round() / 255
 
     def _remaining(self, task: Task, block: Block) -> Tensor:
         """Returns the rows of a task: in a cascade those that each cell before it left right in some draw."""

@@ -58,8 +58,8 @@ def make_figures(run: Run) -> list[Picture]:
             found.append(_clean_against_worst(run, model, lines))
         else:
             found += [_swept(run, run.spec.sweep, model, defence, lines) for defence in run.spec.defences]
-    if run.illustrations is not None:
-        found += [_probabilities(run, run.illustrations, k) for k in range(len(run.illustrations.clean))]
+    for model, shown in run.illustrations.items():
+        found += [_probabilities(run, model, shown, k) for k in range(len(shown.clean))]
     return [picture for picture in found if picture is not None]
 
 
@@ -141,7 +141,7 @@ def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) 
         return None
 
     def paint(figure: Figure) -> None:
-        unit = "" if sweep.parameter == "num_labels" else " (in units of 1/255)"
+        unit = " (in units of 1/255)" if sweep.parameter.startswith("eps") else ""
         axes = figure.add_subplot(xlabel=f"{sweep.parameter}{unit}", ylabel="accuracy (%)")
         for (attack, found), marker, line, colour in zip(
             series.items(), cycle(_MARKERS), cycle(_LINES), cycle(_COLOURS)
@@ -167,16 +167,17 @@ def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) 
 def _number(sweep: Sweep, value: str | int) -> float:
     """Returns the place of a value of the sweep on the axis."""
     number = float(Fraction(value))
-    return number if sweep.parameter == "num_labels" else 255 * number
+    return 255 * number if sweep.parameter.startswith("eps") else number
 
 
-def _probabilities(run: Run, shown: Illustrations, k: int) -> Picture:
-    """Returns the class probabilities of one example, perturbation by perturbation: the paper's Figure 1."""
+def _probabilities(run: Run, model: str, shown: Illustrations, k: int) -> Picture:
+    """Returns the class probabilities of one example, one perturbation at a time: the paper's Figure 1."""
     names, true = run.class_names, int(shown.labels[k])
-    probabilities = torch.cat([shown.clean_probabilities[k : k + 1], shown.probabilities[k]]).numpy()
-    images = torch.cat([shown.clean[k : k + 1], shown.steps[k]])
-    ticks = ["clean", "adversarial", *(f"+ {names[int(label)]}" for label in shown.order[k])]
-    fooled, final = int(probabilities[1].argmax()), int(probabilities[-1].argmax())
+    before, after = shown.adversarial_probabilities[k], shown.counteracted_probabilities[k]
+    probabilities = torch.stack([shown.clean_probabilities[k], before, *shown.alone_probabilities[k], after]).numpy()
+    images = torch.stack([shown.clean[k], shown.adversarial[k], *shown.alone[k], shown.counteracted[k]])
+    ticks = ["clean", "adversarial", *(f"+ {names[int(label)]}" for label in shown.order[k]), "all together"]
+    fooled, final = int(before.argmax()), int(after.argmax())
     roles = {true: "true"}
     roles.setdefault(fooled, "adversarial")
     roles.setdefault(final, "counteracted")
@@ -186,19 +187,20 @@ def _probabilities(run: Run, shown: Illustrations, k: int) -> Picture:
         _strip(figure.add_subplot(grid[0]), images)
         axes = figure.add_subplot(grid[1], xlim=(-0.5, len(ticks) - 0.5), ylim=(-0.03, 1.03), ylabel="probability")
         for label in set(range(len(names))) - set(roles):
-            axes.plot(probabilities[:, label], color="0.75", linewidth=1)
+            axes.plot(probabilities[:, label], ".", color="0.75")
         for (label, role), marker, line, colour in zip(roles.items(), _MARKERS, _LINES, _COLOURS, strict=False):
-            style: dict[str, Any] = {"marker": marker, "linestyle": line, "color": colour, "linewidth": 2}
-            axes.plot(probabilities[:, label], label=f"{names[label]} ({role})", **style)
-        axes.axvline(1, color="0.6", linestyle=":", linewidth=1)
+            axes.axhline(float(before[label]), color=colour, linestyle=line, linewidth=1)
+            axes.plot(probabilities[:, label], marker, label=f"{names[label]} ({role})", color=colour)
+        axes.axvline(1.5, color="0.6", linestyle=":", linewidth=1)
+        axes.axvline(len(ticks) - 1.5, color="0.6", linestyle=":", linewidth=1)
         axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", fontsize=10)
         figure.legend(loc="outside lower center", ncols=2, fontsize=10)
 
     caption = (
-        f"Example {k + 1}, {next(iter(run.spec.models))}: the probability of each class for the clean image, for the "
-        "adversarial one of the run's first attack (dotted line), and as counteraction's perturbation for each label "
-        f"is added to it. Truly {names[true]}; adversarial taken for {names[fooled]}, counteracted for {names[final]}. "
-        "Other classes are grey."
+        f"Example {k + 1}, {model}: the probability of each class for the clean image, for the adversarial one of the "
+        "run's first attack, for that with counteraction's perturbation for one label alone, and with all of them "
+        f"together. Truly {names[true]}; adversarial taken for {names[fooled]}, counteracted for {names[final]}. "
+        "A horizontal line is at a class's probability for the adversarial image; other classes are grey."
     )
     return Picture(_draw((5.4, 5), paint), caption)
 

@@ -42,7 +42,6 @@ def to_html(run: Run, audit: Findings | str | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("report.html")
-    shown = run.illustrations
     return page.render(
         run=run,
         content=content,
@@ -50,27 +49,35 @@ def to_html(run: Run, audit: Findings | str | None = None) -> str:
         audit=audit,
         assessments=assess(run),
         figures=[Frame(_uri("svg+xml", picture.svg.encode()), picture.caption) for picture in make_figures(run)],
-        examples=[] if shown is None else [_frames(run, shown, k) for k in range(len(shown.clean))],
+        examples=[
+            (f"Example {k + 1}, {model}: {run.class_names[int(shown.labels[k])]}", _frames(run, shown, k))
+            for model, shown in run.illustrations.items()
+            for k in range(len(shown.clean))
+        ],
         amplification=AMPLIFICATION,
     )
 
 
 def _frames(run: Run, shown: Illustrations, k: int) -> list[Frame]:
-    """Returns one example: clean, adversarial, counteracted, and the differences of these."""
-    clean, adversarial, counteracted = shown.clean[k], shown.steps[k, 0], shown.steps[k, -1]
+    """Returns one example: clean, adversarial, counteracted by one label alone and by all, and the differences."""
+    clean, adversarial, counteracted = shown.clean[k], shown.adversarial[k], shown.counteracted[k]
     named = [
         ("clean", clean, shown.clean_probabilities[k]),
-        ("adversarial", adversarial, shown.probabilities[k, 0]),
-        ("counteracted", counteracted, shown.probabilities[k, -1]),
+        ("adversarial", adversarial, shown.adversarial_probabilities[k]),
+        ("counteracted", counteracted, shown.counteracted_probabilities[k]),
     ]
-    images = [Frame(_png(image), f"{name}: {_prediction(run, odds)}") for name, image, odds in named]
+    alone = [
+        (f"+ {run.class_names[int(label)]} alone", image, odds)
+        for label, image, odds in zip(shown.order[k], shown.alone[k], shown.alone_probabilities[k], strict=True)
+    ]
     differences = [
         ("adversarial - clean", adversarial - clean),
         ("counteracted - adversarial", counteracted - adversarial),
     ]
     return [
-        *images,
+        *(Frame(_png(image), f"{name}: {_prediction(run, odds)}") for name, image, odds in named),
         *(Frame(_png(0.5 + AMPLIFICATION * change), f"{name}, x {AMPLIFICATION}") for name, change in differences),
+        *(Frame(_png(image), f"{name}: {_prediction(run, odds)}") for name, image, odds in alone),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from counteract.attacks.registry import find_attack
+from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import CLEAN
 from counteract.reporting.lines import levels
@@ -103,7 +104,8 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         "seeds": str(spec.seeds),
         "networks": _networks(run),
         "threat model": f"{spec.threat_model.norm}, eps = {levels(spec.threat_model.eps)}",
-        "attacks": f"{kinds}; PGD's step {levels(spec.step)}, untargeted ones away from the {spec.attack_label} label",
+        "attacks": f"{kinds}; PGD's step {levels(spec.step)}, untargeted ones away from the {spec.attack_label} label"
+        f"{'' if spec.pixels == 'float' else '; adversarial images rounded to ' + spec.pixels}",
         "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
     }
     if any(find_attack(name).preset for name in spec.attacks):
@@ -113,7 +115,10 @@ def conditions(run: Run) -> list[tuple[str, str]]:
     if spec.precision != "float32":
         found["precision"] = _precision(run)
     if any("mixup-inference" in defence for defence in spec.defences):
-        found["mixup pool"] = f"{spec.pool} images"
+        leak = ": a leak, the images that are classified are among them" if spec.pool in LEAKING else ""
+        found["mixup pool"] = f"{spec.pool} images{leak}"
+    if spec.reading:
+        found["parameters"] = spec.reading
     return list(found.items())
 
 
@@ -136,7 +141,14 @@ def notes(run: Run) -> list[str]:
 
 def remarks(run: Run) -> list[str]:
     """Returns the facts about this run alone: odd networks, attacks that could not run, what is missing, and why."""
-    return [*_about_networks(run), *_about_obstacles(run), *_about_unusable(run), *run.missing]
+    return [
+        *_about_networks(run),
+        *_about_parameters(run),
+        *_about_obstacles(run),
+        *_about_unusable(run),
+        *_one_label_at_a_time(run),
+        *run.missing,
+    ]
 
 
 def _about_networks(run: Run) -> list[str]:
@@ -144,6 +156,39 @@ def _about_networks(run: Run) -> list[str]:
     for label, note in run.networks.items():
         said = note.notes or (("its answers are random; its draws follow the block",) if note.random else ())
         found += [f"{label}: {text}" for text in said]
+    return found
+
+
+def _about_parameters(run: Run) -> list[str]:
+    """Returns a line for each network with the defences that are not the same under every attack of the run."""
+    if len({find_attack(name).targeted for name in run.spec.attacks}) < 2:
+        return []
+    found = []
+    for model in run.spec.models:
+        names = [variant.name for variant in run.spec.variants()]
+        differing = [name for name in names if len(run.parameters(model, name)) > 1]
+        if differing:
+            found.append(
+                f"{model}: the parameters of {', '.join(differing)} under targeted attacks are not those under the "
+                "others, so that a worst case over both is one over two different defences"
+            )
+    return found
+
+
+def _one_label_at_a_time(run: Run) -> list[str]:
+    """Returns a line for each network with illustrations: the share of pairs that the paper's Figure 1 is about."""
+    found = []
+    for model, shown in run.illustrations.items():
+        images, labels = shown.gained.shape
+        if images:
+            gained, suppressed = (
+                f"{100 * float(each.double().mean()):.1f}%" for each in (shown.gained, shown.suppressed)
+            )
+            found.append(
+                f"{model}, one label at a time (Figure 1): counteraction's perturbation for the label alone raises the "
+                f"true class's probability in {gained}, and lowers that of the class that the image is taken for in "
+                f"{suppressed}, of {images * labels} pairs of an adversarial image and a label (n = {images} images)"
+            )
     return found
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from counteract._errors import UserError
-from counteract._random import below, bits, fold, key, uniform
+from counteract._random import bits, fold, key
 from counteract.datasets import Dataset
+from counteract.datasets.augmented import augment
 
 _ORDER, _CROP, _SPLIT = 1, 2, 3
 """Streams of a key, one for each thing that is drawn here."""
@@ -42,29 +42,6 @@ def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, D
     keys = fold(fold(key(seed), _SPLIT), torch.arange(len(dataset)))
     order = bits(keys, 1).squeeze(1).argsort()
     return dataset.select(order[size:].sort().values), dataset.select(order[:size].sort().values)
-
-
-def augment(pixels: Tensor, keys: Tensor, *, padding: int, flip: bool) -> Tensor:
-    """Crops images that are padded with black at random places, and mirrors half of them.
-
-    Args:
-        pixels: Images of shape (N, H, W, C).
-        keys: One per image.
-        padding: The number of black pixels that are added on each side.
-        flip: Mirrors half of the images.
-
-    Returns:
-        Images of shape (N, C, H, W), in channels-last layout.
-    """
-    count, height, width, _ = pixels.shape
-    draws = uniform(keys, 3)
-    rows = below(draws[:, 0], 2 * padding + 1)[:, None] + torch.arange(height, device=keys.device)
-    columns = below(draws[:, 1], 2 * padding + 1)[:, None] + torch.arange(width, device=keys.device)
-    if flip:
-        columns = torch.where(draws[:, 2:] < 0.5, columns.flip(1), columns)
-    padded = F.pad(pixels, (0, 0, padding, padding, padding, padding))
-    images = torch.arange(count, device=keys.device)
-    return padded[images[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 class Batches:
