@@ -20,7 +20,9 @@ def experiment(name: str) -> EvaluationSpec:
 def test_every_experiment_and_preset_is_valid() -> None:
     names = [f"table{number}" for number in range(1, 7)]
     halves = [f"{name}-cifar100" for name in ("table3", "table4", "figure2", "figure3")]
-    assert experiment_names() == sorted(["adaptive", "figure1", "figure2", "figure3", *names, *halves])
+    ours = ["adaptive", "pang", "robustbench", "steps", "perturbations", "perturbations-cifar100"]
+    readings = ["table2-appendix", "table6-appendix"]
+    assert experiment_names() == sorted(["figure1", "figure2", "figure3", *names, *halves, *ours, *readings])
     for name in experiment_names():
         check_names(experiment(name))
     for name in ("cifar10", "cifar100", "digits"):
@@ -99,6 +101,56 @@ def test_the_papers_tables_5_and_6(
     assert counteraction["targeted"] == defence_targeted
 
 
+@pytest.mark.parametrize(
+    ("defence", "targeted", "by_caption", "by_table_6"),
+    [
+        ("counteraction", False, True, True),
+        ("counteraction", True, False, False),
+        ("counteraction+crop-pad", False, True, True),
+        ("counteraction+crop-pad", True, False, True),
+        ("counteraction+crop-resize", False, True, False),
+        ("counteraction+crop-resize", True, False, False),
+        ("counteraction+mixup-inference", True, False, False),
+    ],
+)
+def test_both_readings_of_table_6(defence: str, targeted: bool, by_caption: bool, by_table_6: bool) -> None:
+    variant = Variant(name=defence, defence=defence)
+    for name, wanted in (("table2", by_caption), ("table2-appendix", by_table_6)):
+        spec = experiment(name)
+        assert ("by Table 6" in spec.reading) == (name == "table2-appendix")
+        of_iat = spec.parameters_for("iat", "iat", targeted=targeted, variant=variant)
+        assert of_iat["counteraction"].model_dump()["targeted"] == wanted
+        assert of_iat["mixup-inference"].model_dump()["weight"] == 0.6
+        assert of_iat["crop-pad"].model_dump()["size"] == ((24, 32) if targeted else (26, 32))
+        of_mixup = spec.parameters_for("mixup", "mixup", targeted=targeted, variant=variant)
+        assert of_mixup["counteraction"].model_dump()["targeted"]
+
+
+def test_both_kinds_of_perturbation_stand_under_every_attack_on_cifar100() -> None:
+    spec = experiment("perturbations-cifar100")
+    for variant in spec.variants():
+        found = spec.parameters_for("iat", "iat", targeted=True, variant=variant)
+        assert found["counteraction"].model_dump()["targeted"]
+    assert "Table 2" not in spec.reading
+
+
+def test_the_setup_of_the_source() -> None:
+    spec = experiment("pang")
+    assert (spec.attack_label, spec.pixels, spec.pool) == ("predicted", "8-bit", "test-augmented")
+    assert spec.attacks == experiment("table1").attacks
+
+
+def test_networks_of_robustbench_have_the_settings_of_their_kind() -> None:
+    spec = experiment("robustbench")
+    assert sum(name.startswith("robustbench:cifar10/Linf/") for name in spec.models.values()) == 2
+    plain = Variant(name="undefended", defence="undefended")
+    sizes = {
+        method: spec.parameters_for("any", method, targeted=False, variant=plain)["crop-resize"].model_dump()["size"]
+        for method in ("mixup", "iat", "adversarial")
+    }
+    assert sizes == {"mixup": (22, 30), "iat": (24, 32), "adversarial": (24, 32)}
+
+
 def test_the_figures_sweep_what_the_paper_sweeps() -> None:
     names = [variant.name for variant in experiment("figure2").variants()]
     assert names == ["undefended", *(f"counteraction@{step}/255" for step in range(1, 9))]
@@ -106,7 +158,9 @@ def test_the_figures_sweep_what_the_paper_sweeps() -> None:
     assert names == ["undefended", *(f"counteraction@{count}" for count in range(1, 10))]
     names = [variant.name for variant in experiment("figure3-cifar100").variants()]
     assert names == ["undefended", *(f"counteraction@{count}" for count in [*range(1, 10), 12, 16, 20])]
-    assert experiment("figure1").illustrations > 0
+    names = [variant.name for variant in experiment("steps").variants()]
+    assert names == ["undefended", *(f"counteraction@{steps}" for steps in (1, 2, 5, 10))]
+    assert (experiment("figure1").illustrations, experiment("figure1").gains_over) == (8, 100)
 
 
 def test_other_networks() -> None:

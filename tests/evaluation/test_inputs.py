@@ -35,8 +35,11 @@ def test_a_factory_brings_the_source_of_its_module(tmp_path: Path, monkeypatch: 
 
 def test_pools() -> None:
     assert len(load_pool(spec(), RunOptions())) == 1297
-    assert len(load_pool(spec(pool="test"), RunOptions())) == 500
-    with pytest.raises(ValueError, match="pool must be 'train', 'test' or a path ending in"):
+    test, augmented = (load_pool(spec(pool=name), RunOptions()) for name in ("test", "test-augmented"))
+    assert len(test) == len(augmented) == 500
+    assert test.labels.equal(augmented.labels)
+    assert not test.images.equal(augmented.images)
+    with pytest.raises(ValueError, match="pool must be 'train', 'test', 'test-augmented' or a path ending in"):
         load_pool(spec(pool="tests"), RunOptions())
     with pytest.raises(ValueError, match="has no training split for mixup-inference"):
         load_pool(spec(dataset="x.npz"), RunOptions())

@@ -63,3 +63,8 @@ def test_a_unit_is_known_by_its_cell_and_the_content_and_place_of_its_block() ->
     blocks = [Block(0, 8, "a"), Block(0, 8, "b"), Block(8, 16, "a")]
     keys = {unit_key(cell, block) for cell in ("x", "y") for block in blocks}
     assert len(keys) == 6
+
+
+def test_rounded_images_are_other_measurements(digits: Dataset) -> None:
+    plain, rounded = ({task.place.key for task in plan(digits, pixels=kind).tasks} for kind in ("float", "8-bit"))
+    assert not plain & rounded

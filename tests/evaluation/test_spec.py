@@ -103,6 +103,31 @@ def test_settings_hold_for_their_networks_and_attacks_and_the_last_one_wins() ->
     assert all(given["num_labels"] == 5 for given in counteraction)
 
 
+def test_a_setting_may_hold_for_one_defence() -> None:
+    settings = [
+        {"defence": "counteraction+crop-pad", "attacks": "targeted", "parameters": {"crop-pad": {"size": [24, 32]}}},
+        {"defence": "counteraction", "parameters": {"counteraction": {"num_labels": 2}}},
+    ]
+    sweep = {"parameter": "steps", "values": [2]}
+    defences = ["crop-pad", "counteraction", "counteraction+crop-pad"]
+    given = {"parameters": {"crop-pad": {"size": [22, 30]}}, "settings": settings, "sweep": sweep}
+    spec = make_spec(LEAST | {"defences": defences} | given, "test")
+    found = {
+        (variant.name, targeted): spec.parameters_for("net", None, targeted=targeted, variant=variant)
+        for variant in spec.variants()
+        for targeted in (False, True)
+    }
+    assert {where for where, parameters in found.items() if window(parameters) == (24, 32)} == {
+        ("counteraction+crop-pad@2", True)
+    }
+    labels = {where[0]: parameters["counteraction"] for where, parameters in found.items() if "@" in where[0]}
+    assert {name: (p.model_dump()["num_labels"], p.model_dump()["steps"]) for name, p in labels.items()} == {
+        "counteraction@2": (2, 2), "counteraction+crop-pad@2": (9, 2),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="defence 'crop-pda' is not known"):
+        make_spec(LEAST | {"settings": [{"defence": "crop-pda", "parameters": {}}]}, "test")
+
+
 def test_a_sweep_changes_counteraction_alone() -> None:
     sweep = {"parameter": "eps_step", "values": ["1/255", "8/255"]}
     spec = make_spec(LEAST | {"defences": ["undefended", "counteraction+crop-pad"], "sweep": sweep}, "test")

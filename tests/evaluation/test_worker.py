@@ -12,6 +12,8 @@ from watching import Watcher
 
 from counteract.attacks.registry import Attack
 from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
+from counteract.evaluation.plan import Task
+from counteract.evaluation.worker import Worker
 
 SMALL = {"preset": "quick", "steps": 4, "targets": 2}
 ATTACKS = ["clean", "noise", "pgd3", "bpda-apgd-ce", "apgd-ce", "bpda-apgd-cw"]
@@ -92,3 +94,25 @@ def test_nothing_may_be_left() -> None:
     everything: dict[str, Any] = {"threat_model": {"eps": 0.5}, "eps_step": 0.1}
     found = run(cascade=True, attacks=["pgd20", "apgd-ce"], **everything, defences=["undefended"])
     assert [(row.accuracy, row.relative_time > 0) for row in found.rows] == [(0, True), (0, False)]
+
+
+def test_adversarial_images_may_be_rounded_to_8_bits() -> None:
+    asked: dict[str, list[Tensor]] = {}
+
+    def watch(pixels: str) -> Run:
+        judge = Worker._predict
+
+        def predict(worker: Worker, task: Task, images: Tensor, *rest: Any) -> Tensor:
+            asked.setdefault(f"{task.attack.name} {pixels}", []).append(images)
+            return judge(worker, task, images, *rest)
+
+        with mock.patch.object(Worker, "_predict", predict):
+            return run(attacks=["clean", "pgd3"], defences=["undefended"], pixels=pixels, seeds=1)
+
+    runs = [watch("float"), watch("8-bit")]
+    (plain,), (rounded,), (clean,) = (asked[name] for name in ("pgd3 float", "pgd3 8-bit", "clean 8-bit"))
+    assert torch.equal(rounded, (plain * 255).round() / 255)
+    assert not torch.equal(rounded, plain)
+    assert (rounded - clean).abs().max() <= 5 / 255 + 0.5 / 255 + 1e-6
+    assert torch.equal(clean, asked["clean float"][0])
+    assert correct(runs[0]).keys() == correct(runs[1]).keys()

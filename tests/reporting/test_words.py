@@ -81,3 +81,23 @@ def test_the_glossary_says_what_the_run_has() -> None:
     shares = torch.tensor([[1, 0], [1, 1]])
     oblivious = make_run(SPEC | {"seeds": 1, "draws": 2}, lambda *_: shares)
     assert "2 draws" in glossary(oblivious)
+
+
+def test_the_conditions_name_leaks_readings_and_rounded_pixels() -> None:
+    odd = half_finished(defences=["mixup-inference"], pool="test-augmented", reading="by the caption", pixels="8-bit")
+    found = dict(conditions(odd))
+    assert found["mixup pool"] == ("test-augmented images: a leak, the images that are classified are among them")
+    assert found["parameters"] == "by the caption"
+    assert found["attacks"].endswith("away from the true label; adversarial images rounded to 8-bit")
+    assert "parameters" not in dict(conditions(run()))
+
+
+def test_a_worst_case_over_two_parameter_sets_is_said_to_be_one() -> None:
+    setting = {"model": "b", "attacks": "targeted", "parameters": {"rotation": {"degrees": 5}}}
+    spec = SPEC | {"models": {"a": "x", "b": "y"}, "settings": [setting], "attacks": ["clean", "pgd2-targeted"]}
+    assert remarks(make_run(spec, lambda *_: [1, 0]))[0] == (
+        "b: the parameters of rotation under targeted attacks are not those under the others, so that a worst case over "
+        "both is one over two different defences"
+    )
+    for attacks in (["clean", "pgd2"], ["pgd2-targeted"]):
+        assert not [line for line in remarks(make_run(spec | {"attacks": attacks}, lambda *_: [1])) if "worst" in line]

@@ -52,6 +52,20 @@ def test_a_robustbench_network_and_a_local_one_are_in_one_table(
     assert [row["model"] for row in rows] == [f"robustbench:{NAME}"] * 4 + ["digits-resnet-mixup"] * 4
 
 
+def test_the_experiment_gives_each_network_the_settings_of_its_kind(zoo: Any, tmp_path: Path) -> None:
+    write_checkpoints(zoo, NAME, tmp_path / "models")
+    networks = ["--model", "mixup=digits-resnet-mixup", "--model", "iat=digits-resnet-iat", "--model", "wong2020"]
+    few = ["--dataset", "digits", "--limit", "2", "--attack", "clean", "--defence", "crop-resize"]
+    folders = ["--model-dir", str(tmp_path / "models"), "--out", str(tmp_path)]
+    assert call(["evaluate", "robustbench", *few, *networks, *folders]) == 0
+    found = json.loads((tmp_path / "results.json").read_text())
+    sizes = {each["model"]: each["parameters"].split(",")[0] for each in found["defences"]}
+    assert sizes == {
+        "mixup": "crop-resize: size 22-30", "iat": "crop-resize: size 24-32", "wong2020": "crop-resize: size 24-32",
+    }  # fmt: skip
+    assert found["spec"]["models"]["wong2020"] == f"robustbench:{NAME}"
+
+
 @pytest.mark.usefixtures("zoo")
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert call([*SMALL, "--model", "robustbench:cifar10/Linf/Wong2020Fats"]) == 2

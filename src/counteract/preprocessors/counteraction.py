@@ -131,7 +131,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
 
     def groups(self, chosen: Tensor) -> tuple[Tensor, ...]:
         """The labels that go into a gradient together, of shape (B, N): each by itself, or all at once."""
-        return chosen.split(1 if self.combine == "sum-of-signs" else chosen.shape[1], dim=1)
+        return tuple(chosen.split(1 if self.combine == "sum-of-signs" else chosen.shape[1], dim=1))
 
     def _in_steps(self, model: nn.Module, received: Tensor, chosen: Tensor) -> Tensor:
         """The sum of the perturbations that several steps make, each of them within eps."""
