@@ -30,7 +30,7 @@ def test_gains_compare_with_the_same_without_counteraction() -> None:
 
 
 def test_the_claims_are_counted() -> None:
-    claims = [Claim("", "", ()), Claim("", "", ()), Claim("", "", (), ours=True)]
+    claims = [Claim("", "", "", ()), Claim("", "", "", ()), Claim("", "", "", (), ours=True)]
     verdicts = [Verdict("holds"), Verdict("does not hold"), Verdict("holds")]
     found = [
         Assessment(claim, verdict, Verdict("not measured")) for claim, verdict in zip(claims, verdicts, strict=True)

@@ -126,4 +126,7 @@ def test_committed_results_print_the_tables_that_they_printed(name: str) -> None
     assert {section for section, _ in after.keys() - before.keys()} == {"Parameters"}
     assert before.keys() <= after.keys()
     for place, table in before.items():
-        assert after[place] == in_todays_words(table, place[0])
+        now = [
+            [re.sub(": \u201c.*\u201d$", "", cell) for cell in row] for row in after[place]
+        ]  # claims had no quotation
+        assert now == in_todays_words(table, place[0])

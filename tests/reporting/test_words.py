@@ -96,8 +96,8 @@ def test_a_worst_case_over_two_parameter_sets_is_said_to_be_one() -> None:
     setting = {"model": "b", "attacks": "targeted", "parameters": {"rotation": {"degrees": 5}}}
     spec = SPEC | {"models": {"a": "x", "b": "y"}, "settings": [setting], "attacks": ["clean", "pgd2-targeted"]}
     assert remarks(make_run(spec, lambda *_: [1, 0]))[0] == (
-        "b: the parameters of rotation under targeted attacks are not those under the others, so that a worst case over "
-        "both is one over two different defences"
+        "b: the parameters of rotation under targeted attacks are not those under the others, so that a worst case "
+        "over both is one over two different defences"
     )
     for attacks in (["clean", "pgd2"], ["pgd2-targeted"]):
         assert not [line for line in remarks(make_run(spec | {"attacks": attacks}, lambda *_: [1])) if "worst" in line]

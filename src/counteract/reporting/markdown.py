@@ -59,7 +59,7 @@ def _grid(grid: Grid) -> str:
 def _claims(assessments: Iterable[Assessment]) -> str:
     header = ("claim", "source", "in the paper's own figures", "as measured")
     rows = [
-        [_escape(found.claim.text), found.claim.source, _verdict(found.paper), _verdict(found.measured)]
+        [_escape(found.claim.text), _escape(found.claim.origin), _verdict(found.paper), _verdict(found.measured)]
         for found in assessments
     ]
     return _table(header, rows)

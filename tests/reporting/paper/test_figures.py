@@ -102,7 +102,9 @@ def test_what_a_run_is_about() -> None:
     assert about("Table 3") == ("Table 3", "cifar10", 18, everything)
     assert about("Figure 2") == ("Figure 2", "cifar10", 0, everything)
     assert about("Table 1", 7) == ("Table 1", "cifar7", 0, 0)
-    for title in ("", "Table 10", "Table 5", "Figure 1", "My Table 1"):
+    assert about("Figure 1: x")[0] == "Figure 1"
+    assert about("Steps of something")[0] == "Steps"
+    for title in ("", "Table 10", "Table 5", "Figure 4", "My Table 1"):
         assert about(title) == (None, "cifar10", 0, 0)
 
 

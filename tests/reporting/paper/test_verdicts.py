@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from reporting.synthetic import make_run
+from reporting.synthetic import make_illustrations, make_run
 
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import Cell
 from counteract.reporting.paper.claims import Claim
 from counteract.reporting.paper.figures import Selector
-from counteract.reporting.paper.verdicts import assess, judge_measured
+from counteract.reporting.paper.verdicts import assess, judge_cost, judge_measured
 
 A, B, C = (Selector("net", name, "pgd10") for name in "abc")
 
@@ -41,7 +42,7 @@ def measured(claim: Claim, **right: int) -> tuple[str, str]:
     ],
 )
 def test_one_comparison(right: dict[str, int], outcome: str) -> None:
-    assert measured(Claim("", "", ((A, B),)), **right)[0] == outcome
+    assert measured(Claim("", "", "", ((A, B),)), **right)[0] == outcome
 
 
 @pytest.mark.parametrize(
@@ -49,23 +50,23 @@ def test_one_comparison(right: dict[str, int], outcome: str) -> None:
     [(0, "holds"), (20, "holds"), (24, "not settled"), (26, "not settled"), (35, "does not hold"), (-5, "holds")],
 )
 def test_a_margin_is_in_points(margin: float, outcome: str) -> None:
-    assert measured(Claim("", "", ((A, B),), margin), a=200, b=100)[0] == outcome  # 25 points
+    assert measured(Claim("", "", "", ((A, B),), margin), a=200, b=100)[0] == outcome  # 25 points
 
 
 def test_all_must_hold_unless_most_is_enough() -> None:
     pairs = ((A, B), (A, C), (C, B))
     up_up_down = {"a": 300, "b": 200, "c": 100}
-    assert measured(Claim("", "", pairs), **up_up_down)[0] == "does not hold"
-    assert measured(Claim("", "", pairs, most=True), **up_up_down)[0] == "holds"
-    assert measured(Claim("", "", pairs[:2], most=True), a=300, b=200)[0] == "not measured"
-    assert measured(Claim("", "", (*pairs[:1], pairs[2]), most=True), **up_up_down)[0] == "does not hold"
-    assert measured(Claim("", "", pairs), a=100, b=200)[0] == "does not hold"  # one that fails is enough
-    assert measured(Claim("", "", pairs), a=300, b=200)[0] == "not measured"
-    assert measured(Claim("", "", ()))[0] == "not measured"
+    assert measured(Claim("", "", "", pairs), **up_up_down)[0] == "does not hold"
+    assert measured(Claim("", "", "", pairs, most=True), **up_up_down)[0] == "holds"
+    assert measured(Claim("", "", "", pairs[:2], most=True), a=300, b=200)[0] == "not measured"
+    assert measured(Claim("", "", "", (*pairs[:1], pairs[2]), most=True), **up_up_down)[0] == "does not hold"
+    assert measured(Claim("", "", "", pairs), a=100, b=200)[0] == "does not hold"  # one that fails is enough
+    assert measured(Claim("", "", "", pairs), a=300, b=200)[0] == "not measured"
+    assert measured(Claim("", "", "", ()))[0] == "not measured"
 
 
 def test_the_evidence_names_the_smallest_difference() -> None:
-    _, evidence = measured(Claim("", "", ((A, B), (A, C))), a=200, b=100, c=150)
+    _, evidence = measured(Claim("", "", "", ((A, B), (A, C))), a=200, b=100, c=150)
     # Bonett and Price by hand: (50 + 1) / 402 - 1 / 402 and 1.96 sqrt((52 / 402 - (50 / 402) ** 2) / 402)
     assert evidence == (
         "2 comparisons: 2 hold. Smallest difference +12.5 [+9.1, +15.7]: a 50.0 against c 37.5 (net, pgd10)."
@@ -77,15 +78,15 @@ def test_only_shared_seeds_count() -> None:
     for seed, right in enumerate((200, 400)):
         better.add(seed, first(right), 1.0, 1.0)
     worse.add(0, first(100), 1.0, 1.0)
-    verdict = judge_measured(Claim("", "", ((A, B),)), {A: better, B: worse})
+    verdict = judge_measured(Claim("", "", "", ((A, B),)), {A: better, B: worse})
     assert "+25.0" in verdict.evidence
     assert "a 50.0 against b 25.0" in verdict.evidence
     better.correct[0][100:] = torch.nan  # of a run that was interrupted the examples that both have count
     worse.correct[0][:50] = torch.nan
-    evidence = judge_measured(Claim("", "", ((A, B),)), {A: better, B: worse}).evidence
+    evidence = judge_measured(Claim("", "", "", ((A, B),)), {A: better, B: worse}).evidence
     assert "a 100.0 against b 100.0" in evidence
     del better.correct[0]
-    assert judge_measured(Claim("", "", ((A, B),)), {A: better, B: worse}).outcome == "not measured"
+    assert judge_measured(Claim("", "", "", ((A, B),)), {A: better, B: worse}).outcome == "not measured"
 
 
 def simple_run(title: str, **fields: Any) -> Run:
@@ -128,9 +129,17 @@ def test_claims_about_a_sweep_are_about_each_network_of_the_run() -> None:
     right = {"1/255": 100, "4/255": 200, "8/255": 300}
     run = make_run(spec, lambda model, defence, attack, seed: first(right[defence.split("@")[1]]))
     outcomes = [found.measured.outcome for found in assess(run)]
-    assert outcomes == ["holds", "holds", "does not hold", "not measured"]
-    assert {found.paper.outcome for found in assess(run)[:3]} == {"not published"}
+    # end to end, and all the way, against untargeted attacks; the same against targeted ones; beyond 4/255; ours
+    assert outcomes == ["holds", "not measured", "holds", "not measured", "does not hold", "not measured"]
+    assert {found.paper.outcome for found in assess(run)[:5]} == {"not published"}
     assert "2 comparisons: 2 hold" in assess(run)[0].measured.evidence
+    every = spec | {"sweep": {"parameter": "eps_step", "values": [f"{step}/255" for step in range(1, 9)]}}
+    rising = {f"counteraction@{step}/255": 100 + 20 * step for step in range(1, 9)}
+    run = make_run(every, lambda model, defence, attack, seed: first(rising[defence]))
+    assert [found.measured.outcome for found in assess(run)][:4] == ["holds"] * 4
+    rising["counteraction@6/255"] = 180  # a dip in the middle
+    run = make_run(every, lambda model, defence, attack, seed: first(rising[defence]))
+    assert [found.measured.outcome for found in assess(run)][:4] == ["holds", "does not hold", "holds", "holds"]
 
 
 def test_claims_about_the_number_of_labels() -> None:
@@ -139,4 +148,58 @@ def test_claims_about_the_number_of_labels() -> None:
         "defences": ["counteraction"], "sweep": {"parameter": "num_labels", "values": [1, 9]},
     }  # fmt: skip
     run = make_run(spec, lambda model, defence, attack, seed: first(300 if defence.endswith("@9") else 100))
+    outcomes = [found.measured.outcome for found in assess(run)]
+    assert outcomes == ["holds", "not measured", "not measured", "not measured", "not measured"]
+
+
+def test_claims_about_steps() -> None:
+    spec: dict[str, Any] = {
+        "title": "Steps", "dataset": "any", "models": ["p"], "attacks": ["pgd10", "pgd50", "pgd10-targeted"],
+        "defences": ["counteraction"], "sweep": {"parameter": "steps", "values": [1, 2, 5]},
+    }  # fmt: skip
+    run = make_run(spec, lambda model, defence, attack, seed: first(300 if defence.endswith("@1") else 100))
     assert [found.measured.outcome for found in assess(run)] == ["holds", "not measured", "not measured"]
+
+
+def test_the_cost_is_judged_by_forward_passes() -> None:
+    run = simple_run("Table 1", defences=["undefended", "counteraction", "crop-pad", "counteraction+crop-pad"])
+    for cell in run.cells:
+        cell.passes = {"undefended": 1, "counteraction": 11, "crop-pad": 50, "counteraction+crop-pad": 60}[cell.defence]
+    alone, before = (found for found in assess(run) if "does not cost too much" in found.claim.text)
+    assert (alone.measured.outcome, before.measured.outcome) == ("does not hold", "holds")
+    # a made-up prediction takes as many times as long as its defence's name has letters
+    told = "mixup, undefended: 11 instead of 1, measured time 13.0 instead of 10.0."
+    assert alone.measured.evidence == f"1 comparisons: 0 hold, 1 fail. {told}"
+    assert "mixup, crop-pad: 60 instead of 50" in before.measured.evidence
+    for cell in run.cells:
+        cell.passes = 101 if cell.defence == "counteraction+crop-pad" else 50
+    again = [f for f in judge_cost(replace(run)) if "before" in f.claim.text]
+    assert again[0].measured.outcome == "does not hold"
+    assert {found.measured.outcome for found in judge_cost(make_run(run.spec.model_dump(), lambda *_: None))} == {
+        "not measured"
+    }
+
+
+def make_again(run: Run) -> Run:
+    """The same run, whose tables are computed anew."""
+    return replace(run)
+
+
+def test_figure_1_is_judged_by_images_and_not_by_pairs() -> None:
+    shown = make_illustrations()["mixup"]  # four of nine labels raise the true class, all lower the wrong one
+    more = replace(shown, gained=torch.ones(60, 9, dtype=torch.bool))
+    run = replace(simple_run("Figure 1"), illustrations={"mixup": more})
+    gained, suppressed = (found for found in assess(run) if "one non-predicted label" in found.claim.text)
+    assert (gained.measured.outcome, suppressed.measured.outcome) == ("holds", "holds")
+    assert gained.measured.evidence == "mixup: 100.0% [94.0, 100.0] of 540 pairs, n = 60 images."
+    run = replace(simple_run("Figure 1"), illustrations={"mixup": more, "iat": shown})
+    assert assess(run)[0].measured.outcome == "not settled"  # 44% of 60
+    fewer = replace(shown, gained=torch.zeros(60, 9, dtype=torch.bool))
+    assert assess(replace(simple_run("Figure 1"), illustrations={"mixup": more, "iat": fewer}))[0].measured.outcome == (
+        "does not hold"
+    )
+    nothing = replace(shown, gained=shown.gained[:0], suppressed=shown.suppressed[:0])
+    assert (
+        assess(replace(simple_run("Figure 1"), illustrations={"mixup": nothing}))[0].measured.outcome == "not measured"
+    )
+    assert len(assess(replace(simple_run("Figure 2"), illustrations={"mixup": more}))) == 5 + 1

@@ -18,7 +18,7 @@ from counteract._data import data_folder
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import Row
 
-_TITLE = re.compile(r"(Table [1-4]|Figure [23])\b")
+_TITLE = re.compile(r"(Table [1-4]|Figure [1-3]|Steps|Perturbations)\b")
 
 
 class Selector(NamedTuple):
@@ -60,7 +60,7 @@ def published(table: int, dataset: str) -> dict[Selector, Published]:
 
 
 def reproduces(run: Run) -> str | None:
-    """Returns the one of the paper's tables and figures that a run is about, by its title: `Table 1`, say."""
+    """Returns the table, figure or discussion of the paper that a run is about, by its title: `Table 1`, say."""
     match = _TITLE.match(run.spec.title)
     return match[1] if match else None
 

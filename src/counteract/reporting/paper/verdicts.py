@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from counteract._statistics import wilson
 from counteract.attacks.registry import find_attack
+from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import CLEAN, Accuracy, Cell, compare, in_all
-from counteract.reporting.paper.claims import Claim, claims_about
+from counteract.reporting.paper.claims import BASELINES, TIMES, Claim, claims_about
 from counteract.reporting.paper.figures import Published, Selector, all_published, family, reproduces
 
 Outcome = Literal["holds", "does not hold", "not settled", "not measured", "not published"]
@@ -65,10 +67,15 @@ def assess(run: Run) -> list[Assessment]:
         return []
     numbers = all_published(run)
     cells = {Selector(cell.model, cell.defence, cell.attack): cell for cell in run.measured}
+    about, values = reproduces(run), run.spec.sweep.values if run.spec.sweep else ()
     found = [
         Assessment(claim, judge_published(claim, numbers), judge_measured(claim, cells))
-        for claim in claims_about(reproduces(run), tuple(run.spec.models))
+        for claim in claims_about(about, tuple(run.spec.models), values, len(run.class_names))
     ]
+    if about in ("Table 1", "Table 2"):
+        found += judge_cost(run)
+    elif about == "Figure 1":
+        found += judge_one_label(run)
     theirs = doing_nothing(numbers, lambda key: not _switches(family(run), key))
     ours = doing_nothing(cells, lambda key: _same_parameters(run, key))
     return [*found, Assessment(ours, judge_published(theirs, numbers), judge_measured(ours, cells))]
@@ -147,7 +154,84 @@ def doing_nothing(found: Iterable[Selector], comparable: Callable[[Selector], bo
     attacked = [key for key in found if key.attack != CLEAN and key._replace(attack=CLEAN) in found]
     pairs = tuple((key._replace(attack=CLEAN), key) for key in attacked if comparable(key))
     text = "No defence is more accurate under an attack than on clean images (else doing nothing is the better attack)"
-    return Claim(text, "a check of ours, not the paper's", pairs, ours=True)
+    return Claim(text, "a check of ours, not the paper's", "", pairs, ours=True)
+
+
+def judge_cost(run: Run) -> list[Assessment]:
+    """Judges that counteraction does not cost too much, by forward passes; the measured time is told beside them."""
+    source, quote = (
+        "Section 3",
+        (
+            "The required gradient for generating small perturbations can be computed efficiently in parallel using "
+            "backpropagation. This would not increase too much time for inference."
+        ),
+    )
+    rows = {(row.model, row.defence): row for row in reversed(run.rows)}
+    read = f"(read as: {TIMES:g} times the cost at most, in forward passes, a backward pass counting as one)"
+    found = []
+    for text, bases in {"alone": (UNDEFENDED,), "before a baseline": BASELINES}.items():
+        pairs = [
+            (f"{model}, {base}", rows[model, base], rows[model, after])
+            for model in run.spec.models
+            for base in bases
+            if (model, base) in rows and (model, after := _with_counteraction(base)) in rows
+        ]
+        holding = sum(after.forward_passes <= TIMES * before.forward_passes for _, before, after in pairs)
+        told = "; ".join(
+            f"{name}: {after.forward_passes} instead of {before.forward_passes}, measured time "
+            f"{after.relative_time:.1f} instead of {before.relative_time:.1f}"
+            for name, before, after in pairs
+        )
+        counted = f"{len(pairs)} comparisons: {holding} hold, {len(pairs) - holding} fail. {told}."
+        outcome: Outcome = "holds" if holding == len(pairs) else "does not hold"
+        measured = Verdict(outcome, counted) if pairs else Verdict("not measured")
+        claim = Claim(f"Counteraction {text} does not cost too much time {read}", source, quote, ())
+        found.append(Assessment(claim, Verdict("not published"), measured))
+    return found
+
+
+def _with_counteraction(base: str) -> str:
+    return "counteraction" if base == UNDEFENDED else f"counteraction+{base}"
+
+
+def judge_one_label(run: Run) -> list[Assessment]:
+    """Judges what the paper's Figure 1 illustrates, by the share of pairs of image and label for which it is so.
+
+    Pairs of one image are not independent: the interval is Wilson's for as many observations as there are images.
+    """
+    source, quote = (
+        "Section 3, Figure 1",
+        (
+            "We see that by adding perturbations generated for non-predicted labels to the input, the prediction "
+            "probability for the correct category increases and that for the incorrect label is suppressed."
+        ),
+    )
+    found = []
+    for text, name in {
+        "raises the correct category's probability": "gained",
+        "lowers the probability of the incorrect label": "suppressed",
+    }.items():
+        outcomes, told = set(), []
+        for model, shown in run.illustrations.items():
+            pairs = getattr(shown, name).double()
+            if not len(pairs):
+                continue
+            share = float(pairs.mean())
+            low, high = wilson(share * len(pairs), len(pairs))
+            outcomes.add("holds" if low > 0.5 else "does not hold" if high < 0.5 else "not settled")
+            told.append(f"{model}: {100 * share:.1f}% [{100 * low:.1f}, {100 * high:.1f}] of {pairs.numel()} pairs, "
+                        f"n = {len(pairs)} images")  # fmt: skip
+        outcome: Outcome = "holds" if outcomes == {"holds"} else "not settled"
+        if "does not hold" in outcomes:
+            outcome = "does not hold"
+        claim = Claim(
+            f"The perturbation for one non-predicted label alone {text} (read as: in more than half of the pairs of an "
+            "adversarial image and a label, on each network)",
+            source, quote, (),
+        )  # fmt: skip
+        measured = Verdict(outcome, f"{'; '.join(told)}.") if told else Verdict("not measured")
+        found.append(Assessment(claim, Verdict("not published"), measured))
+    return found
 
 
 def _switches(dataset: str, key: Selector) -> bool:
