@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,11 @@ def test_training_digits(tiny: list[str], tmp_path: Path, capsys: pytest.Capture
     out = tmp_path / "out"
     assert call(*tiny, "--method", "iat", "--seed", "7", "--epochs", "2", "--out", str(out)) == 0
     seen = capsys.readouterr().err
-    assert "epoch   2/2" in seen
+    first, second = (line for line in seen.splitlines() if line.startswith("epoch "))
+    assert first.startswith("epoch   1/2")
+    assert "validation: clean" in first
+    assert re.search(r"images/s  \d+:\d\d:\d\d left$", first.rstrip())
+    assert second.rstrip().endswith("images/s  done")
     assert "test accuracy of 60: clean" in seen
     card = read_card(out / "model.safetensors")
     assert (card.method, card.width, card.recipe["seed"], card.recipe["epochs"]) == ("iat", 4, 7, 2)
@@ -44,6 +49,17 @@ def test_training_digits(tiny: list[str], tmp_path: Path, capsys: pytest.Capture
         "metrics.csv",
         "model.safetensors",
     ]
+
+
+def test_training_on_all_images_with_other_weights(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call(*tiny, "--method", "iat", "--all-images", "--alpha", "0.5", "--out", str(out)) == 0
+    assert "no validation images" in capsys.readouterr().err
+    card = read_card(out / "model.safetensors")
+    assert (card.recipe["validation"], card.recipe["alpha"]) == (0, 0.5)
+    assert "nan" in (out / "metrics.csv").read_text()
 
 
 def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: Path) -> None:
@@ -60,7 +76,7 @@ def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: 
     ("arguments", "message"),
     [
         (["--method", "mixing"], "--method 'mixing' is not known; known: standard, mixup, iat"),
-        (["--recipe", "papr"], "recipe 'papr' is not known; did you mean paper?"),
+        (["--recipe", "papers"], "recipe 'papers' is not known; did you mean paper?"),
         (["--arch", "resnet9"], "--arch 'resnet9' is not known"),
         (["--dataset", "digit"], "dataset 'digit' is not known"),
         (["--dataset", "mine.npz"], "--test names the test split's .npz file"),

@@ -76,6 +76,13 @@ def test_the_validation_split_is_a_part_that_is_not_trained_on() -> None:
     assert not split_validation(dataset, 4, seed=1)[1].images.equal(validation.images)
 
 
+def test_all_images_may_be_trained_on() -> None:
+    dataset = make_dataset(9)
+    training, validation = split_validation(dataset, 0, seed=0)
+    assert torch.equal(training.images, dataset.images)
+    assert len(validation) == 0
+
+
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(UserError, match="at least 10"):
         split_validation(make_dataset(9), 5, seed=0)

@@ -68,6 +68,15 @@ def test_outputs(method: Method, make_run: MakeRun, tmp_path: Path, digits: Digi
     assert card.accuracy["clean"] == pytest.approx(100 * int(correct) / 40, abs=2.6)
 
 
+@pytest.mark.parametrize("method", ["mixup", "iat"])
+def test_other_mixup_weights_are_another_training(
+    method: Method, make_run: MakeRun, tmp_path: Path, digits: Digits
+) -> None:
+    for alpha in (1.0, 0.3):
+        train_quietly(make_run(tmp_path / str(alpha), method, epochs=1, alpha=alpha), digits)
+    assert losses(tmp_path / "1.0") != losses(tmp_path / "0.3")
+
+
 def test_it_learns(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
     """On digits it has memorised: the loss falls well below chance, log 10."""
     train_quietly(make_run(tmp_path / "out", "standard", epochs=15, lr=0.1, crop_padding=0), digits)

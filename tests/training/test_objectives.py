@@ -33,6 +33,17 @@ def test_standard_is_the_mean_cross_entropy() -> None:
     assert float(standard(identity, X, Y)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+def test_weights_are_of_the_beta_distribution(alpha: float) -> None:
+    keys = fold(key(0), torch.arange(20_000))
+    drawn = draw_mix(keys, alpha)
+    assert drawn.weights.dtype == torch.float32
+    assert float(drawn.weights.mean()) == pytest.approx(0.5, abs=0.01)
+    assert float(drawn.weights.var()) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.03)
+    assert torch.equal(drawn.partners, draw_mix(keys).partners)
+    assert torch.equal(drawn.weights, draw_mix(keys).weights) == (alpha == 1)
+
+
 def test_blend_weighs_rows_and_partners() -> None:
     blended = blend(X, mix([0, 1, 2], [1, 2, 0], [0.25, 0.5, 1.0]))
     assert blended.tolist() == [[0.75, 0.0], [0.5, 1.0], [0.0, 2.0]]

@@ -25,6 +25,14 @@ def test_paper_is_the_papers() -> None:
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+def test_pang_is_the_codes_where_that_differs_from_the_paper() -> None:
+    paper, pang = (load_recipe(name, "iat") for name in ("paper", "pang"))
+    differing = {name for name, value in paper.model_dump().items() if pang.model_dump()[name] != value}
+    assert differing == {"validation", "attack_labels", "drops"}
+    assert (pang.validation, pang.attack_labels) == (0, "predicted")
+    assert (load_recipe("paper", "mixup").lr, load_recipe("pang", "mixup").lr) == (0.1, 0.01)
+
+
 def test_one_cycle_goes_up_and_down_to_zero() -> None:
     recipe = load_recipe("fast", "mixup", epochs=20)
     peak = recipe.warmup * 20

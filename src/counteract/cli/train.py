@@ -29,9 +29,15 @@ def train(
         int | None, typer.Option(min=1, help="Channels after the stem; by default the architecture's.")
     ] = None,
     method: Annotated[str, typer.Option(help="standard, mixup or iat.")] = "mixup",
-    recipe: Annotated[str, typer.Option(help="paper, fast, another shipped recipe, or a TOML file.")] = "fast",
+    recipe: Annotated[str, typer.Option(help="paper, pang, fast, another shipped recipe, or a TOML file.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many training and test images.")] = None,
+    all_images: Annotated[
+        bool, typer.Option("--all-images", help="Train on all images: none are set aside for validation.")
+    ] = False,
+    alpha: Annotated[
+        float | None, typer.Option(help="Mixup weights are of Beta(alpha, alpha); by default the recipe's.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     init: Annotated[
@@ -55,7 +61,9 @@ def train(
         architecture=arch,
         width=width,
         method=method,
-        recipe=load_recipe(recipe, method, epochs=epochs, precision=precision),
+        recipe=load_recipe(
+            recipe, method, epochs=epochs, precision=precision, alpha=alpha, validation=0 if all_images else None
+        ),
         recipe_name=Path(recipe).stem,
         seed=seed,
         out=out,

@@ -32,8 +32,10 @@ def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, D
     """Sets aside a tenth of the images, `most` at most, drawn by `seed`: returns (training set, validation set).
 
     Raises:
-        UserError: (a ValueError) there are fewer than ten images.
+        UserError: (a ValueError) there are fewer than ten images, and some are to be set aside.
     """
+    if most == 0:
+        return dataset, dataset.take(0)
     size = min(most, len(dataset) // 10)
     if size == 0:
         raise UserError(

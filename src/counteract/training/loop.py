@@ -260,12 +260,12 @@ class Trainer:
             x = x.contiguous()
         if self.run.method == "standard":
             return objectives.standard(self.model, x[self.share], y[self.share])
-        mix = objectives.draw_mix(fold(keys, _MIX)).share(self.share)
+        mix = objectives.draw_mix(fold(keys, _MIX), self.recipe.alpha).share(self.share)
         if self.run.method == "mixup":
             return objectives.mixup(self.model, x, y, mix)
         adversarial = self._attack(x[self.share], y[self.share], keys[self.share])
         gathered = gather_rows(adversarial)
-        mix_adversarial = objectives.draw_mix(fold(keys, _MIX_ADVERSARIAL)).share(self.share)
+        mix_adversarial = objectives.draw_mix(fold(keys, _MIX_ADVERSARIAL), self.recipe.alpha).share(self.share)
         return objectives.iat(self.model, x, gathered, y, mix, mix_adversarial)
 
     def _attack(self, x: Tensor, y: Tensor, keys: Tensor) -> Tensor:
@@ -285,8 +285,10 @@ class Trainer:
             )
 
     def _validate(self) -> tuple[float, float]:
-        """Clean and PGD-10 accuracy on the validation images."""
+        """Clean and PGD-10 accuracy on the validation images; not a number where there are none."""
         count = len(self.validation)
+        if not count:
+            return math.nan, math.nan
         with self.fabric.autocast():
             clean = count_correct(self.fabric, self.network, self.validation)
             robust = count_correct(self.fabric, self.network, self.validation, eps=self.recipe.eps / 255, steps=10)

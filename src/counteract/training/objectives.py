@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.special import betaincinv
 from torch import Tensor
 
 from counteract._random import bits, uniform
@@ -34,12 +35,15 @@ class Mix(NamedTuple):
         return Mix(self.rows[part], self.partners[part], self.weights[part])
 
 
-def draw_mix(keys: Tensor) -> Mix:
-    """Draws partners (a permutation) and weights (Beta(1, 1), which is uniform), one per example and key."""
+def draw_mix(keys: Tensor, alpha: float = 1.0) -> Mix:
+    """Draws partners (a permutation) and weights (of Beta(alpha, alpha)), one per example and key."""
     rows = torch.arange(len(keys), device=keys.device)
     partners = bits(keys, 1).squeeze(1).argsort()
-    weights = uniform(keys, 2)[:, 1].float()
-    return Mix(rows, partners, weights)
+    weights = uniform(keys, 2)[:, 1]
+    if alpha != 1:  # of Beta(1, 1) an even draw is its own quantile
+        quantiles = betaincinv(alpha, alpha, weights.cpu().numpy())
+        weights = torch.as_tensor(quantiles).to(weights.device)
+    return Mix(rows, partners, weights.float())
 
 
 def blend(values: Tensor, mix: Mix) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -82,10 +84,20 @@ class Monitor:
             return
         for name in ("clean", "pgd"):
             self._writer.add_scalar(f"validation/{name}", row[name], int(row["epoch"]) * self._steps)
+        if math.isnan(row["clean"]):
+            accuracy = "no validation images"
+        else:
+            accuracy = f"validation: clean {row['clean']:.1f}%, PGD {row['pgd']:.1f}%"
         self.say(
-            f"epoch {row['epoch']:>3.0f}/{self._epochs}  loss {row['loss']:.4f}  lr {row['lr']:.4f}  "
-            f"validation: clean {row['clean']:.1f}%, PGD {row['pgd']:.1f}%  {row['images_per_s']:,.0f} images/s"
+            f"epoch {row['epoch']:>3.0f}/{self._epochs}  loss {row['loss']:.4f}  lr {row['lr']:.4f}  {accuracy}  "
+            f"{row['images_per_s']:,.0f} images/s  {self._left()}"
         )
+
+    def _left(self) -> str:
+        """Returns the time that the epochs to come take, if they take as long as those that are over, in words."""
+        remaining = self._epochs - len(self.history)
+        seconds = round(remaining * sum(row["seconds"] for row in self.history) / len(self.history))
+        return f"{timedelta(seconds=seconds)} left" if remaining else "done"
 
     def say(self, line: str) -> None:
         """Prints a line, on the first process."""

@@ -36,8 +36,9 @@ class Recipe(BaseModel):
         attack_step: One step of that PGD, in grey levels.
         attack_steps: The number of its steps.
         attack_labels: The labels it leads away from: the `true` ones, or the `predicted` ones, as in the official code.
+        alpha: Mixup weights are drawn from Beta(alpha, alpha); of one, the paper's, evenly from 0 to 1.
         eps: The radius, in grey levels, of the PGD that validation and test accuracies are measured under.
-        validation: The largest number of training images that are set aside (never more than a tenth).
+        validation: The largest number of training images that are set aside (never more than a tenth); 0 for none.
         precision: Lightning Fabric's: `32-true`, `bf16-mixed`, ...
         channels_last: Runs the network in channels-last layout.
         compile: Uses `torch.compile` on CUDA; on CPUs it did not pay.
@@ -60,8 +61,9 @@ class Recipe(BaseModel):
     attack_step: float = Field(default=2.0, gt=0, le=255)
     attack_steps: int = Field(default=10, ge=1)
     attack_labels: Literal["true", "predicted"] = "true"
+    alpha: float = Field(default=1.0, gt=0)
     eps: float = Field(default=8.0, gt=0, le=255)
-    validation: int = Field(default=1000, ge=1)
+    validation: int = Field(default=1000, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = False

@@ -129,7 +129,7 @@ def test_claims_about_a_sweep_are_about_each_network_of_the_run() -> None:
     right = {"1/255": 100, "4/255": 200, "8/255": 300}
     run = make_run(spec, lambda model, defence, attack, seed: first(right[defence.split("@")[1]]))
     outcomes = [found.measured.outcome for found in assess(run)]
-    # end to end, and all the way, against untargeted attacks; the same against targeted ones; beyond 4/255; ours
+    # end to end, and without a fall, against untargeted attacks; the same against targeted ones; beyond 4/255; ours
     assert outcomes == ["holds", "not measured", "holds", "not measured", "does not hold", "not measured"]
     assert {found.paper.outcome for found in assess(run)[:5]} == {"not published"}
     assert "2 comparisons: 2 hold" in assess(run)[0].measured.evidence
@@ -169,7 +169,7 @@ def test_the_cost_is_judged_by_forward_passes() -> None:
     assert (alone.measured.outcome, before.measured.outcome) == ("does not hold", "holds")
     # a made-up prediction takes as many times as long as its defence's name has letters
     told = "mixup, undefended: 11 instead of 1, measured time 13.0 instead of 10.0."
-    assert alone.measured.evidence == f"1 comparisons: 0 hold, 1 fail. {told}"
+    assert alone.measured.evidence == f"1 comparison: 0 hold, 1 fail. {told}"
     assert "mixup, crop-pad: 60 instead of 50" in before.measured.evidence
     for cell in run.cells:
         cell.passes = 101 if cell.defence == "counteraction+crop-pad" else 50

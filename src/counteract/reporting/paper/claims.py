@@ -278,13 +278,13 @@ def _table4() -> list[Claim]:
 def _trend(
     kind: str, attack: str, networks: Sequence[str], values: Sequence[object], origin: tuple[str, str]
 ) -> list[Claim]:
-    """Returns the claims that accuracy rises with the swept parameter: from end to end, and all the way."""
+    """Returns the claims that accuracy rises with the swept parameter: from end to end, and without a fall."""
     source, quote = origin
     least, greatest = values[0], values[-1]
     return [
         Claim(f"Against {kind} attacks {greatest} is better than {least}",
               source, quote, _swept(networks, attack, [(greatest, least)])),
-        Claim(f"Against {kind} attacks accuracy rises all the way from {least} to {greatest} "
+        Claim(f"Against {kind} attacks accuracy falls nowhere from {least} to {greatest} "
               f"(read as: no value is worse than a smaller one by more than {COMPARABLE:g} points)",
               source, quote, _rising(networks, attack, values), -COMPARABLE),
     ]  # fmt: skip

@@ -182,7 +182,9 @@ def judge_cost(run: Run) -> list[Assessment]:
             f"{after.relative_time:.1f} instead of {before.relative_time:.1f}"
             for name, before, after in pairs
         )
-        counted = f"{len(pairs)} comparisons: {holding} hold, {len(pairs) - holding} fail. {told}."
+        counted = (
+            f"{len(pairs)} comparison{'s' * (len(pairs) > 1)}: {holding} hold, {len(pairs) - holding} fail. {told}."
+        )
         outcome: Outcome = "holds" if holding == len(pairs) else "does not hold"
         measured = Verdict(outcome, counted) if pairs else Verdict("not measured")
         claim = Claim(f"Counteraction {text} does not cost too much time {read}", source, quote, ())
