@@ -1,0 +1,50 @@
+"""Prints the table of claims of docs/measured.md: each claim's verdict on every record in eval/results.
+
+python eval/measured.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from counteract.evaluation import read_run
+from counteract.reporting.paper.verdicts import Assessment, assess
+
+RESULTS = Path(__file__).parent / "results"
+
+COLUMNS = {
+    "small networks": ("table1", "table3", "table4", "figure2", "figure3"),
+    "ResNet-50, CIFAR-10": (
+        "pang/table1", "pang/table3", "pang/table4", "pang/figure1", "pang/figure2", "pang/figure3",
+    ),
+    "ResNet-50, CIFAR-100": ("pang/table2", "pang/table4-cifar100"),
+}  # fmt: skip
+"""The records of each column; one that is not there has measured nothing."""
+
+
+def assessments(names: Iterable[str]) -> Iterator[tuple[str, Assessment]]:
+    """Yields the verdicts on the paper's claims of some records, each with the claim and its place in words."""
+    for name in names:
+        if not (RESULTS / name / "run.json").exists():
+            continue
+        run = read_run(RESULTS / name)
+        for found in assess(run):
+            if not found.claim.ours:
+                yield f"{found.claim.source}: {found.claim.text.split(' (read as')[0]}", found
+
+
+def rows() -> Iterator[str]:
+    """Yields the table's lines."""
+    yield f"| claim | paper | {' | '.join(COLUMNS)} |"
+    yield "|" + "---|" * (len(COLUMNS) + 2)
+    columns = [dict(assessments(names)) for names in COLUMNS.values()]
+    for claim in dict.fromkeys(text for column in columns for text in column):
+        there = [column.get(claim) for column in columns]
+        paper = dict.fromkeys(found.paper.outcome for found in there if found)
+        measured = [found.measured.outcome if found else "" for found in there]
+        yield f"| {claim} | {'; '.join(paper)} | {' | '.join(measured)} |"
+
+
+if __name__ == "__main__":
+    print("\n".join(rows()))
