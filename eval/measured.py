@@ -14,7 +14,7 @@ from counteract.reporting.paper.verdicts import Assessment, assess
 RESULTS = Path(__file__).parent / "results"
 
 COLUMNS = {
-    "small networks": ("table1", "table3", "table4", "figure2", "figure3"),
+    "small networks": ("table1", "table3", "table4", "figure1", "figure2", "figure3", "steps", "perturbations"),
     "ResNet-50, CIFAR-10": (
         "pang/table1", "pang/table3", "pang/table4", "pang/figure1", "pang/figure2", "pang/figure3",
     ),

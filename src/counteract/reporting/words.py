@@ -117,8 +117,6 @@ def conditions(run: Run) -> list[tuple[str, str]]:
     if any("mixup-inference" in defence for defence in spec.defences):
         leak = ": a leak, the images that are classified are among them" if spec.pool in LEAKING else ""
         found["mixup pool"] = f"{spec.pool} images{leak}"
-    if spec.reading:
-        found["parameters"] = spec.reading
     return list(found.items())
 
 
@@ -160,10 +158,10 @@ def _about_networks(run: Run) -> list[str]:
 
 
 def _about_parameters(run: Run) -> list[str]:
-    """Returns a line for each network with the defences that are not the same under every attack of the run."""
+    """Returns the reading of the paper, and for each network the defences that differ from attack to attack."""
+    found = [f"reading of the paper's settings: {run.spec.reading}"] if run.spec.reading else []
     if len({find_attack(name).targeted for name in run.spec.attacks}) < 2:
-        return []
-    found = []
+        return found
     for model in run.spec.models:
         names = [variant.name for variant in run.spec.variants()]
         differing = [name for name in names if len(run.parameters(model, name)) > 1]
