@@ -148,8 +148,8 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 def collect(
     conditions: Conditions,
     entries: Mapping[str, Entry],
-    damaged: int = 0,
-    illustrations: Mapping[str, Illustrations] | None = None,
+    damaged: int,
+    illustrations: Mapping[str, Illustrations],
 ) -> Run:
     """Puts a run together from its conditions and the entries that fill its cells."""
     spec, blocks = conditions.spec, conditions.blocks
@@ -172,7 +172,7 @@ def collect(
         class_names=conditions.class_names,
         cells=list(cells.values()),
         examples=examples,
-        illustrations=dict(illustrations or {}),
+        illustrations={label: illustrations[label] for label in spec.models if label in illustrations},
         networks=conditions.networks,
         defences=conditions.defences,
         obstacles=conditions.obstacles,
