@@ -1,23 +1,17 @@
-"""`counteract evaluate` as its user meets it: the real command in a process of its own, and its errors in this one."""
+"""`counteract evaluate` as its user meets it: what it prints, the files it writes, its errors."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from counteract import evaluation
 from counteract._errors import UserError
 from counteract.cli import main
-from counteract.cli.options import Shared
 from counteract.defences import MixupParameters, WindowParameters
 from counteract.evaluation import EvaluationSpec, Run, RunOptions, make_spec, read_spec
-from counteract.evaluation.spec import OwnNetwork
 
 SMALL = ["evaluate", "--limit", "8", "--attack", "clean", "--attack", "pgd2", "--defence", "undefended", "--defence"]
 
@@ -109,28 +103,6 @@ def test_an_out_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "cannot be made a folder" in capsys.readouterr().err
 
 
-def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call([]) == 0
-    assert "evaluate" in capsys.readouterr().out
-    assert call(["evaluate", "--help"]) == 0
-    assert "--defence" in capsys.readouterr().out
-    assert call(["evaluat"]) == 2
-
-
-def test_the_command_itself() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "counteract", *SMALL, "rotation"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "rotation" in done.stdout
-    assert "100%" in done.stderr
-    wrong = subprocess.run(
-        [sys.executable, "-m", "counteract", "evaluate", "--attack", "x"], capture_output=True, text=True, check=False
-    )
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "Traceback" not in wrong.stderr
-
-
 def test_an_experiment_by_its_name_with_other_data_and_networks(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--dataset", "digits", "--model", ":cat:=digits-resnet-iat", "--model", "mixup=digits-resnet-mixup"]
     assert call(["evaluate", "table1", *options, "--limit", "4", "--seeds", "1", "--attack", "clean"]) == 0
@@ -138,21 +110,6 @@ def test_an_experiment_by_its_name_with_other_data_and_networks(capsys: pytest.C
     assert "Table 1: CIFAR-10 under PGD" in printed
     assert printed.count("counteraction+crop-pad") == 2
     assert ":cat:" in printed  # and no picture of one
-
-
-def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = ["--cache", str(tmp_path)]
-    attacks = ["--attack", "pgd2", "--attack", "pgd1"]
-    assert call(["evaluate", "--limit", "4", *attacks, "--defence", "undefended", *where]) == 0
-    capsys.readouterr()
-    assert len(list((tmp_path / "probes").iterdir())) == 1
-    assert call(["cache", *where]) == 0
-    assert capsys.readouterr().out.endswith("2 files, 0.1 MiB\n")
-    assert call(["cache", "--clear", *where]) == 0
-    assert "0.1 MiB freed" in capsys.readouterr().out
-    assert list((tmp_path / "probes").iterdir()) == []
-    assert call(["cache", *where]) == 0
-    assert "0 files, 0.0 MiB" in capsys.readouterr().out
 
 
 def test_adaptive_attacks_with_a_preset_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,34 +179,3 @@ def test_a_label_names_one_of_the_specs_networks(monkeypatch: pytest.MonkeyPatch
     assert given(["table1", "--model", "iat"], monkeypatch).models == {"iat": "cifar10-resnet18w16-iat"}
     assert given(["table1", "--model", "iat=a.safetensors"], monkeypatch).models == {"iat": "a.safetensors"}
     assert given(["table1", "--model", "a.safetensors"], monkeypatch).models == {"a.safetensors": "a.safetensors"}
-
-
-def test_every_option_in_common_reaches_both_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    from counteract import auditing
-
-    seen: list[tuple[Any, RunOptions]] = []
-
-    def stop(spec: EvaluationSpec, options: RunOptions) -> Run:
-        seen.append((spec, options))
-        raise UserError("stopped")
-
-    monkeypatch.setattr(evaluation, "evaluate_spec", stop)
-    monkeypatch.setattr(auditing, "audit_spec", stop)
-    options = {
-        "--dataset": "mine.npz", "--weights": "w.pt", "--mean": "0.5,0.4,0.3", "--std": "0.2,0.3,0.4", "--norm": "Linf",
-        "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
-        "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
-        "--data-dir": "d", "--cache": "c",
-    }  # fmt: skip
-    flat = [word for pair in options.items() for word in pair]
-    for command in ("evaluate", "audit"):
-        assert call([command, "--model", "package.nets:make", "--trust", *flat]) == 2
-    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {"--trust", *options}
-    for spec, given in seen:
-        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
-        assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
-        assert (spec.pool, spec.preset.steps) == ("p.npz", 100)
-        assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
-        assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
-        assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), Path("c"))
-    assert len(seen) == 2

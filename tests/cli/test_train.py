@@ -1,4 +1,4 @@
-"""`counteract train` and `counteract models`: what a person types, and the one line for a mistake."""
+"""`counteract train`: what a person types, and the one line for a mistake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from counteract.cli import main
-from counteract.models import read_card, shipped_card, shipped_models
+from counteract.models import read_card
 
 TINY = 'epochs = 1\nbatch_size = 16\nlr = 0.01\nschedule = "one-cycle"\nvalidation = 8\n'
 
@@ -104,25 +104,3 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert call(*tiny, "--out", str(tmp_path / "file" / "out")) == 2
     assert "cannot be made" in capsys.readouterr().err
-
-
-def test_models_lists_every_shipped_network(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("models") == 0
-    seen = capsys.readouterr().out
-    assert shipped_models()
-    for name in shipped_models():
-        card = shipped_card(name)
-        assert name in seen
-        assert card.architecture in seen
-        assert f"{card.accuracy['clean']:.1f}" in seen
-
-
-@pytest.mark.parametrize("name", shipped_models())
-def test_shipped_networks_are_small_and_say_how_they_were_trained(name: str) -> None:
-    import counteract.models
-
-    path = Path(counteract.models.__file__).parent / "weights" / f"{name}.safetensors"
-    assert path.stat().st_size < 3_000_000
-    card = shipped_card(name)
-    assert card.method in name
-    assert card.recipe["name"] in ("digits", "fast", "refine")

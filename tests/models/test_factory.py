@@ -103,15 +103,6 @@ def test_a_wrong_number_of_classes_and_a_wrong_size_are_named(mine: str) -> None
         load_model(f"{mine}:make", input_shape=(1, 32, 32))
 
 
-def test_options_of_a_factory_go_with_nothing_else() -> None:
-    with pytest.raises(UserError, match=r"weights and mean go with .*; a shipped network"):
-        load_model("digits-resnet-mixup", weights="net.pt", mean=(0.5,))
-    with pytest.raises(UserError, match=r"a \.safetensors file"):
-        load_model("some.safetensors", std=(0.5,))
-    with pytest.raises(UserError, match="a network of RobustBench"):
-        load_model("robustbench:cifar10/Linf/Wong2020Fast", weights="net.pt")
-
-
 def classifier(**changes: Any) -> PyTorchClassifier:
     options: dict[str, Any] = {
         "model": TinyNet(),

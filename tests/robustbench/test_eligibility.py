@@ -1,4 +1,4 @@
-"""RobustBench's networks on the command line."""
+"""RobustBench's networks and defences of this package on the command line, with the reservation that goes with both."""
 
 from __future__ import annotations
 
@@ -19,21 +19,6 @@ def call(arguments: list[str]) -> int:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     return int(stopped.value.code or 0)
-
-
-def test_the_zoo_is_listed(zoo: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["models", "--robustbench", "--dataset", "cifar10", "--threat-model", "Linf"]) == 0
-    printed = capsys.readouterr().out
-    (line,) = [line for line in printed.splitlines() if "robustbench:cifar10/Linf/Engstrom2019Robustness" in line]
-    assert line.split()[1:] == ["ResNet-50", "87.03", "49.25"]
-    assert printed.count("robustbench:cifar10/Linf/") == 76
-    assert "cifar100" not in printed
-    assert "not eligible for its leaderboard" in " ".join(printed.split())
-
-
-def test_restrictions_go_with_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["models", "--dataset", "cifar10"]) == 2
-    assert "go with --robustbench" in capsys.readouterr().err
 
 
 def test_a_robustbench_network_and_a_local_one_are_in_one_table(

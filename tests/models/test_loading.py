@@ -1,4 +1,4 @@
-"""Anyone's own network on the command line."""
+"""Networks by name: the shipped ones, and anyone's own as the command line names them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from networks import TinyNet
 from torch import nn
 
+from counteract._errors import UserError
 from counteract.cli import main
 from counteract.datasets import load_dataset
-from counteract.models import Normalize
+from counteract.models import Normalize, load_model, shipped_card, shipped_models
+from counteract.models.loading import is_factory
 
 SMALL = ["evaluate", "--limit", "6", "--attack", "clean", "--attack", "pgd1", "--defence", "undefended"]
 
@@ -61,3 +63,43 @@ def test_mistakes_with_ones_own_network_are_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.strip().count("\n") == 0
+
+
+def test_options_of_a_factory_go_with_nothing_else() -> None:
+    with pytest.raises(UserError, match=r"weights and mean go with .*; a shipped network"):
+        load_model("digits-resnet-mixup", weights="net.pt", mean=(0.5,))
+    with pytest.raises(UserError, match=r"a \.safetensors file"):
+        load_model("some.safetensors", std=(0.5,))
+    with pytest.raises(UserError, match="a network of RobustBench"):
+        load_model("robustbench:cifar10/Linf/Wong2020Fast", weights="net.pt")
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_networks_are_small_and_say_how_they_were_trained(name: str) -> None:
+    import counteract.models
+
+    path = Path(counteract.models.__file__).parent / "weights" / f"{name}.safetensors"
+    assert path.stat().st_size < 3_000_000
+    card = shipped_card(name)
+    assert card.method in name
+    assert card.recipe["name"] in ("digits", "fast", "refine")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("package.module:factory", True),
+        ("digits-resnet-mixup", False),
+        ("robustbench:cifar10/Linf/Wong2020Fast", False),
+        ("C:/folder/net.safetensors", False),
+    ],
+)
+def test_a_factory_is_told_by_its_name(name: str, expected: bool) -> None:
+    assert is_factory(name) == expected
+
+
+def test_a_name_that_is_not_known_lists_near_ones_or_every_kind() -> None:
+    with pytest.raises(UserError, match="model 'digits-resnet-mixpu' is not known; did you mean digits-resnet-mixup"):
+        load_model("digits-resnet-mixpu")
+    with pytest.raises(UserError, match=r"known: .*digits-resnet-mixup.*robustbench:\.\.\., package\.module:factory"):
+        load_model("0")

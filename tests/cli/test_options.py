@@ -1,0 +1,82 @@
+"""Options that commands have in common: that each reaches both, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from counteract import evaluation
+from counteract._errors import UserError
+from counteract.cli import main
+from counteract.cli.options import Shared, choose_device, make_folder
+from counteract.evaluation import EvaluationSpec, Run, RunOptions
+from counteract.evaluation.spec import OwnNetwork
+
+
+def call(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return int(stopped.value.code or 0)
+
+
+def test_every_option_in_common_reaches_both_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from counteract import auditing
+
+    seen: list[tuple[Any, RunOptions]] = []
+
+    def stop(spec: EvaluationSpec, options: RunOptions) -> Run:
+        seen.append((spec, options))
+        raise UserError("stopped")
+
+    monkeypatch.setattr(evaluation, "evaluate_spec", stop)
+    monkeypatch.setattr(auditing, "audit_spec", stop)
+    options = {
+        "--dataset": "mine.npz", "--weights": "w.pt", "--mean": "0.5,0.4,0.3", "--std": "0.2,0.3,0.4", "--norm": "Linf",
+        "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
+        "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
+        "--data-dir": "d", "--cache": "c",
+    }  # fmt: skip
+    flat = [word for pair in options.items() for word in pair]
+    for command in ("evaluate", "audit"):
+        assert call([command, "--model", "package.nets:make", "--trust", *flat]) == 2
+    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {"--trust", *options}
+    for spec, given in seen:
+        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+        assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
+        assert (spec.pool, spec.preset.steps) == ("p.npz", 100)
+        assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
+        assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
+        assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), Path("c"))
+    assert len(seen) == 2
+
+
+def test_auto_is_a_device_that_is_here() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["warp", "cuda:99"])
+def test_a_device_that_does_not_work_is_named_in_one_line(name: str) -> None:
+    with pytest.raises(UserError, match=f"^device '{name}' cannot be used here: [^\n]+$"):
+        choose_device(name)
+
+
+def test_a_folder_is_made_with_those_above_it_or_says_why_not(tmp_path: Path) -> None:
+    make_folder(None)
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"out '.*file' cannot be made a folder: File exists"):
+        make_folder(tmp_path / "file")
+
+
+def test_lists_of_numbers_are_numbers_with_commas() -> None:
+    data = Shared(mean="0.5,0.25", std="1,2").spec_data(None, ["net"], {})
+    assert data["own_network"] == {"mean": [0.5, 0.25], "std": [1.0, 2.0]}
+    with pytest.raises(UserError, match="--std must be numbers with commas between, found '1;2'"):
+        Shared(std="1;2").spec_data(None, ["net"], {})
