@@ -1,4 +1,4 @@
-"""Imports point one way, as the house is drawn: each piece knows what is below it, and nothing of what is above."""
+"""The drawing of the house: each piece imports what is below it and nothing of what is above, and tests mirror it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "counteract"
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "counteract"
 
 LAYERS: dict[str, set[str]] = {
     "ground": set(),
@@ -28,6 +29,19 @@ LAYERS["evaluation"] = {*LAYERS, "attacks"} - {"training"}
 LAYERS["auditing"] = {*LAYERS["evaluation"], "evaluation"}
 LAYERS["reporting"] = {*LAYERS["auditing"], "auditing"}
 """The pieces, and those that each may import; `ground` is the private modules."""
+
+UNTESTED = {"__init__.py", "__main__.py", "cli/app.py"}
+"""Modules without tests of their own, by their name or their path: there is nothing in them to go wrong."""
+
+OF_THE_WHOLE = {
+    "test_captions.py",
+    "test_docs.py",
+    "test_import.py",
+    "test_layers.py",
+    "evaluation/test_regression.py",
+    "robustbench/test_every_network.py",
+}
+"""Tests that belong to no one module; besides them those of `eval/`, which mirror its scripts."""
 
 TOP = {"__init__", "__main__", "cli"}
 """The pieces that may import anything, and which nothing imports."""
@@ -90,3 +104,17 @@ def test_no_arrow_makes_a_ring() -> None:
         for piece in free:
             del above[piece]
     assert not above
+
+
+def test_every_module_has_its_tests_and_all_tests_have_their_module() -> None:
+    """The tests of `attacks/pgd.py` are `attacks/test_pgd.py`, those of `_files.py` are `test_files.py`."""
+    modules = {path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.name not in UNTESTED}
+    expected = {
+        path.with_name(f"test_{path.name.removeprefix('_')}").as_posix()
+        for path in modules
+        if path.as_posix() not in UNTESTED
+    }
+    found = {path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
+    found -= {path for path in found if path.startswith("eval/")}
+    assert found - expected == OF_THE_WHOLE
+    assert expected - found == set()
