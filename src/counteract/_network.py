@@ -33,6 +33,12 @@ def borrowed(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+def ask(network: nn.Module, images: Tensor) -> Tensor:
+    """The network's answers to images, of which it is given a copy: it may write into what it gets."""
+    answers: Tensor = network(images.clone())
+    return answers
+
+
 def dtype_of(model: nn.Module) -> torch.dtype:
     """The dtype of a network's parameters; float32 for a network without."""
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from counteract._network import borrowed
+from counteract._network import ask, borrowed
 
 
 def pgd(
@@ -42,7 +43,7 @@ def pgd(
     Returns:
         The adversarial images by step count, detached.
     """
-    ask = logits or network
+    answer = logits or partial(ask, network)
     direction = -1.0 if targeted else 1.0
     found = {}
     adversarial = starts.detach().clone()
@@ -50,7 +51,7 @@ def pgd(
         for count in range(1, max(steps) + 1):
             adversarial.requires_grad_()
             # Summed, not averaged: an example's gradient must not depend on how many others are in its batch.
-            loss = direction * F.cross_entropy(_at_least_float32(ask(adversarial)), labels, reduction="sum")
+            loss = direction * F.cross_entropy(_at_least_float32(answer(adversarial)), labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, adversarial)
             moved = adversarial.detach() + step * gradient.sign()
             change = (moved - images).clamp(-eps, eps)

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_clip_values, check_images
-from counteract._network import check_model, dtype_of
+from counteract._network import ask, check_model, dtype_of
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.base import check_count
 
@@ -105,7 +105,7 @@ class DefendedModule(nn.Module):
         if len(x):
             x = self.preprocess(x, keys)
         if not (self.transforms and len(x)):
-            logits: Tensor = self.model(x)
+            logits = ask(self.model, x)
             return keep_winner(F.log_softmax(logits, dim=1), logits)
         return self._average(x, keys)
 
@@ -132,7 +132,7 @@ class DefendedModule(nn.Module):
             x = self.preprocess(x, keys) if len(x) else x
             if self.average == "probabilities" and self.executions >= 3 and self.transforms and len(x):
                 return self._decide(x, keys)
-            answers = self._average(x, keys) if self.transforms and len(x) else self.model(x)
+            answers = self._average(x, keys) if self.transforms and len(x) else ask(self.model, x)
             return labels_of(answers), torch.full((len(x),), self.executions, device=x.device)
 
     def preprocess(self, x: Tensor, keys: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ class DefendedModule(nn.Module):
         for position, (transform, once) in enumerate(zip(self.transforms, prepared, strict=True)):
             shared = None if once is None else once.repeat_interleave(count, dim=0)
             rows = transform.sample(rows, _random.fold(stream, position), shared)
-        logits: Tensor = self.model(rows)
+        logits = ask(self.model, rows)
         outputs = logits if self.average == "logits" else logits.softmax(dim=1)
         return outputs.view(len(x), count, -1).sum(1)
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from counteract._network import borrowed, device_of, folded
+from counteract._network import ask, borrowed, device_of, folded
 from counteract.defended import DefendedModule
 from counteract.preprocessors import AntiAdversary, Counteraction, Hedge, RandomPreprocessor
 from counteract.preprocessors.counteraction import summed_cross_entropy
@@ -212,8 +212,7 @@ def _(defence: AntiAdversary, x: Tensor, parameters: None) -> Tensor:
 
 def _logits(defence: FirstOrderPreprocessor[Any], x: Tensor) -> Tensor:
     model = folded(defence.model)
-    logits: Tensor = model(x.to(device_of(model)))
-    return logits
+    return ask(model, x.to(device_of(model)))
 
 
 def _gradient(loss: Tensor, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from counteract._batches import GRANULE, BatchSize, in_batches
-from counteract._network import borrowed
+from counteract._network import ask, borrowed
 from counteract._seeding import seeded
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.pgd import Path
@@ -141,8 +141,7 @@ class Crafter:
         if targeted or self.spec.attack_label == "true":
             return true
         with borrowed(self.subject.module), torch.no_grad():
-            predicted: Tensor = self.subject.module(images.clone()).argmax(1)
-        return predicted
+            return ask(self.subject.module, images).argmax(1)
 
     def _key(self, attack: Attack, judged: Judged | None, seed: int, sample: Sample, rows: Tensor) -> str:
         return examples_key(self.spec, self.subject, judged, attack, seed, sample.block, rows.cpu(), self.probes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from counteract._network import ask
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.registry import find_attack
 from counteract.datasets import Dataset
@@ -97,5 +98,4 @@ def _of(odds: Tensor, labels: Tensor) -> Tensor:
 def _odds(network: nn.Module, images: Tensor) -> Tensor:
     """Returns log-probabilities."""
     with torch.no_grad():
-        odds: Tensor = network(images.clone()).double().log_softmax(1)
-    return odds
+        return ask(network, images).double().log_softmax(1)

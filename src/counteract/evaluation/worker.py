@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from counteract._batches import BatchSize
+from counteract._network import ask
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN
@@ -162,8 +163,7 @@ class Worker:
             few = sample.images[: self.batch_size.rows]
 
             def classify() -> Tensor:
-                found: Tensor = self.subject.module(few.clone())
-                return found
+                return ask(self.subject.module, few)
 
             with torch.no_grad():
                 classify()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract._errors import UserError
-from counteract._network import borrowed, check_model, device_of, folded
+from counteract._network import ask, borrowed, check_model, device_of, folded
 from counteract.preprocessors.base import Options, Parameters, RandomPreprocessor
 
 
@@ -59,7 +59,7 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
             yield model, x.detach().clone(memory_format=torch.channels_last).to(device_of(model))
 
     def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
-        logits: Tensor = model(x.to(device_of(model)))
+        logits = ask(model, x.to(device_of(model)))
         if logits.ndim != 2 or len(logits) != len(x):
             raise UserError(f"model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
         return logits

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_images
-from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract._network import ask, borrowed, check_model, device_of, dtype_of
 from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
 
 
@@ -73,7 +73,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         """The undefended network's predictions for the received images: int64, shape (N,)."""
         device = device_of(self.model)
         with borrowed(self.model), torch.no_grad():
-            predicted = [self.model(x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
+            predicted = [ask(self.model, x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
         return torch.cat(predicted).to(x.device)
 
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Tensor:
