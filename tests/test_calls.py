@@ -24,7 +24,8 @@ def test_literals_and_fractions_are_read() -> None:
     "text",
     [
         "x(", "x)(", "x(1)", "x(**y)", "x(*y)", "x(a=b)", "x(a=__import__('os'))", "x(a=1)(b=2)", "x(a=1).b",
-        "x(a=1/0)", "x(a='b'/2)", "x(a=lambda: 0)", "x(a=1, a=2)", "x(a=1", "x(a=f'{1}')", "x(a=" + "(" * 500 + ")" * 500 + ")",
+        "x(a=1/0)", "x(a='b'/2)", "x(a=lambda: 0)", "x(a=1, a=2)", "x(a=1",
+        "x(a=f'{1}')", "x(a=" + "(" * 500 + ")" * 500 + ")",
         "x(a=" + "9" * 2000 + ")", "x(a=\x00)",
     ],
 )  # fmt: skip
