@@ -55,6 +55,8 @@ def parse_call(text: str, what: str) -> Call:
     arguments: dict[str, Any] = {}
     for keyword in call.keywords:
         assert keyword.arg is not None
+        if keyword.arg in arguments:
+            raise UserError(f"{what} {text}: {keyword.arg} is given twice")
         try:
             arguments[keyword.arg] = _value(keyword.value)
         except (ValueError, TypeError, ZeroDivisionError, RecursionError):
@@ -79,6 +81,8 @@ def split_joined(text: str, what: str) -> list[str]:
             quote = character
         elif character in _OPENING + _CLOSING:
             depth += 1 if character in _OPENING else -1
+            if depth < 0:
+                break
         elif character == "+" and depth == 0:
             parts.append("")
             continue
