@@ -15,7 +15,8 @@ SOURCE = TESTS.parent / "src" / "counteract"
 LAYERS: dict[str, set[str]] = {
     "ground": set(),
     "preprocessors": {"ground"},
-    "defended": {"ground", "preprocessors"},
+    "postprocessing": {"ground", "preprocessors"},
+    "defended": {"ground", "preprocessors", "postprocessing"},
     "whole": {"ground", "preprocessors", "defended", "models"},
     "classifier": {"ground", "preprocessors", "defended"},
     "datasets": {"ground"},

@@ -12,6 +12,11 @@ from torch import Tensor
 
 from counteract import _random
 
+Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+"""A generator of random numbers, of whichever library."""
+
+_GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
 _CLOSE = 1e-4
 """The share of the largest score by which round-off may change an answer from one call to the next."""
 
@@ -30,6 +35,33 @@ def seeded(*where: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+def own_generators(thing: object) -> list[Generator]:
+    """Returns the generators that an object holds among its attributes, or in lists and dicts there."""
+    found: list[Generator] = []
+    for value in getattr(thing, "__dict__", {}).values():
+        inner = list(value.values()) if isinstance(value, dict) else value
+        for each in inner if isinstance(inner, (list, tuple)) else [inner]:
+            if isinstance(each, _GENERATORS):
+                found.append(each)
+    return found
+
+
+def seed_generator(generator: Generator, seed: int) -> None:
+    """Starts a generator anew."""
+    if isinstance(generator, torch.Generator):
+        generator.manual_seed(seed)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = type(generator.bit_generator)(seed).state
+    else:
+        generator.seed(seed % 2**32)
+
+
+def global_state() -> tuple[object, ...]:
+    """Returns the state of the global generators, which differs once something was drawn from them."""
+    _, words, *rest = np.random.get_state(legacy=True)
+    return random.getstate(), words.tobytes(), *rest, torch.get_rng_state().numpy().tobytes()
 
 
 def _seed(*where: int) -> int:

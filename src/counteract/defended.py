@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from art.defences.postprocessor.postprocessor import Postprocessor
+from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -14,7 +16,9 @@ from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_clip_values, check_images
 from counteract._network import ask, check_model, dtype_of
+from counteract.postprocessing import Postprocessing, postprocess_all
 from counteract.preprocessors import RandomPreprocessor
+from counteract.preprocessors.adapter import adapt_all
 from counteract.preprocessors.base import check_count
 
 Average = Literal["probabilities", "logits"]
@@ -28,8 +32,8 @@ _SLACK = 1e-3
 NO_LABEL = -1
 """The label of an answer that is not finite: no image has it, so that the answer counts as wrong."""
 
-_ONCE, _REPEATED = 0, 1
-"""The two streams of draws: of `preprocessing_defences` and of `transforms`."""
+_ONCE, _REPEATED, _AFTER = 0, 1, 2
+"""The streams of draws: of `preprocessing_defences`, of `transforms` and of `postprocessing_defences`."""
 
 
 class DefendedModule(nn.Module):
@@ -42,8 +46,9 @@ class DefendedModule(nn.Module):
 
     Args:
         model: Maps images in `clip_values` to logits of shape (N, classes), normalisation inside.
-        preprocessing_defences: Run in this order, one draw per input.
-        transforms: Run in this order after those, one draw per input and execution.
+        preprocessing_defences: Preprocessors of this package, of ART or a stranger's, in NumPy or PyTorch, mixed as you
+            like; run in this order, one draw per input.
+        transforms: Likewise; run in this order after those, one draw per input and execution.
         executions: The number of times that each input is transformed and classified; without `transforms` one is
             enough.
         average: The outputs that are averaged: `"probabilities"` (Pang et al. 2020) or `"logits"` (the code of Guo et
@@ -52,6 +57,8 @@ class DefendedModule(nn.Module):
             gradients too, and does not change the answer. None: as many as make a pass of about 512 images of
             3 x 32 x 32.
         clip_values: The range that inputs must lie in; None accepts every finite value.
+        postprocessing_defences: ART's postprocessors or a stranger's, run in this order on the probabilities that come
+            out; see `Postprocessing`.
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
@@ -61,12 +68,13 @@ class DefendedModule(nn.Module):
         self,
         model: nn.Module,
         *,
-        preprocessing_defences: Sequence[RandomPreprocessor[Any]] = (),
-        transforms: Sequence[RandomPreprocessor[Any]] = (),
+        preprocessing_defences: Sequence[Preprocessor] = (),
+        transforms: Sequence[Preprocessor] = (),
         executions: int = 1,
         average: Average = "probabilities",
         executions_per_pass: int | None = None,
         clip_values: tuple[float, float] | None = (0.0, 1.0),
+        postprocessing_defences: Sequence[Postprocessor | Postprocessing] = (),
     ) -> None:
         super().__init__()
         check_model(model)
@@ -77,13 +85,34 @@ class DefendedModule(nn.Module):
             raise UserError(f"average must be 'probabilities' or 'logits', found {average!r}")
         check_clip_values(clip_values)
         self.model = model
-        self.preprocessing_defences = _check_defences("preprocessing_defences", preprocessing_defences)
-        self.transforms = _check_defences("transforms", transforms)
+        self.preprocessing_defences = adapt_all(preprocessing_defences, "preprocessing_defences")
+        self.transforms = adapt_all(transforms, "transforms")
+        self.postprocessing_defences = postprocess_all(postprocessing_defences)
         self.executions = executions
         self.average = average
         self.executions_per_pass = executions_per_pass
         self.clip_values = clip_values
         self.training = model.training
+
+    @property
+    def parts(self) -> tuple[RandomPreprocessor[Any], ...]:
+        """Everything that an input goes through before the network, in its order."""
+        return (*self.preprocessing_defences, *self.transforms)
+
+    def with_parts(
+        self, change: Callable[[RandomPreprocessor[Any]], Any], executions: int | None = None
+    ) -> DefendedModule:
+        """The same defended network with its parts changed one by one, and at most so many executions."""
+        return DefendedModule(
+            self.model,
+            preprocessing_defences=[change(part) for part in self.preprocessing_defences],
+            transforms=[change(part) for part in self.transforms],
+            executions=min(self.executions, executions or self.executions),
+            average=self.average,
+            executions_per_pass=self.executions_per_pass,
+            clip_values=self.clip_values,
+            postprocessing_defences=self.postprocessing_defences,
+        )
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         """Classifies a batch.
@@ -106,8 +135,8 @@ class DefendedModule(nn.Module):
             x = self.preprocess(x, keys)
         if not (self.transforms and len(x)):
             logits = ask(self.model, x)
-            return keep_winner(F.log_softmax(logits, dim=1), logits)
-        return self._average(x, keys)
+            return self._hand_out(keep_winner(F.log_softmax(logits, dim=1), logits), keys)
+        return self._hand_out(self._average(x, keys), keys)
 
     def classify(self, x: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The labels that `forward` gives the highest probability, without the executions that cannot change them.
@@ -129,6 +158,8 @@ class DefendedModule(nn.Module):
         if keys is None:
             keys = _random.fresh_keys(len(x), x.device)
         with torch.no_grad():
+            if self.postprocessing_defences and len(x):
+                return _named_only(self(x, keys)), torch.full((len(x),), self.executions, device=x.device)
             x = self.preprocess(x, keys) if len(x) else x
             if self.average == "probabilities" and self.executions >= 3 and self.transforms and len(x):
                 return self._decide(x, keys)
@@ -141,6 +172,13 @@ class DefendedModule(nn.Module):
         for position, defence in enumerate(self.preprocessing_defences):
             x = defence.sample(x, _random.fold(stream, position))
         return x
+
+    def _hand_out(self, scores: Tensor, keys: Tensor) -> Tensor:
+        """The scores that are left of log-probabilities after the `postprocessing_defences`."""
+        stream = _random.fold(keys, _AFTER)
+        for position, defence in enumerate(self.postprocessing_defences if len(scores) else ()):
+            scores = defence(scores, _random.fold(stream, position))
+        return scores
 
     def _average(self, x: Tensor, keys: Tensor) -> Tensor:
         """The log of the mean over all executions, a few of them at a time."""
@@ -203,6 +241,11 @@ def labels_of(answers: Tensor) -> Tensor:
     return answers.argmax(1).where(answers.isfinite().all(1), NO_LABEL)
 
 
+def _named_only(scores: Tensor) -> Tensor:
+    """The labels of scores that a postprocessor made; of a row of equal ones, which names no class, `NO_LABEL`."""
+    return labels_of(scores).where(scores.amax(1) > scores.amin(1), NO_LABEL)
+
+
 def keep_winner(scores: Tensor, answers: Tensor) -> Tensor:
     """Log-probabilities whose argmax is that of the answers that they were made of.
 
@@ -234,10 +277,3 @@ def _decisive_lead(seen: int, executions: int) -> float:
     """The lead in summed probability that the executions that are left cannot undo; after the last one any is."""
     return -1.0 if seen == executions else executions - seen + _SLACK
 
-
-def _check_defences(name: str, defences: Sequence[RandomPreprocessor[Any]]) -> tuple[RandomPreprocessor[Any], ...]:
-    defences = (defences,) if isinstance(defences, RandomPreprocessor) else tuple(defences)
-    for defence in defences:
-        if not isinstance(defence, RandomPreprocessor):
-            raise UserError(f"{name} must be preprocessors of this package, found {type(defence).__name__}")
-    return defences

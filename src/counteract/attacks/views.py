@@ -87,7 +87,7 @@ def _joint(victim: Victim, preset: AttackPreset, draws: int) -> tuple[Scores, ..
 
 def _averaging(victim: Victim, preset: AttackPreset, draws: int) -> Defended:
     """The defended network with as many executions as an attack computes in each of its draws."""
-    return surrogates.rebuilt(victim.defended, executions=preset.draws // draws * preset.executions)
+    return surrogates.rebuilt(victim.defended, preset.draws // draws * preset.executions)
 
 
 UNDEFENDED = View(_undefended, adaptive=False)
@@ -106,4 +106,4 @@ CHEAP = View(_cheap, fits=surrogates.no_cheap)
 """The surrogate with few executions."""
 
 JOINT = View(_joint, count=3)
-"""The undefended network, the defended one, and the one that is counteracted the other way round."""
+"""The undefended network, the defended one, and the one whose defence acts the other way round."""

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
+from counteract._network import folded
+from counteract.preprocessors._smooth import gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_count, check_real
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
@@ -60,6 +62,18 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
                 (gradient,) = torch.autograd.grad(F.cross_entropy(logits, predicted, reduction="sum"), change)
                 change = change.detach() - self.eps_step * gradient.sign_()
         return change.to(x.device)
+
+    def smooth_perturbation(self, x: Tensor, parameters: None) -> Tensor:
+        """The sum of the steps with each sign smoothed."""
+        del parameters
+        model, change, predicted = folded(self.model), torch.zeros_like(x), None
+        for _ in range(self.steps):
+            moved = x + change
+            logits = self._logits(model, moved)
+            predicted = logits.detach().argmax(1) if predicted is None else predicted
+            descent = smooth_sign(gradient_of(F.cross_entropy(logits, predicted, reduction="sum"), moved))
+            change = change - self.eps_step * descent
+        return change
 
     @property
     def passes(self) -> int:

@@ -81,6 +81,29 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         """The cost of one draw in passes of the network, backward ones to the input counting as forward ones."""
         return 0
 
+    @property
+    def passes_once(self) -> int:
+        """The cost of `prepare`, which several draws for one input share."""
+        return 0
+
+    def describe(self) -> str:
+        """Returns the parameters in words, for reports: by their names, unless a defence has better ones."""
+        names = [name for name in self.params if name not in (*RandomPreprocessor.params, "model")]
+        return ", ".join(f"{name} {number_in_words(name, getattr(self, name))}" for name in names)
+
+    def smooth(self) -> RandomPreprocessor[Any] | None:
+        """The same defence with derivatives of its own where it has none, for an attacker; None if it needs none."""
+        return None
+
+    def reversed(self) -> RandomPreprocessor[Any] | None:
+        """The same defence acting the other way round, for an attacker; None if there is no such way."""
+        return None
+
+    def with_fewer_steps(self, steps: int) -> RandomPreprocessor[Any] | None:
+        """The same defence with at most so many steps, for an attacker in a hurry; None if it has no steps."""
+        del steps
+        return None
+
     @abstractmethod
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Parameters:
         """Draws parameters for each image of `x` (N, C, H, W) from its key (int64, shape (N,)) alone."""
@@ -175,6 +198,15 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
     def _stays_in_range(self, in_range: bool) -> bool:
         """Returns whether the output lies in the pixel range, given whether the input does."""
         return in_range
+
+
+def number_in_words(name: str, value: object) -> str:
+    """A value as reports show it; bounds on pixels as n/255 where they are grey levels or halves of them."""
+    if not isinstance(value, float):
+        return str(value)
+    levels = round(value * 510) / 2
+    is_levels = name.startswith("eps") and levels > 0 and abs(value * 255 - levels) < 1e-9
+    return f"{levels:g}/255" if is_levels else f"{value:g}"
 
 
 def check_count(name: str, value: object, *, least: int = 1) -> None:

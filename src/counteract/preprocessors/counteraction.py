@@ -11,8 +11,9 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._errors import UserError
-from counteract._network import borrowed
-from counteract.preprocessors.base import Options, check_count, check_real
+from counteract._network import borrowed, folded
+from counteract.preprocessors._smooth import gradient_of, smooth_sign
+from counteract.preprocessors.base import Options, check_count, check_real, number_in_words
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 Labels = Literal["non-predicted", "all"]
@@ -128,6 +129,48 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
         """One forward pass, and a backward pass for each gradient; of several steps, two passes for each."""
         gradients = self.num_labels if self.combine == "sum-of-signs" else 1
         return 1 + gradients * (1 if self.steps == 1 else 2 * self.steps)
+
+    def describe(self) -> str:
+        """Returns the kind, the paper's N, mu (eps) and alpha (eps_step), and what else is unlike the paper."""
+        kind = "targeted" if self.targeted else "untargeted"
+        bounds = [f"{name} {number_in_words(name, getattr(self, name))}" for name in ("eps", "eps_step")]
+        others = [f"{self.steps} steps"] * (self.steps > 1)
+        others += [f"labels {self.labels}"] * (self.labels != "non-predicted")
+        others += [self.combine] * (self.combine != "sum-of-signs")
+        return ", ".join([kind, f"N = {self.num_labels}", *bounds, *others])
+
+    def reversed(self) -> Counteraction:
+        """The same towards its labels where this is away from them, and the other way round."""
+        given = {name: getattr(self, name) for name in self.params}
+        return Counteraction(given.pop("model"), **given | {"targeted": not self.targeted})
+
+    def smooth_perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """The perturbation with each sign and the clamp smoothed."""
+        model = folded(self.model)
+        logits = self._logits(model, x)
+        chosen = self._choose(parameters.to(logits.device), logits.detach().argmax(1))
+        if self.steps > 1:
+            return self._smoothly_in_steps(model, x, chosen)
+        losses = [F.cross_entropy(logits, column, reduction="sum") for column in chosen.unbind(1)]
+        if self.combine == "sum-of-signs":
+            total = torch.stack([smooth_sign(gradient_of(loss, x)) for loss in losses]).sum(0)
+        else:
+            total = len(losses) * smooth_sign(gradient_of(torch.stack(losses).sum(), x))
+        step = -self.eps_step if self.targeted else self.eps_step
+        return self.eps * torch.tanh(total * step / self.eps)
+
+    def _smoothly_in_steps(self, model: nn.Module, x: Tensor, chosen: Tensor) -> Tensor:
+        """The smooth counterpart of several steps."""
+        total = torch.zeros_like(x)
+        for labels in self.groups(chosen):
+            size = labels.shape[1] * (-self.eps_step if self.targeted else self.eps_step)
+            change = torch.zeros_like(x)
+            for _ in range(self.steps):
+                moved = x + change
+                ascent = smooth_sign(gradient_of(summed_cross_entropy(self._logits(model, moved), labels), moved))
+                change = (change + size * ascent).clamp(-self.eps, self.eps)
+            total = total + change
+        return self.eps * torch.tanh(total / self.eps)
 
     def groups(self, chosen: Tensor) -> tuple[Tensor, ...]:
         """The labels that go into a gradient together, of shape (B, N): each by itself, or all at once."""

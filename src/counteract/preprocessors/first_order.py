@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from counteract._errors import UserError
 from counteract._network import ask, borrowed, check_model, device_of, folded
+from counteract.preprocessors._smooth import Smooth
 from counteract.preprocessors.base import Options, Parameters, RandomPreprocessor
 
 
@@ -42,6 +43,25 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
     @abstractmethod
     def perturbation(self, x: Tensor, parameters: Parameters) -> Tensor:
         """Returns the change of `x`, before the sum is clamped to the pixel range; without gradient."""
+
+    def smooth_perturbation(self, x: Tensor, parameters: Parameters) -> Tensor | None:
+        """A differentiable counterpart of `perturbation`; None if nobody wrote one."""
+        del x, parameters
+        return None
+
+    def smooth(self) -> RandomPreprocessor[Any] | None:
+        """The same defence with the derivative of its `smooth_perturbation`; None if it has none.
+
+        Where the defence takes a sign that derivative is the one of a steep tanh, through the gradient that the sign is
+        taken of: the network is differentiated twice. Where it clamps a sum, likewise.
+        """
+        own = type(self).smooth_perturbation is not FirstOrderPreprocessor.smooth_perturbation
+        return Smooth(self) if own else None
+
+    def describe(self) -> str:
+        """Returns the parameters in words, and what an attacker has to do without."""
+        words = super().describe()
+        return words if self.smooth() else ", ".join(filter(None, [words, "no smooth surrogate: BPDA alone"]))
 
     def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
         """Adds the perturbation that the parameters stand for, and clamps to `clip_values` if there are any."""

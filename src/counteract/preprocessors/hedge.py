@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract import _random
+from counteract._network import folded
+from counteract.preprocessors._smooth import gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_count, check_real
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
@@ -72,6 +74,20 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
                 if self.clip_values is not None:
                     moved = moved.clamp(*self.clip_values)
         return (moved - received).to(x.device)
+
+    def smooth_perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """The perturbation with each sign smoothed."""
+        model, change = folded(self.model), (self.eps * parameters).to(x.dtype)
+        for _ in range(self.steps):
+            moved = x + change
+            ascent = smooth_sign(gradient_of(-self._logits(model, moved).log_softmax(1).sum(), moved))
+            change = (change + self.eps_step * ascent).clamp(-self.eps, self.eps)
+        return change
+
+    def with_fewer_steps(self, steps: int) -> Hedge:
+        """The same with at most so many steps."""
+        given = {name: getattr(self, name) for name in self.params}
+        return Hedge(given.pop("model"), **given | {"steps": min(self.steps, steps)})
 
     @property
     def passes(self) -> int:

@@ -69,6 +69,15 @@ class MixupInference(RandomPreprocessor[Tensor]):
         self.weight = weight
         self._check_params()
 
+    @property
+    def passes_once(self) -> int:
+        """The prediction."""
+        return 1
+
+    def describe(self) -> str:
+        """Returns the weight."""
+        return f"weight {self.weight:g}"
+
     def prepare(self, x: Tensor) -> Tensor:
         """The undefended network's predictions for the received images: int64, shape (N,)."""
         device = device_of(self.model)

@@ -1,0 +1,304 @@
+"""`Adapted`: any of ART's preprocessors, or a stranger's, as a defence like those of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyTorch
+from torch import Tensor
+from typing_extensions import Unpack
+
+from counteract._errors import UserError
+from counteract._seeding import global_state, own_generators, seed_generator, seeded
+from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
+
+Gradient = Literal["exact", "estimate", "identity", "none"]
+"""The gradient that passes back: autograd's, the preprocessor's own estimate, the identity (BPDA), or none at all."""
+
+_GRADIENTS = {
+    "exact": "",
+    "estimate": "its gradient is its own estimate",
+    "identity": "its gradient is taken for the identity (BPDA)",
+    "none": "no gradient passes back through it",
+}
+
+_CHANNELS_LAST = ("TotalVarMin",)
+"""Preprocessors of ART that want channels last and have no `channels_first` to say so."""
+
+_NOT_SAID = ("apply_fit", "apply_predict", "_apply_fit", "_apply_predict", "channels_first", "clip_values", "verbose")
+"""Parameters that reports leave out."""
+
+Part = RandomPreprocessor[Any]
+
+
+class Adapted(RandomPreprocessor[Tensor]):
+    """An ART preprocessor as a defence that draws from keys and passes gradients back.
+
+    Images go in with pixels in [0, 1] and channels first; the preprocessor gets them in its own `clip_values`, in the
+    order of channels that its `channels_first` says, and without labels. One in PyTorch is differentiated exactly, by
+    its `estimate_forward` where it has one; one in NumPy by its `estimate_gradient`, which is the identity unless it
+    says otherwise: BPDA (Athalye et al. 2018). One in PyTorch whose gradient is none or zero throughout gets the
+    identity, too.
+
+    What draws random numbers, or treats an image otherwise in other company, is given one image at a time, with the
+    generators of PyTorch, NumPy and Python and those that it holds seeded by the image's key: nothing depends on the
+    batch.
+
+    Args:
+        preprocessor: The preprocessor.
+        name: Its name in errors and reports; None for that of its class.
+        **options: Those of `RandomPreprocessor`; `clip_values` are those of the images that go in.
+
+    Raises:
+        UserError: (a ValueError) it is no preprocessor, or one that acts in training only.
+    """
+
+    params: ClassVar[list[str]] = [*RandomPreprocessor.params, "preprocessor"]
+
+    def __init__(self, preprocessor: Preprocessor, *, name: str | None = None, **options: Unpack[Options]) -> None:
+        options.setdefault("clip_values", None)
+        super().__init__(**options)
+        self.preprocessor = preprocessor
+        self.name = name or type(preprocessor).__name__
+        self._check_params()
+        self._alone: bool | None = None
+        self._gradient: Gradient | None = None
+
+    def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Tensor:
+        """Returns the keys: the preprocessor draws from generators that they seed."""
+        del x, prepared
+        return keys
+
+    def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """Applies the preprocessor, to one image at a time where it must."""
+        if not self._stands_alone(x):
+            return self._differentiable(x)
+        rows = zip(x.split(1), parameters.tolist(), strict=True)
+        return torch.cat([self._apply(image, key) for image, key in rows])
+
+    def look(self, x: Tensor) -> None:
+        """Finds out, by a few images, if they must go one at a time, and what gradient there is.
+
+        Raises:
+            UserError: (a ValueError) it does not take such images, or returns something else.
+        """
+        try:
+            self._stands_alone(x)
+            self._find_gradient(x)
+        except UserError:
+            raise
+        except Exception as error:
+            shape, what = tuple(x.shape[1:]), f"{type(error).__name__}: {error}"
+            raise UserError(f"defence {self.name} does not take images of shape {shape}: {what}") from error
+
+    def describe(self) -> str:
+        """Returns the preprocessor's parameters in words, and what is to be known of its gradient and its draws."""
+        names = [name for name in getattr(self.preprocessor, "params", ()) if name not in _NOT_SAID]
+        given = {each: value for each in names if isinstance(value := self._value(each), (bool, int, float, str))}
+        values = [f"{each} {number_in_words(each, value)}" for each, value in given.items()]
+        found = [_GRADIENTS[self._gradient]] if self._gradient else []
+        found += ["applied image by image, with generators seeded by keys"] * bool(self._alone)
+        return "; ".join(filter(None, [", ".join(values), *found]))
+
+    def smooth(self) -> Part | None:
+        """The surrogate that the preprocessor offers by a method of this name."""
+        return self._offered("smooth")
+
+    def reversed(self) -> Part | None:
+        """The surrogate that the preprocessor offers by a method of this name."""
+        return self._offered("reversed")
+
+    def with_fewer_steps(self, steps: int) -> Part | None:
+        """The surrogate that the preprocessor offers by a method of this name."""
+        return self._offered("with_fewer_steps", steps)
+
+    def _offered(self, offer: str, *arguments: int) -> Part | None:
+        method = getattr(self.preprocessor, offer, None)
+        made = method(*arguments) if callable(method) else None
+        return None if made is None else adapt(made, self.name)
+
+    def _apply(self, x: Tensor, key: int) -> Tensor:
+        """Applies the preprocessor to a batch, with generators seeded by a key."""
+        with seeded(key):
+            for generator in own_generators(self.preprocessor):
+                seed_generator(generator, key % 2**32)
+            return self._differentiable(x)
+
+    def _differentiable(self, x: Tensor) -> Tensor:
+        """Applies the preprocessor with the gradient that was found for it."""
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return self._from_own(self._call(self._to_own(x.detach())), x)
+        gradient = self._gradient or self._find_gradient(x.detach())
+        if gradient == "exact":
+            return self._from_own(self._call(self._to_own(x)), x)
+        if gradient == "none":
+            return self._from_own(self._call(self._to_own(x.detach())), x)
+        if gradient == "identity":
+            return self._from_own(self._call(self._to_own(x.detach())), x) + (x - x.detach())
+        exact: Tensor = _Estimated.apply(x, self)  # type: ignore[no-untyped-call]
+        return exact
+
+    def _call(self, own: Tensor) -> Tensor:
+        """Calls the preprocessor with images in its own form."""
+        if not isinstance(self.preprocessor, PreprocessorPyTorch):
+            return torch.from_numpy(self._called(own.detach().cpu().numpy())).to(own.device)
+        exact = self._checked(self.preprocessor.forward(own)[0], own)
+        overridden = type(self.preprocessor).estimate_forward is not PreprocessorPyTorch.estimate_forward
+        if not (overridden and torch.is_grad_enabled() and own.requires_grad):
+            return exact
+        estimate = self._checked(self.preprocessor.estimate_forward(own), own)
+        return exact.detach() + (estimate - estimate.detach())
+
+    def _called(self, own: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        found = self.preprocessor(own.copy())
+        made = np.array(found[0] if isinstance(found, tuple) else found)
+        if made.dtype.kind not in "buif" or made.ndim < 2 or len(made) != len(own):
+            raise UserError(f"defence {self.name} must return {len(own)} images, found {made.dtype}, {made.shape}")
+        return made
+
+    def _checked(self, made: object, own: Tensor) -> Tensor:
+        if not isinstance(made, Tensor) or made.ndim < 2 or len(made) != len(own):
+            found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            raise UserError(f"defence {self.name} must return {len(own)} images, found {found}")
+        return made.to(own.device)
+
+    def _to_own(self, x: Tensor) -> Tensor:
+        """Images in the preprocessor's own range, order and dtype."""
+        if self._range is not None:
+            low, high = self._range
+            x = low + (high - low) * x.clamp(0, 1)
+        return (x.permute(0, 2, 3, 1) if self._channels_last else x).float().contiguous()
+
+    def _from_own(self, own: Tensor, x: Tensor) -> Tensor:
+        """Images as they came, of the dtype of `x`."""
+        if self._channels_last and own.ndim == 4:
+            own = own.permute(0, 3, 1, 2)
+        if self._range is not None:
+            low, high = self._range
+            own = (own - low) / (high - low)
+        return own.to(x.dtype)
+
+    def estimate(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient with respect to images, by the preprocessor's own estimate."""
+        order = (0, 2, 3, 1) if self._channels_last else (0, 1, 2, 3)
+        at, along = self._to_own(x).cpu().numpy(), gradient.permute(order).float().cpu().numpy()
+        found = torch.from_numpy(np.array(self.preprocessor.estimate_gradient(at, along)))
+        if found.shape != at.shape:
+            shapes = f"shape {tuple(at.shape)}, found {tuple(found.shape)}"
+            raise UserError(f"defence {self.name}: estimate_gradient must return a gradient of {shapes}")
+        back = found.permute(0, 3, 1, 2) if self._channels_last else found
+        return back.to(gradient.device, gradient.dtype)
+
+    def _stands_alone(self, x: Tensor) -> bool:
+        """Returns True if images must go one at a time, which a few show the first time."""
+        if self._alone is None:
+            few = torch.cat([x[:2], x[:1].flip(3)]).detach()
+            with torch.no_grad(), seeded(0):
+                before = global_state()
+                together = self._differentiable(few)
+                alone = torch.cat([self._differentiable(image) for image in few.split(1)])
+                drawn = global_state() != before or bool(own_generators(self.preprocessor))
+            self._alone = drawn or not torch.allclose(together, alone, rtol=0, atol=1e-5, equal_nan=True)
+        return self._alone
+
+    def _find_gradient(self, x: Tensor) -> Gradient:
+        """Returns the kind of gradient, which a few images show the first time."""
+        if self._gradient is None:
+            few = x[:2].detach()
+            with torch.no_grad(), seeded(0):
+                same_shape = self._differentiable(few).shape == few.shape
+            fallback: Gradient = "identity" if same_shape else "none"
+            if isinstance(self.preprocessor, PreprocessorPyTorch):
+                self._gradient = "exact" if self._is_differentiable(few) else fallback
+            else:
+                own = type(self.preprocessor).estimate_gradient is not Preprocessor.estimate_gradient
+                self._gradient = "estimate" if own else fallback
+        return self._gradient
+
+    def _is_differentiable(self, few: Tensor) -> bool:
+        """Returns True where autograd finds a gradient that is finite and not zero throughout."""
+        points = few.clone().requires_grad_()
+        with seeded(0), torch.enable_grad():
+            try:
+                made = self._from_own(self._call(self._to_own(points)), points)
+                (gradient,) = torch.autograd.grad((made * (1 + made.detach())).sum(), points)
+            except RuntimeError:  # autograd's, for what does not depend on the images by anything that it knows of
+                return False
+        return bool(gradient.isfinite().all() and (gradient != 0).any())
+
+    def _value(self, name: str) -> object:
+        return getattr(self.preprocessor, name, None)
+
+    @property
+    def _range(self) -> tuple[float, float] | None:
+        """The preprocessor's own pixel range; None if it has none."""
+        given = self._value("clip_values")
+        if given is None:
+            return None
+        low, high = (float(np.min(given[0])), float(np.max(given[1])))  # type: ignore[index]
+        return low, high
+
+    @property
+    def _channels_last(self) -> bool:
+        if type(self.preprocessor).__name__ in _CHANNELS_LAST:
+            return True
+        return self._value("channels_first") is False
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if not isinstance(self.preprocessor, Preprocessor):
+            found = type(self.preprocessor).__name__
+            raise UserError(f"preprocessor must be one of ART's or a subclass of its Preprocessor, found {found}")
+        if not self.preprocessor.apply_predict:
+            raise UserError(
+                f"defence {self.name} acts in training only: it has apply_predict=False, and an evaluation asks for "
+                "predictions"
+            )
+
+    def _stays_in_range(self, in_range: bool) -> bool:
+        del in_range
+        return False
+
+
+class _Estimated(torch.autograd.Function):
+    """A preprocessor in NumPy, whose gradient is its own estimate."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, adapted: Adapted) -> Tensor:  # type: ignore[override]
+        """Applies the preprocessor."""
+        context.save_for_backward(x)
+        context.adapted = adapted
+        return adapted._from_own(adapted._call(adapted._to_own(x)), x)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Any) -> tuple[Tensor, None]:
+        """Asks for the estimate."""
+        (x,) = context.saved_tensors
+        return context.adapted.estimate(x, gradients[0]), None
+
+
+def adapt(preprocessor: object, name: str | None = None) -> Part:
+    """Makes a defence of a preprocessor: one of this package's as it is, any other wrapped.
+
+    Raises:
+        UserError: (a ValueError) it is no preprocessor, or one that acts in training only.
+    """
+    if isinstance(preprocessor, RandomPreprocessor):
+        return preprocessor
+    if not isinstance(preprocessor, Preprocessor):
+        found = type(preprocessor).__name__
+        raise UserError(f"{name or 'a defence'} must be a preprocessor of this package or of ART, found {found}")
+    return Adapted(preprocessor, name=name)
+
+
+def adapt_all(preprocessors: object, name: str) -> tuple[Part, ...]:
+    """Makes defences of one preprocessor or of several: see `adapt`."""
+    several: Sequence[object] | Callable[..., object]
+    several = [preprocessors] if isinstance(preprocessors, Preprocessor) else preprocessors  # type: ignore[assignment]
+    if not isinstance(several, Sequence):
+        raise UserError(f"{name} must be preprocessors of this package or of ART, found {type(preprocessors).__name__}")
+    return tuple(adapt(each, name) for each in several)
