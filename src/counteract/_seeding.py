@@ -60,8 +60,8 @@ def seed_generator(generator: Generator, seed: int) -> None:
 
 def global_state() -> tuple[object, ...]:
     """Returns the state of the global generators, which differs once something was drawn from them."""
-    _, words, *rest = np.random.get_state(legacy=True)
-    return random.getstate(), words.tobytes(), *rest, torch.get_rng_state().numpy().tobytes()
+    name, words, *rest = np.random.get_state()
+    return random.getstate(), name, np.asarray(words).tobytes(), *rest, torch.get_rng_state().numpy().tobytes()
 
 
 def _seed(*where: int) -> int:

@@ -276,4 +276,3 @@ def _looks(executions: int) -> list[int]:
 def _decisive_lead(seen: int, executions: int) -> float:
     """The lead in summed probability that the executions that are left cannot undo; after the last one any is."""
     return -1.0 if seen == executions else executions - seen + _SLACK
-

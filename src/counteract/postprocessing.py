@@ -37,9 +37,7 @@ class Postprocessing:
         self.name = name or type(postprocessor).__name__
         self._alone: bool | None = None
         if not isinstance(postprocessor, Postprocessor):
-            raise UserError(
-                f"postprocessor must be one of ART's or a subclass of its Postprocessor, found {self.name}"
-            )
+            raise UserError(f"postprocessor must be one of ART's or a subclass of its Postprocessor, found {self.name}")
         if not postprocessor.apply_predict:
             raise UserError(f"defence {self.name} acts in training only: it has apply_predict=False")
 
@@ -58,8 +56,8 @@ class Postprocessing:
     def describe(self) -> str:
         """Returns the postprocessor's parameters in words."""
         names = [name for name in getattr(self.postprocessor, "params", ()) if name not in _NOT_SAID]
-        values = ", ".join(f"{each} {number_in_words(each, getattr(self.postprocessor, each, None))}" for each in names)
-        return "; ".join(filter(None, [values, "acts on probabilities; its gradient is taken for the identity (BPDA)"]))
+        values = [f"{each} {number_in_words(each, getattr(self.postprocessor, each, None))}" for each in names]
+        return ", ".join([*values, "on probabilities", "the identity for a gradient (BPDA)"])
 
     def _seeded(self, row: Tensor, key: int) -> Tensor:
         with seeded(key):
@@ -92,7 +90,4 @@ def postprocess_all(postprocessors: object) -> tuple[Postprocessing, ...]:
         UserError: (a ValueError) one is none.
     """
     several = postprocessors if isinstance(postprocessors, Sequence) else [postprocessors]
-    return tuple(
-        each if isinstance(each, Postprocessing) else Postprocessing(each)  # type: ignore[arg-type]
-        for each in several
-    )
+    return tuple(each if isinstance(each, Postprocessing) else Postprocessing(each) for each in several)

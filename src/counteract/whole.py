@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from counteract import _random
 from counteract._images import check_images
-from counteract._network import check_model, dtype_of
+from counteract._network import ask, check_model, dtype_of
 from counteract._seeding import seeded
 from counteract.defended import DefendedModule, keep_winner, labels_of
 from counteract.models.checks import are_probabilities, outputs_of
@@ -106,6 +106,29 @@ class Answers(nn.Module):
             keys = _random.fresh_keys(len(x), x.device)
         answers: Tensor = self.model(x, keys=keys) if self.keyed else self.model(x)
         return answers
+
+
+class Through(nn.Module):
+    """A defended network's answers with the gradient of another network: of the one without the defence, say.
+
+    Args:
+        defended: The network whose answers they are.
+        network: Maps the same images to logits.
+    """
+
+    def __init__(self, defended: Defended, network: nn.Module) -> None:
+        super().__init__()
+        self.defended = defended
+        self.network = network
+        self.training = network.training
+
+    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The defended network's log-probabilities."""
+        exact: Tensor = self.defended(x, keys).detach()
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return exact
+        scores = ask(self.network, x).log_softmax(dim=1).to(exact.dtype)
+        return exact + (scores - scores.detach())
 
 
 Defended: TypeAlias = DefendedModule | WholeModule

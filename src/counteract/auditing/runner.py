@@ -24,7 +24,6 @@ from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs, make_spec
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
-from counteract.evaluation.spec import Variant
 from counteract.evaluation.subject import Judged, Subject
 
 ATTACKS = (CLEAN, "pgd50", "pgd50-targeted", *(name for name in SUITE if name != CLEAN))
@@ -96,8 +95,8 @@ def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, input
     _tell_worst_cases(run, options)
     (label,) = inputs.networks
     device = Processes.join(options.device).device
-    subject, defence = Subject(label, spec, inputs, device), spec.defences[-1]
-    judged = subject.judged(Variant(name=defence, defence=defence), targeted=False)
+    subject, defence = Subject(label, spec, inputs, device), _last(spec)
+    judged = subject.judged(spec.variant(defence), targeted=False)
     size = BatchSize(options.batch_size, device, options.watcher.warn)
     strongest, probes = _strongest(run), None
     if strongest is not None:
@@ -126,6 +125,11 @@ def write_audit(found: Audit, path: Path) -> None:
     write_atomically(path, seal(content, indent=1))
 
 
+def _last(spec: EvaluationSpec) -> str:
+    """Returns the label of the defence that is audited."""
+    return list(spec.defences)[-1]
+
+
 def _tell_worst_cases(run: Run, options: RunOptions) -> None:
     """Tells what is known before the probes begin."""
     cases = ", ".join(f"{case.defence} {case.accuracy:.1f}%" for case in run.worst_cases)
@@ -137,14 +141,14 @@ def _strongest(run: Run) -> Attack | None:
 
     One that knows the judging draws would be no fair measure. Where none could run there is none.
     """
-    left = {row.attack: row.accuracy for row in run.rows if row.defence == run.spec.defences[-1]}
+    left = {row.attack: row.accuracy for row in run.rows if row.defence == _last(run.spec)}
     fair = [attack for attack in map(find_attack, left) if attack.adaptive and attack.gradients and not attack.known]
     return min(fair, key=lambda attack: left[attack.name], default=None)
 
 
 def _why_not(run: Run) -> str:
     """Returns the reasons why no attack with gradients through the defence could run, in words."""
-    of_defence = {name: why for (_, name, defence), why in run.obstacles.items() if defence == run.spec.defences[-1]}
+    of_defence = {name: why for (_, name, defence), why in run.obstacles.items() if defence == _last(run.spec)}
     reasons = [why for name, why in of_defence.items() if find_attack(name).adaptive and find_attack(name).gradients]
     return "; ".join(dict.fromkeys(reasons))
 

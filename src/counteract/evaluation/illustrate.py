@@ -9,7 +9,6 @@ from counteract._network import ask
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.registry import find_attack
 from counteract.datasets import Dataset
-from counteract.defences import CounteractionParameters
 from counteract.evaluation.blocks import Block, read
 from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.results import Illustrations
@@ -37,8 +36,7 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     chosen, counted = found[: spec.illustrations], found[: min(spec.gains_over, int(lost.sum()))]
     variant = Variant(name="counteraction", defence="counteraction")
     parameters = spec.parameters_for(subject.label, subject.method, targeted=attack.targeted, variant=variant)
-    given = parameters.get("counteraction", CounteractionParameters())
-    defence = Counteraction(network, **given.model_dump())
+    defence = Counteraction(network, **parameters.get("counteraction", {}))
     keys = defence_keys(example_keys(0, sample.index), 0)
     labels = _labels(defence, adversarial[chosen], keys[chosen])
     alone = _alone(defence, adversarial[chosen], labels)

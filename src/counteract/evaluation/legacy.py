@@ -15,7 +15,7 @@ from torch import Tensor
 from counteract._errors import UserError
 from counteract._values import Strict
 from counteract.attacks.registry import find_attack
-from counteract.defences import describe_parameters
+from counteract.defences import describe_defence
 from counteract.evaluation.results import NetworkNote, Run
 from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import EvaluationSpec, make_spec
@@ -158,7 +158,7 @@ def _parameters(spec: EvaluationSpec, cells: Iterable[Cell]) -> dict[tuple[str, 
     """Returns the defences' parameters in words, by network, defence, and true for targeted attacks."""
     targeted = {find_attack(cell.attack).targeted for cell in cells}
     return {
-        (model, variant.name, kind): describe_parameters(
+        (model, variant.name, kind): describe_defence(
             variant.defence, spec.parameters_for(model, None, targeted=kind, variant=variant), _SHAPE
         )
         for model in spec.models

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from counteract.attacks.registry import Attack, find_attack, obstacle
-from counteract.defences import parse_defence
+from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.identity import Part, ProbeStore, fingerprint
 from counteract.evaluation.inputs import Inputs
@@ -82,9 +82,10 @@ def check_names(spec: EvaluationSpec, inputs: Inputs | None = None) -> None:
         UserError: (a ValueError) one is not.
     """
     in_hand: Mapping[str, object] = inputs.defences if inputs else {}
-    for name in spec.defences:
-        if name not in in_hand:
-            parse_defence(name)
+    for label, name in spec.defences.items():
+        if label not in in_hand:
+            for call in parse_defence(name):
+                find_defence(call.name)
     for name in spec.attacks:
         find_attack(name)
 
@@ -114,7 +115,7 @@ def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeSto
 
 def _obstacle(attack: Attack, subject: Subject, judged: Judged) -> str | None:
     found = subject.survey
-    gradients = judged.gradients if attack.adaptive and judged.in_hand else found.gradients
+    gradients = judged.gradients if attack.adaptive and judged.stranger else found.gradients
     return obstacle(attack, num_classes=found.classes, gradients=gradients, defended=judged.defended)
 
 

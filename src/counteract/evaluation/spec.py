@@ -11,7 +11,7 @@ from counteract._toml import validate
 from counteract._values import Count, Positive, Strict
 from counteract.attacks.preset import DEFAULT, AttackPreset
 from counteract.attacks.threat_model import ThreatModel
-from counteract.defences import check_parameters, parse_defence
+from counteract.defences import UNDEFENDED, check_parameters, parse_defence, spell_call
 from counteract.evaluation.upgrade import upgrade_spec
 
 Values = dict[str, dict[str, Any]]
@@ -26,13 +26,29 @@ class OwnNetwork(Strict):
     std: tuple[Positive, ...] | None = None
 
 
+class Variant(Strict):
+    """A defence as the tables name it, with what a sweep changes in it.
+
+    Attributes:
+        name: Its name in the tables.
+        label: Its label in the spec.
+        defence: The name that it is found by.
+        parameters: The changes.
+    """
+
+    name: str
+    defence: str
+    label: str = ""
+    parameters: Values = Field(default_factory=dict)
+
+
 class Setting(Strict):
     """Parameters that hold for some networks, one defence or one kind of attack, as in the paper's Tables 5 and 6.
 
     Attributes:
         model: A label among the spec's models; None for every network.
         method: Training methods, as networks' own cards have them: `mixup`, `iat`, `adversarial`; None for every one.
-        defence: A defence by its whole name, `counteraction+crop-resize` for one; None for every one.
+        defence: A defence by its whole name or by its label, `counteraction+crop-resize` for one; None for every one.
         attacks: `untargeted` (the clean images included) or `targeted`; None for both.
         parameters: The parameters that differ from the spec's own.
     """
@@ -54,20 +70,12 @@ class Setting(Strict):
         check_parameters(value)
         return value
 
-    @field_validator("defence")
-    @classmethod
-    def _check_defence(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_defence(value)
-        return value
-
-    def applies(self, model: str, method: str | None, defence: str, *, targeted: bool) -> bool:
+    def applies(self, model: str, method: str | None, defence: Variant, *, targeted: bool) -> bool:
         """Returns True where a network, by its label and training method, a defence and a kind of attack are meant."""
         kind = "targeted" if targeted else "untargeted"
         named = self.method is None or method in self.method
-        return (
-            named and self.model in (None, model) and self.defence in (None, defence) and self.attacks in (None, kind)
-        )
+        meant = self.defence in (None, defence.name, defence.label, defence.defence)
+        return named and meant and self.model in (None, model) and self.attacks in (None, kind)
 
 
 class Sweep(Strict):
@@ -90,14 +98,6 @@ class Sweep(Strict):
         return {"counteraction": {self.parameter: value}}
 
 
-class Variant(Strict):
-    """A defence as the tables name it, with what a sweep changes in it."""
-
-    name: str
-    defence: str
-    parameters: Values = Field(default_factory=dict)
-
-
 class EvaluationSpec(Strict):
     """Everything that the results of an evaluation depend on, beside versions and machine.
 
@@ -110,7 +110,8 @@ class EvaluationSpec(Strict):
         models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
             its own label.
         attacks: Names of attacks, `clean` for the unattacked images.
-        defences: Names of defences, joined by `+`; `undefended` for none.
+        defences: Names of defences, joined by `+`, by the labels that tables and settings use; `undefended` for none.
+            Of a plain list of names each is its own label; a table says `use = NAME` and the arguments beside it.
         limit: The number of test images, from the first; None for all.
         seeds: The number of seeds: 0, 1, ... All random draws are functions of seed, example and execution.
         cascade: True lets each attack try only the examples that some draw of the defence still classified correctly
@@ -140,7 +141,7 @@ class EvaluationSpec(Strict):
     pool: str = "train"
     models: Annotated[dict[str, str], Field(min_length=1)]
     attacks: Annotated[tuple[str, ...], Field(min_length=1)]
-    defences: Annotated[tuple[str, ...], Field(min_length=1)]
+    defences: Annotated[dict[str, str], Field(min_length=1)]
     limit: Count | None = None
     seeds: Count = 1
     cascade: bool = False
@@ -165,10 +166,21 @@ class EvaluationSpec(Strict):
         """Lets each name of a plain list be its own label."""
         return {name: name for name in value} if isinstance(value, (list, tuple)) else value
 
-    @field_validator("attacks", "defences")
+    @field_validator("defences", mode="before")
+    @classmethod
+    def _label_defences(cls, value: Any) -> Any:
+        """Lets each name of a plain list be its own label, and spells out tables of arguments."""
+        if isinstance(value, (list, tuple)):
+            return {name: name for name in value}
+        if not isinstance(value, dict):
+            return value
+        spelled = {label: _spelled(label, each) for label, each in value.items()}
+        return {UNDEFENDED if name in (UNDEFENDED, "none") else label: name for label, name in spelled.items()}
+
+    @field_validator("attacks")
     @classmethod
     def _name_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Lets no attack and no defence stand in tables twice."""
+        """Lets no attack stand in tables twice."""
         return tuple(dict.fromkeys(value))
 
     @field_validator("parameters")
@@ -192,16 +204,22 @@ class EvaluationSpec(Strict):
     def variants(self) -> list[Variant]:
         """Returns every defence under the name that the tables have for it, the values of a sweep told apart."""
         found = []
-        for defence in self.defences:
+        for label, defence in self.defences.items():
             if self.sweep is None or "counteraction" not in defence:
-                found.append(Variant(name=defence, defence=defence))
+                found.append(Variant(name=label, label=label, defence=defence))
                 continue
             for value in self.sweep.values:
                 changes = self.sweep.parameters(value)
-                found.append(Variant(name=f"{defence}@{value}", defence=defence, parameters=changes))
+                found.append(Variant(name=f"{label}@{value}", label=label, defence=defence, parameters=changes))
         return found
 
-    def parameters_for(self, model: str, method: str | None, *, targeted: bool, variant: Variant) -> dict[str, Strict]:
+    def variant(self, label: str) -> Variant:
+        """Returns a defence of the spec, or one by its own name, without a sweep."""
+        return Variant(name=label, label=label, defence=self.defences.get(label, label))
+
+    def parameters_for(
+        self, model: str, method: str | None, *, targeted: bool, variant: Variant
+    ) -> dict[str, dict[str, Any]]:
         """Returns the parameters of every defence.
 
         Args:
@@ -212,9 +230,28 @@ class EvaluationSpec(Strict):
         """
         values = self.parameters
         for setting in self.settings:
-            if setting.applies(model, method, variant.defence, targeted=targeted):
+            if setting.applies(model, method, variant, targeted=targeted):
                 values = _merged(values, setting.parameters)
         return check_parameters(_merged(values, variant.parameters))
+
+
+def _spelled(label: str, given: Any) -> Any:
+    """Returns a defence's name with the arguments of a table, `{use = NAME, quality = 50}`, in brackets.
+
+    Raises:
+        ValueError: the table names no defence, or joins several and has arguments.
+    """
+    if not isinstance(given, dict):
+        return given
+    arguments = dict(given)
+    use = arguments.pop("use", None)
+    if not isinstance(use, str):
+        raise ValueError(f"{label} must say which defence it is: use = NAME")
+    if arguments and (len(parse_defence(use)) > 1 or "(" in use):
+        raise ValueError(
+            f"{label}: arguments beside use are those of one defence: write {use} with its own in brackets"
+        )
+    return spell_call(use, arguments)
 
 
 def _merged(values: Values, changes: Values) -> Values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,28 +11,19 @@ from torch import Tensor, nn
 from counteract._network import borrowed, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, seeded
-from counteract._values import Strict
 from counteract.attacks.victim import has_gradients, randomness
-from counteract.defences import (
-    DEFENCES,
-    Ingredients,
-    Shape,
-    build_defence,
-    describe_parameters,
-    forward_passes,
-    parse_defence,
-)
-from counteract.defended import DefendedModule
+from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
+from counteract.defences.build import Built, Shape, build_in_hand
+from counteract.defences.names import parameters_of
 from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
 from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.survey import probe_images, survey, take_probe
-from counteract.preprocessors import RandomPreprocessor
-from counteract.whole import Defended, WholeModule, whole_module
+from counteract.whole import Defended, Through, WholeModule
 
-_IN_HAND = "an object of the caller's own"
-"""The words for the parameters of a defence in hand."""
+_THROUGH = "without a useful gradient: attacks take that of the undefended network (BPDA)"
+"""The words for attacks through a defence that has no gradient."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +33,10 @@ class Judged:
     Attributes:
         name: The defence, as the tables name it.
         defended: The network with the defence, as it is judged.
-        attacked: The same in the precision in which it is attacked.
+        given: The same in the precision in which it is attacked.
         key: A hash of everything that can be read about it.
-        in_hand: True for a defence that a caller passed in, which nothing but its code and its answers tells apart.
+        stranger: True for a defence of somebody else, which nothing but its code and its answers tells apart.
+        network: The network without the defence, as it is attacked.
         words: The defence's parameters, for reports.
         shape: The shape of an image.
         device: The device that it is on.
@@ -53,9 +44,10 @@ class Judged:
 
     name: str
     defended: Defended
-    attacked: Defended
+    given: Defended
     key: str
-    in_hand: bool
+    stranger: bool
+    network: nn.Module
     words: str
     shape: Shape
     device: torch.device
@@ -77,26 +69,40 @@ class Judged:
 
     @cached_property
     def unkeyed(self) -> bool:
-        """True where a defence in hand draws from global generators."""
+        """True where a stranger's defence draws from global generators."""
         keys = torch.arange(len(self._images), device=self.device)
-        return self.in_hand and draws_unkeyed(lambda x: self.defended(x, keys), self._images)
+        return self.stranger and draws_unkeyed(lambda x: self.defended(x, keys), self._images)
 
     def describe(self) -> str:
         """Returns the defence's parameters and what else reports must say of it."""
-        return f"{self.words}; its draws follow the block" if self.unkeyed else self.words
+        found = ["its draws follow the block"] * self.unkeyed
+        found += [_THROUGH] * (self.attacked is not self.given)
+        return ", ".join(filter(None, [self.words, *found]))
+
+    @cached_property
+    def attacked(self) -> Defended:
+        """The network with the defence as attacks that know of it differentiate it.
+
+        Where its answers have no gradient that is of use, it is that of the network without it: BPDA.
+        """
+        if not self.stranger or self._has_gradients(self.given):
+            return self.given
+        through = WholeModule(Through(self.given, self.network))
+        return through if self._has_gradients(through) else self.given
 
     @cached_property
     def gradients(self) -> bool:
-        """True where its answers have a gradient that is of use; our own defences have one where the network has."""
-        if not isinstance(self.defended, WholeModule):
-            return True
+        """True where attacks get a gradient that is of use; through our own defences, where the network has one."""
+        return not self.stranger or self._has_gradients(self.attacked)
+
+    def _has_gradients(self, defended: Defended) -> bool:
         keys = torch.arange(len(self._images), device=self.device)
-        with borrowed(self.defended), seeded(0):
-            return has_gradients(lambda x: self.defended(x, keys), self._images)
+        with borrowed(defended), seeded(0):
+            return has_gradients(lambda x: defended(x, keys), self._images)
 
     def identity(self, store: ProbeStore) -> str:
-        """Returns the hash by which its results are found; a defence in hand is asked for its answers."""
-        return store.settle(self.key, self._probe, f"defence {self.name}") if self.in_hand else self.key
+        """Returns the hash by which its results are found; a stranger's is asked for its answers."""
+        return store.settle(self.key, self._probe, f"defence {self.name}") if self.stranger else self.key
 
     @cached_property
     def _probe(self) -> Probe:
@@ -159,59 +165,49 @@ class Subject:
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""
         parameters = self.spec.parameters_for(self.label, self.method, targeted=targeted, variant=variant)
-        key = self._key(variant, parameters)
-        if (variant.name, key) not in self._judged:
-            self._judged[variant.name, key] = self._judge(variant, parameters, key)
-        return self._judged[variant.name, key]
+        place = (variant.name, repr(parameters))
+        if place not in self._judged:
+            self._judged[place] = self._judge(variant, parameters)
+        return self._judged[place]
 
-    def _named(self, variant: Variant) -> bool:
-        return variant.defence not in self._inputs.defences
+    def _judge(self, variant: Variant, parameters: Values) -> Judged:
+        spec = self.spec
+        made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
+        built = made[spec.precision]
+        return Judged(
+            name=variant.name,
+            defended=built.defended,
+            given=made[spec.preset.precision].defended,
+            key=self._key(variant, parameters, built),
+            stranger=not built.ours,
+            network=in_precision(self.module, spec.preset.precision),
+            words=built.words,
+            shape=self.shape,
+            device=self.device,
+        )
 
-    def _key(self, variant: Variant, parameters: Mapping[str, Strict]) -> str:
-        """Returns a hash of a defence: name, parameters and pool, or all that an object in hand is."""
-        if not self._named(variant):
-            return object_key(self._inputs.defences[variant.defence])
-        parts = [DEFENCES[part] for part in parse_defence(variant.defence)]
-        given = [parameters.get(part.shares or part.name, part.parameters()) for part in parts]
-        pooled = [self._pool_key] if any(part.name == "mixup-inference" for part in parts) else []
-        return fingerprint(variant.defence, self.spec.precision, *given, *pooled)
+    def _build(self, variant: Variant, parameters: Values, precision: Precision) -> Built:
+        network, images = in_precision(self.module, precision), probe_images(self.shape).to(self.device)
+        ingredients = Ingredients(network, images, self.survey.classes, self._inputs.pool)
+        if variant.label in self._inputs.defences:
+            return build_in_hand(self._inputs.defences[variant.label], ingredients)
+        return build_defence(variant.defence, ingredients, parameters)
+
+    def _key(self, variant: Variant, parameters: Values, built: Built) -> str:
+        """Returns a hash of a defence: name, parameters and pool, and of a stranger's all that can be read of it."""
+        if variant.label in self._inputs.defences:
+            return object_key(built.parts)
+        parts = [(call, find_defence(call.name)) for call in parse_defence(variant.defence)]
+        given = [repr(sorted(parameters_of(*part, parameters).items())) for part in parts]
+        pooled = [self._pool_key] if any(part.name == "mixup-inference" for _, part in parts) else []
+        strange = [] if built.ours else [object_key(built.parts)]
+        return fingerprint(variant.defence, self.spec.precision, *given, *pooled, *strange)
 
     @cached_property
     def _pool_key(self) -> str:
         """A hash of the images that mixup inference mixes with."""
         pool = self._inputs.pool()
         return pool.digest(0, len(pool))
-
-    def _judge(self, variant: Variant, parameters: Mapping[str, Strict], key: str) -> Judged:
-        spec, named = self.spec, self._named(variant)
-        made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
-        return Judged(
-            name=variant.name,
-            defended=made[spec.precision],
-            attacked=made[spec.preset.precision],
-            key=key,
-            in_hand=not named,
-            words=describe_parameters(variant.defence, parameters, self.shape) if named else _IN_HAND,
-            shape=self.shape,
-            device=self.device,
-        )
-
-    def _build(self, variant: Variant, parameters: Mapping[str, Strict], precision: Precision) -> Defended:
-        network = in_precision(self.module, precision)
-        if self._named(variant):
-            ingredients = Ingredients(network, self.shape, self._inputs.pool)
-            return build_defence(variant.defence, ingredients, parameters)
-        return wrap(self._inputs.defences[variant.defence], network, self.shape, self.device)
-
-
-def wrap(defence: object, network: nn.Module, shape: Shape, device: torch.device) -> Defended:
-    """Returns a defended network made of a defence in hand: a preprocessor, several, or a whole defended network."""
-    if isinstance(defence, DefendedModule):
-        return defence.to(device)
-    if isinstance(defence, nn.Module):
-        return whole_module(defence.to(device), probe_images(shape).to(device))
-    parts = [defence] if isinstance(defence, RandomPreprocessor) else list(defence)  # type: ignore[call-overload]
-    return DefendedModule(network, preprocessing_defences=parts)
 
 
 def ready(network: nn.Module, device: torch.device) -> nn.Module:

@@ -17,6 +17,9 @@ from counteract import _random
 from counteract._errors import UserError
 from counteract.preprocessors.base import Options, RandomPreprocessor
 
+_USUAL, _USUAL_SIDE = (22, 30), 32
+"""The paper's range of sides, and the side of its images."""
+
 
 class Window(NamedTuple):
     """A square of the source and where it goes, one entry per image; all int64, shape (N,).
@@ -40,7 +43,8 @@ class RandomWindow(RandomPreprocessor[Window]):
     """Draws a side uniformly from `size`, both ends included, and offsets uniformly from those that fit.
 
     Args:
-        size: The least and the greatest side in pixels.
+        size: The least and the greatest side in pixels; None for the paper's share of the images' side, which is 22 to
+            30 of 32.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -51,18 +55,41 @@ class RandomWindow(RandomPreprocessor[Window]):
 
     def __init__(
         self,
-        size: tuple[int, int] = (22, 30),
+        size: tuple[int, int] | None = None,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(**options)
         self.size = size
+        self._shape: tuple[int, int] | None = None
         self._check_params()
+
+    def look(self, x: Tensor) -> None:
+        """Makes sure that windows of such sides make sense: neither larger than the images nor under half of them."""
+        height, width = self._shape = x.shape[2], x.shape[3]
+        (low, high), side = self.sides(height, width), min(height, width)
+        least = -(-side // 2)
+        if not least <= low <= high <= side:
+            raise UserError(f"size must lie within {least}-{side} for images of {height} x {width}, found {low}-{high}")
+
+    def describe(self) -> str:
+        """Returns the range of sides, in pixels once it has seen images."""
+        if self.size is None and self._shape is None:
+            return f"size {_USUAL[0]}-{_USUAL[1]} of {_USUAL_SIDE}"
+        low, high = self.sides(*(self._shape or (0, 0)))
+        return f"size {low}-{high}"
+
+    def sides(self, height: int, width: int) -> tuple[int, int]:
+        """The least and the greatest side for images of a size."""
+        if self.size is not None:
+            return self.size
+        low, high = (max(1, round(end * min(height, width) / _USUAL_SIDE)) for end in _USUAL)
+        return low, high
 
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Window:
         """Draws a window for each image."""
         del prepared
         height, width = x.shape[2:]
-        low, high = self.size
+        low, high = self.sides(height, width)
         if high > min(height, width):
             raise UserError(f"size reaches {high}, but x has images of {height} x {width}; no side may exceed those")
         u = _random.uniform(keys, 5)
@@ -90,6 +117,8 @@ class RandomWindow(RandomPreprocessor[Window]):
 
     def _check_params(self) -> None:
         super()._check_params()
+        if self.size is None:
+            return
         try:
             low, high = self.size
             valid = all(isinstance(v, int) and not isinstance(v, bool) for v in (low, high)) and 1 <= low <= high

@@ -21,9 +21,9 @@ Gradient = Literal["exact", "estimate", "identity", "none"]
 
 _GRADIENTS = {
     "exact": "",
-    "estimate": "its gradient is its own estimate",
-    "identity": "its gradient is taken for the identity (BPDA)",
-    "none": "no gradient passes back through it",
+    "estimate": "its own estimate for a gradient",
+    "identity": "the identity for a gradient (BPDA)",
+    "none": "no gradient",
 }
 
 _CHANNELS_LAST = ("TotalVarMin",)
@@ -101,8 +101,8 @@ class Adapted(RandomPreprocessor[Tensor]):
         given = {each: value for each in names if isinstance(value := self._value(each), (bool, int, float, str))}
         values = [f"{each} {number_in_words(each, value)}" for each, value in given.items()]
         found = [_GRADIENTS[self._gradient]] if self._gradient else []
-        found += ["applied image by image, with generators seeded by keys"] * bool(self._alone)
-        return "; ".join(filter(None, [", ".join(values), *found]))
+        found += ["one image at a time with seeded generators"] * bool(self._alone)
+        return ", ".join(filter(None, [*values, *found]))
 
     def smooth(self) -> Part | None:
         """The surrogate that the preprocessor offers by a method of this name."""
@@ -139,7 +139,7 @@ class Adapted(RandomPreprocessor[Tensor]):
             return self._from_own(self._call(self._to_own(x.detach())), x)
         if gradient == "identity":
             return self._from_own(self._call(self._to_own(x.detach())), x) + (x - x.detach())
-        exact: Tensor = _Estimated.apply(x, self)  # type: ignore[no-untyped-call]
+        exact: Tensor = _Estimated.apply(x, self)
         return exact
 
     def _call(self, own: Tensor) -> Tensor:
@@ -268,7 +268,7 @@ class _Estimated(torch.autograd.Function):
     """A preprocessor in NumPy, whose gradient is its own estimate."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor, adapted: Adapted) -> Tensor:  # type: ignore[override]
+    def forward(context: Any, x: Tensor, adapted: Adapted) -> Tensor:
         """Applies the preprocessor."""
         context.save_for_backward(x)
         context.adapted = adapted

@@ -86,6 +86,14 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         """The cost of `prepare`, which several draws for one input share."""
         return 0
 
+    def look(self, x: Tensor) -> None:
+        """Looks at a few images like those to come, before any work is done.
+
+        Raises:
+            UserError: (a ValueError) the parameters make no sense for such images.
+        """
+        del x
+
     def describe(self) -> str:
         """Returns the parameters in words, for reports: by their names, unless a defence has better ones."""
         names = [name for name in self.params if name not in (*RandomPreprocessor.params, "model")]

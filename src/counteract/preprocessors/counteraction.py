@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -130,6 +130,10 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
         gradients = self.num_labels if self.combine == "sum-of-signs" else 1
         return 1 + gradients * (1 if self.steps == 1 else 2 * self.steps)
 
+    def look(self, x: Tensor) -> None:
+        """Makes sure that the network has as many labels as are drawn."""
+        self._count_labels(x)
+
     def describe(self) -> str:
         """Returns the kind, the paper's N, mu (eps) and alpha (eps_step), and what else is unlike the paper."""
         kind = "targeted" if self.targeted else "untargeted"
@@ -223,3 +227,8 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
             raise UserError(f"labels must be 'non-predicted' or 'all', found {self.labels!r}")
         if self.combine not in ("sum-of-signs", "sign-of-sum"):
             raise UserError(f"combine must be 'sum-of-signs' or 'sign-of-sum', found {self.combine!r}")
+
+
+def untargeted(model: nn.Module, **given: Any) -> Counteraction:
+    """Counteraction away from its labels."""
+    return Counteraction(model, **given | {"targeted": False})

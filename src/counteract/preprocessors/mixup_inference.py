@@ -26,6 +26,11 @@ class Pool(Protocol):
         """Returns the images of these indices: floats, shape (n, C, H, W)."""
 
 
+def with_pool(model: nn.Module, *, pool: Pool, weight: float = 0.5) -> MixupInference:
+    """Mixup inference with a dataset as its pool, as evaluations make it."""
+    return MixupInference(model, pool, weight=weight)
+
+
 class MixupInference(RandomPreprocessor[Tensor]):
     """Mixes the input with a random pool image of a label other than the predicted one.
 

@@ -114,7 +114,7 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         found["draws"] = f"{spec.draws} judge each example"
     if spec.precision != "float32":
         found["precision"] = _precision(run)
-    if any("mixup-inference" in defence for defence in spec.defences):
+    if any("mixup-inference" in defence for defence in spec.defences.values()):
         leak = ": a leak, the images that are classified are among them" if spec.pool in LEAKING else ""
         found["mixup pool"] = f"{spec.pool} images{leak}"
     return list(found.items())

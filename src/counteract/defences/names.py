@@ -1,0 +1,76 @@
+"""Names of defences as users write them, `A(x=1)+B`, and the parameters that a spec has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from counteract._calls import Call, parse_call, split_joined
+from counteract._errors import UserError, unknown_name
+from counteract._toml import validate
+from counteract.defences.registry import UNDEFENDED, Defence, defence_names, find_defence, is_registered
+
+Values = Mapping[str, Mapping[str, Any]]
+"""Parameters by the names of defences, as far as they differ from the defaults."""
+
+
+def parse_defence(name: str) -> tuple[Call, ...]:
+    """Splits a defence's name into its parts, in the order in which they run; () for `undefended`.
+
+    Names with a colon, ART's and anyone's, are not looked up: a report is read where they may not be installed.
+
+    Raises:
+        UserError: (a ValueError) a part cannot be read, or is unknown.
+    """
+    if name.strip() in (UNDEFENDED, "none"):
+        return ()
+    calls = tuple(parse_call(part, "defence") for part in split_joined(name, "defence"))
+    for call in calls:
+        if call.name in (UNDEFENDED, "none"):
+            raise UserError(f"defence {name}: {call.name} stands alone, for the network without a defence")
+        if ":" not in call.name and not is_registered(call.name):
+            others = "art:NAME, package.module:factory, or several joined by +"
+            raise unknown_name("defence", call.name, defence_names(), others)
+    return calls
+
+
+def spell_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """Returns a name with arguments as users write it: what `parse_call` reads."""
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})" if arguments else name
+
+
+def check_parameters(values: Values) -> dict[str, dict[str, Any]]:
+    """Returns parameters by the names of their defences, validated; those of strangers are, when they are made.
+
+    Raises:
+        UserError: (a ValueError) a defence or a parameter is unknown, or a value is of a wrong kind.
+    """
+    found = {}
+    for name, given in values.items():
+        if ":" in name:
+            found[name] = dict(given)
+            continue
+        if not is_registered(name):
+            raise unknown_name(
+                "defence", name, [each for each in defence_names()[1:] if find_defence(each).like is None]
+            )
+        defence = find_defence(name)
+        if defence.like is not None:
+            raise UserError(f"{name} has no parameters of its own: give those of {defence.like}")
+        found[name] = checked(defence, given)
+    return found
+
+
+def checked(defence: Defence, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters that were given for a defence, validated.
+
+    Raises:
+        UserError: (a ValueError) a parameter is unknown, or a value is of a wrong kind.
+    """
+    made = validate(defence.parameters, dict(given), defence.name)
+    return {name: getattr(made, name) for name in made.model_fields_set}
+
+
+def parameters_of(call: Call, defence: Defence, values: Values) -> dict[str, Any]:
+    """Returns the parameters that hold for one part of a name: what stands in its brackets, else what a spec says."""
+    return checked(defence, {**values.get(defence.like or defence.name, {}), **call.arguments})

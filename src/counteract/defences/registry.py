@@ -1,0 +1,238 @@
+"""The registry of defences: ours, those of other packages, ART's own, and anyone's factory."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from art.defences.postprocessor.postprocessor import Postprocessor
+from art.defences.preprocessor.preprocessor import Preprocessor
+from pydantic import create_model
+
+from counteract._errors import UserError, unknown_name
+from counteract._factories import find_object
+from counteract._signatures import parameters_of, signature_of
+from counteract._values import Count, Strict
+
+UNDEFENDED = "undefended"
+"""The name of the network without a defence; `none` is read as it."""
+
+ART = "art:"
+"""The prefix of ART's own defences."""
+
+OFFERED = ("num_classes", "input_shape", "pool")
+"""The facts that a factory is told if it has a parameter of that name."""
+
+GROUP = "counteract.defences"
+"""The entry points of packages that bring defences of their own."""
+
+_NETWORKS = ("network", "model", "classifier", "estimator", "net")
+"""The names of a parameter that is passed the network, even to an ART preprocessor."""
+
+_ART_GIVEN = {
+    "clip_values": (0.0, 1.0), "channels_first": True, "apply_fit": False, "apply_predict": True, "augmentation": False,
+}  # fmt: skip
+"""The arguments that make ART's defences act at inference on images in [0, 1], channels first."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@/-]*")
+
+
+@dataclass(frozen=True)
+class Defence:
+    """A defence.
+
+    Attributes:
+        name: Its name.
+        help: One line about it.
+        source: Its factory, `factory(network, num_classes=..., input_shape=..., **parameters)`, of which it is passed
+            what it has parameters for. It returns an ART preprocessor or postprocessor, a list of these, or a whole
+            defended network; or it is one of these itself; or the name of a factory, `package.module:factory`.
+        executions: The number of executions over which its answers are averaged, each with a draw of its own; None for
+            one that runs once per input.
+        like: The name of another defence, whose parameters are this one's too.
+        ours: True for one of this package, whose results its parameters alone tell apart.
+    """
+
+    name: str
+    help: str
+    source: Any
+    executions: int | None = None
+    like: str | None = None
+    ours: bool = False
+
+    @cached_property
+    def factory(self) -> Any:
+        """The factory, imported."""
+        return find_object(self.source, "defence") if isinstance(self.source, str) else self.source
+
+    @property
+    def takes_network(self) -> bool:
+        """True if the factory's first parameter is the network."""
+        first = next(iter(signature_of(self.factory).values()), None)
+        if first is None or first.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+            return False
+        part = inspect.isclass(self.factory) and issubclass(self.factory, (Preprocessor, Postprocessor))
+        return first.name in _NETWORKS or not (part or first.default is not inspect.Parameter.empty)
+
+    @cached_property
+    def parameters(self) -> type[Strict]:
+        """The type of its parameters."""
+        if not callable(self.factory) or isinstance(self.factory, (Preprocessor, Postprocessor)):
+            return Strict
+        if self.like is not None:
+            return find_defence(self.like).parameters
+        network = list(signature_of(self.factory))[: int(self.takes_network)]
+        found = parameters_of(self.factory, without=(*network, *OFFERED))
+        if "executions" in found.model_fields:
+            return found
+        # Whatever runs on the input can be redrawn for each of several executions.
+        return create_model(found.__name__, __base__=found, executions=(Count | None, self.executions))
+
+
+_REGISTERED: dict[str, Defence] = {}
+
+
+def _ours(name: str, place: str, about: str, executions: int | None = None, like: str | None = None) -> Defence:
+    return Defence(name, about, f"counteract.preprocessors.{place}", executions, like, ours=True)
+
+
+def register_defence(
+    name: str,
+    factory: Any,
+    *,
+    help: str = "",  # noqa: A002  (the word that users know)
+    executions: int | None = None,
+) -> None:
+    """Gives a defence a name, which then stands wherever a defence's name does, in this process.
+
+    A package registers its own by an entry point of the group `counteract.defences`, with this name and factory.
+
+    Args:
+        name: The name: letters, digits, `-`, `_`, `.`.
+        factory: `factory(network, num_classes=..., input_shape=..., **parameters)`, of which it is passed what it has
+            parameters for; the images that mixup inference mixes with, too, as `pool`. It returns an ART preprocessor
+            or postprocessor, a list of these, or a `torch.nn.Module` that is the whole defended network: images in
+            [0, 1] to logits, log-probabilities or probabilities. One of these in hand will do.
+        help: One line about it, for `counteract defences`; by default the first of its docstring.
+        executions: The number of executions that are averaged, each with a draw of its own; None for what runs once per
+            input. Whoever names the defence can say otherwise: `name(executions=10)`.
+
+    Raises:
+        UserError: (a ValueError) the name is taken, or no name.
+
+    Example:
+        >>> from art.defences.preprocessor import JpegCompression
+        >>> import counteract
+        >>> counteract.register_defence("jpeg-30", JpegCompression((0, 1), quality=30, channels_first=True))
+    """
+    if not _NAME.fullmatch(name) or name in (UNDEFENDED, "none"):
+        raise UserError(f"name must be made of letters, digits, '-', '_' and '.', found {name!r}")
+    if name in _OURS or (name in _REGISTERED and _REGISTERED[name].factory is not factory):
+        raise UserError(f"name {name!r} is taken: choose another for this defence")
+    _REGISTERED[name] = Defence(name, help or _first_line(factory), factory, executions)
+
+
+def find_defence(name: str) -> Defence:
+    """Finds one defence by its name, without arguments.
+
+    Raises:
+        UserError: (a ValueError) there is none of this name.
+    """
+    if name.startswith(ART):
+        return _of_art(name)
+    if name in _OURS or name in _REGISTERED:
+        return _OURS.get(name) or _REGISTERED[name]
+    if ":" in name:
+        factory = find_object(name, "defence")
+        return Defence(name, _first_line(factory), factory)
+    if name in _packaged():
+        factory = _load(_packaged()[name])
+        return Defence(name, _first_line(factory), factory)
+    raise unknown_name("defence", name, defence_names(), "art:NAME, package.module:factory, or several joined by +")
+
+
+def is_registered(name: str) -> bool:
+    """Returns True for a name of ours, one that was registered, or one that a package brings."""
+    return name in _OURS or name in _REGISTERED or name in _packaged()
+
+
+def defence_names() -> list[str]:
+    """Every name that needs no prefix and can stand alone or be joined by `+`."""
+    return [UNDEFENDED, *_OURS, *_REGISTERED, *(name for name in _packaged() if name not in _REGISTERED)]
+
+
+def defence_lines() -> list[tuple[str, str]]:
+    """Each defence's name and one line about it, and the forms of other names; for lists."""
+    known = {**_OURS, **_REGISTERED}
+    named = [(name, known[name].help if name in known else find_defence(name).help) for name in defence_names()[1:]]
+    return [
+        (UNDEFENDED, "the network without a defence"),
+        *named,
+        ("art:NAME(...)", "one of ART's preprocessors or postprocessors, `art:JpegCompression(quality=50)`"),
+        ("package.module:factory(...)", "anyone's: docs/your-own-defence.md"),
+    ]
+
+
+def _of_art(name: str) -> Defence:
+    """Returns one of ART's own defences, with the arguments that make it act at inference."""
+    import art.defences.postprocessor as outputs
+    import art.defences.preprocessor as inputs
+
+    kinds = {
+        each: kind
+        for home, base in ((inputs, Preprocessor), (outputs, Postprocessor))
+        for each, kind in vars(home).items()
+        if inspect.isclass(kind) and issubclass(kind, base) and kind is not base
+    }
+    kind = kinds.get(name.removeprefix(ART))
+    if kind is None:
+        raise unknown_name("ART's defence", name.removeprefix(ART), sorted(kinds))
+    given = {key: value for key, value in _ART_GIVEN.items() if key in signature_of(kind)}
+    return Defence(name, _first_line(kind), functools.partial(kind, **given))
+
+
+def _packaged() -> dict[str, EntryPoint]:
+    """The defences of installed packages, by name; ours come first where a name is taken twice."""
+    return {each.name: each for each in _entry_points() if each.name not in _OURS}
+
+
+@functools.cache
+def _entry_points() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UserError(f"defence {entry.name}: {entry.value} of an installed package fails: {what}") from error
+
+
+def _first_line(factory: object) -> str:
+    """The first line of a docstring of its own; of an object that of its class."""
+    kind = factory if inspect.isclass(factory) or inspect.isfunction(factory) else type(factory)
+    return (inspect.getdoc(kind) or "").strip().partition("\n")[0]
+
+
+_OURS: dict[str, Defence] = {
+    defence.name: defence
+    for defence in (
+        _ours("counteraction", "counteraction:Counteraction", "small perturbations towards random labels: the paper's"),
+        _ours("counteraction-untargeted", "counteraction:untargeted", "the same away from them", like="counteraction"),
+        _ours("hedge", "hedge:Hedge", "away from every class at once, in several steps (Wu et al. 2021)"),
+        _ours("anti-adversary", "anti_adversary:AntiAdversary", "towards the predicted class (Alfarra et al. 2022)"),
+        _ours("crop-resize", "crop_resize:RandomCropResize", "a random crop, resized back (Guo et al. 2018)", 50),
+        _ours("resize-pad", "resize_pad:RandomResizePad", "resized to a random size, padded (Xie et al. 2018)", 50),
+        _ours("crop-pad", "crop_pad:RandomCropPad", "a random crop, padded back (Pang et al. 2020, after Xie)", 50),
+        _ours("mixup-inference", "mixup_inference:with_pool", "mixed with other images (MI-OL: Pang et al. 2020)", 30),
+        _ours("gaussian-noise", "gaussian_noise:GaussianNoise", "Gaussian noise is added", 50),
+        _ours("rotation", "rotation:RandomRotation", "a random rotation", 50),
+    )
+}
+"""This package's defences by name; what is written `module:name` is found in `counteract.preprocessors`."""
