@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from counteract.attacks.api import attack
     from counteract.auditing import audit
     from counteract.classifier import DefendedClassifier
+    from counteract.defences import register_defence
     from counteract.defended import DefendedModule
     from counteract.evaluation import evaluate
     from counteract.models import from_art, load_model
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate",
     "from_art",
     "load_model",
+    "register_defence",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "from_art": "models",
     "load_model": "models",
+    "register_defence": "defences",
 }
 """The modules of public names; the others are defences, in `preprocessors`. No name may be that of a module."""
 

@@ -11,7 +11,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
-from counteract.attacks.surrogates import cheap, no_cheap, no_smooth, rebuilt, smooth, smooth_perturbation, turned
+from counteract.attacks.surrogates import cheap, no_cheap, no_smooth, rebuilt, smooth, turned
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import WholeModule
 
@@ -53,7 +53,7 @@ def test_the_smooth_derivative_against_finite_differences(name: str, net: TinyNe
     weights, direction = torch.randn(2, *x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def weighted(images: Tensor) -> Tensor:
-        found: Tensor = (smooth_perturbation(defence, images, drawn) * weights).sum()
+        found: Tensor = (defence.smooth_perturbation(images, drawn) * weights).sum()
         return found
 
     points = x.clone().requires_grad_()
@@ -87,16 +87,52 @@ def test_turned(net: TinyNet, x: Tensor) -> None:
     assert turned(DefendedModule(net, transforms=[GaussianNoise()])) is None
 
 
-def test_a_whole_module_has_no_surrogates(net: TinyNet) -> None:
+def test_a_whole_module_has_the_surrogates_that_it_offers(net: TinyNet, x: Tensor) -> None:
     module = WholeModule(net)
     assert rebuilt(module, executions=7) is module
     assert turned(module) is None
-    for reason in (no_smooth(module), no_cheap(module)):
-        assert reason is not None
-        assert "a whole module cannot be taken apart" in reason
+    assert no_smooth(module) == "the module has no method smooth, and without its surrogate this is bpda-apgd-cw"
+    assert "with_fewer_steps" in str(no_cheap(module))
+
+    class Own(nn.Module):
+        def __init__(self, scale: float = 1.0) -> None:
+            super().__init__()
+            self.net, self.scale = net, scale
+
+        def forward(self, images: Tensor) -> Tensor:
+            found: Tensor = self.net(images) * self.scale
+            return found
+
+        def smooth(self) -> Own:
+            return Own(2.0)
+
+        def reversed(self) -> Own:
+            return Own(-1.0)
+
+        def with_fewer_steps(self, steps: int) -> Own:
+            return Own(float(steps))
+
+    own = WholeModule(Own())
+    assert no_smooth(own) is None
+    assert no_cheap(own) is None
+    for found, scale in ((smooth(own), 2), (cheap(own, 3), 3), (turned(own), -1)):
+        assert found is not None
+        torch.testing.assert_close(found(x), (net(x) * scale).log_softmax(1))
 
 
-def test_a_defence_of_a_strangers_own_has_no_smooth_surrogate_unless_one_is_registered(net: TinyNet) -> None:
+def test_a_method_of_the_same_name_that_is_no_surrogate_is_not_one(net: TinyNet) -> None:
+    class Odd(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            found: Tensor = net(images)
+            return found
+
+        def smooth(self, images: Tensor) -> Tensor:
+            return images
+
+    assert no_smooth(WholeModule(Odd())) is not None
+
+
+def test_a_part_without_a_smooth_surrogate_is_differentiated_as_it_is_and_says_so(net: TinyNet, x: Tensor) -> None:
     class Own(FirstOrderPreprocessor[None]):
         def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> None:
             return None
@@ -105,7 +141,10 @@ def test_a_defence_of_a_strangers_own_has_no_smooth_surrogate_unless_one_is_regi
             return 0 * x
 
     module = DefendedModule(net, preprocessing_defences=[Own(net)])
-    assert no_smooth(module) == "it needs a smooth surrogate of the defence, and none is registered for Own"
-    smooth_perturbation.register(Own)(lambda defence, x, parameters: 0 * x)
     assert no_smooth(module) is None
-    assert all(no_smooth(DefendedModule(net, preprocessing_defences=[part])) is None for part in parts(net).values())
+    assert Own(net).describe() == "no smooth surrogate: BPDA alone"
+    points = x.clone().requires_grad_()
+    (found,) = torch.autograd.grad(smooth(module)(points)[:, 0].sum(), points)
+    (wanted,) = torch.autograd.grad(net(points).log_softmax(1)[:, 0].sum(), points)
+    torch.testing.assert_close(found, wanted)
+    assert all("surrogate" not in part.describe() for part in parts(net).values())

@@ -42,8 +42,9 @@ def audit(
     """Attacks a defence in every way there is and raises red flags where the accuracies cannot be what they seem.
 
     Args:
-        defence: A name, a preprocessor, a list of preprocessors that run one after the other, or a whole defended
-            network: a torch module from images in [0, 1] to logits, log-probabilities or probabilities.
+        defence: A name; a preprocessor or a postprocessor, of this package, of ART or your own; a list of these, which
+            run one after the other; a whole defended network: a torch module from images in [0, 1] to logits,
+            log-probabilities or probabilities; or a factory of one of these, which is called with the network.
         network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`
             without defences, or a name for `load_model`.
         images: In [0, 1], shape (N, C, H, W): a tensor, an array, or a dataset, which brings its labels. None takes the

@@ -28,6 +28,9 @@ Shape = tuple[int, int, int]
 Part: TypeAlias = RandomPreprocessor[Any] | Postprocessing | nn.Module
 """A part of a defence."""
 
+_MANY = 1000
+"""A number of classes that leaves any number of labels to draw."""
+
 _SEVERAL = "join only preprocessors, then at most one whole network, then postprocessors"
 
 
@@ -133,8 +136,7 @@ def build_defence(name: str, of: Ingredients, values: Values) -> Built:
         stack.executions = max(stack.executions, executions or 1)
         made = _call(defence, of, given)
         added = stack.add(made, defence.name)
-        for each in added:
-            look_at(each, of.images)
+        look_at(added, of.images, defence.name)
         words.append(_words(defence.name, added, executions))
         ours, parts = ours and defence.ours, [*parts, made]
     return Built(_put_together(stack, of), "; ".join(words), ours, tuple(parts))
@@ -153,8 +155,7 @@ def build_in_hand(defence: object, of: Ingredients) -> Built:
     if callable(defence) and not isinstance(defence, (Preprocessor, Postprocessor, nn.Module)):
         made = _call(Defence(name, "", defence), of, {})
     added = stack.add(made, name)
-    for each in added:
-        look_at(each, of.images)
+    look_at(added, of.images, name)
     return Built(_put_together(stack, of), _words(name, added, None), ours=False, parts=(defence,))
 
 
@@ -168,8 +169,15 @@ def describe_defence(name: str, values: Values, shape: Shape) -> str:
     """
     images = torch.rand(2, *shape)
     pool = ArrayDataset("pool", images, torch.tensor([0, 1]), ("0", "1"))
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return build_defence(name, Ingredients(network, images, 1000, lambda: pool), values).words
+    return build_defence(name, Ingredients(_Blank(), images, _MANY, lambda: pool), values).words
+
+
+class _Blank(nn.Module):
+    """A network that knows nothing, for defences that are only described."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros for many classes."""
+        return x.new_zeros(len(x), _MANY)
 
 
 def forward_passes(defended: Defended) -> int:
@@ -184,10 +192,18 @@ def forward_passes(defended: Defended) -> int:
     return once + shared + defended.executions * (1 + sum(transform.passes for transform in defended.transforms))
 
 
-def look_at(part: object, images: Tensor) -> None:
-    """Lets a part look at a few images before any work: it says then what would be wrong later."""
-    if isinstance(part, RandomPreprocessor):
-        part.look(images)
+def look_at(parts: Sequence[Part], images: Tensor, name: str) -> None:
+    """Lets the parts of a defence look at a few images before any work: they say then what would be wrong later.
+
+    Raises:
+        UserError: (a ValueError) one does.
+    """
+    for part in parts:
+        try:
+            if isinstance(part, RandomPreprocessor):
+                part.look(images)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from error
 
 
 def name_of(defence: object) -> str:

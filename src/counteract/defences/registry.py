@@ -76,7 +76,8 @@ class Defence:
         first = next(iter(signature_of(self.factory).values()), None)
         if first is None or first.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
             return False
-        part = inspect.isclass(self.factory) and issubclass(self.factory, (Preprocessor, Postprocessor))
+        inner = getattr(self.factory, "func", self.factory)  # of a partial
+        part = inspect.isclass(inner) and issubclass(inner, (Preprocessor, Postprocessor))
         return first.name in _NETWORKS or not (part or first.default is not inspect.Parameter.empty)
 
     @cached_property
@@ -168,14 +169,20 @@ def defence_names() -> list[str]:
 
 def defence_lines() -> list[tuple[str, str]]:
     """Each defence's name and one line about it, and the forms of other names; for lists."""
-    known = {**_OURS, **_REGISTERED}
-    named = [(name, known[name].help if name in known else find_defence(name).help) for name in defence_names()[1:]]
     return [
         (UNDEFENDED, "the network without a defence"),
-        *named,
+        *((name, _help(name)) for name in defence_names()[1:]),
         ("art:NAME(...)", "one of ART's preprocessors or postprocessors, `art:JpegCompression(quality=50)`"),
         ("package.module:factory(...)", "anyone's: docs/your-own-defence.md"),
     ]
+
+
+def _help(name: str) -> str:
+    """One line about a defence; about one that cannot be loaded, the reason."""
+    try:
+        return find_defence(name).help
+    except UserError as error:
+        return str(error)
 
 
 def _of_art(name: str) -> Defence:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 import torch
+from art.defences.postprocessor.postprocessor import Postprocessor
+from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract.datasets import ArrayDataset, Dataset
+from counteract.defences.build import name_of
 from counteract.evaluation.inputs import Inputs, Network
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
@@ -20,14 +23,12 @@ from counteract.evaluation.spec import make_spec
 from counteract.models import from_art, load_model
 from counteract.models.about import about
 from counteract.models.checks import outputs_of
-from counteract.preprocessors import RandomPreprocessor
 
 if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
 
-    from counteract.defended import DefendedModule
-
-    Defence = str | nn.Module | RandomPreprocessor[Any] | Sequence[RandomPreprocessor[Any]] | DefendedModule
+    Part = Preprocessor | Postprocessor
+    Defence = str | nn.Module | Part | Sequence[Part] | Callable[..., object]
 
 Images = Tensor | npt.NDArray[Any] | Dataset
 
@@ -54,7 +55,8 @@ def evaluate(
         network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier` without defences; or a name.
         images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
         labels: The true labels, integers, shape (N,).
-        defences: Names, preprocessors, lists of preprocessors that run one after the other, or whole defended networks.
+        defences: Names; preprocessors and postprocessors, of this package, of ART or your own, and lists of these, which
+            run one after the other; whole defended networks; or factories, which are called with the network.
         attacks: Names of attacks: `counteract attacks` lists them.
         eps: The size of the largest perturbation: a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in.
@@ -120,26 +122,30 @@ def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
     Raises:
         UserError: (a ValueError) one is no defence.
     """
+    single = isinstance(defences, (str, nn.Module, Preprocessor, Postprocessor))
     named: dict[str, Defence] = {}
-    for defence in [defences] if isinstance(defences, (str, nn.Module, RandomPreprocessor)) else defences:
-        name = defence if isinstance(defence, str) else _class_name(defence)
+    for defence in [defences] if single or not isinstance(defences, Iterable) else defences:
+        _check_defence(defence)
+        name = defence if isinstance(defence, str) else name_of(defence)
         number = 1
         while not isinstance(defence, str) and name in named:
             number += 1
-            name = f"{_class_name(defence)}#{number}"
+            name = f"{name_of(defence)}#{number}"
         named[name] = defence
     return named
 
 
-def _class_name(defence: object) -> str:
-    if isinstance(defence, (nn.Module, RandomPreprocessor)):
-        return type(defence).__name__
-    if isinstance(defence, (list, tuple)) and defence and all(isinstance(d, RandomPreprocessor) for d in defence):
-        return "+".join(type(part).__name__ for part in defence)
-    raise UserError(
-        "defences must be names, preprocessors of this package, lists of them, or torch modules; found "
-        f"{type(defence).__name__}"
-    )
+def _check_defence(defence: object) -> None:
+    """Raises UserError for what is no defence."""
+    parts = defence if isinstance(defence, (list, tuple)) and defence else [defence]
+    for part in parts:
+        if not (isinstance(part, (str, Preprocessor, Postprocessor)) or callable(part)) or (
+            isinstance(part, str) and part is not defence
+        ):
+            raise UserError(
+                "defences must be names, preprocessors or postprocessors of ART's kind, lists of these, torch modules or "
+                f"factories; found {type(part).__name__}"
+            )
 
 
 def make_network(network: object) -> Network:

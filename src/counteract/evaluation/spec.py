@@ -175,7 +175,8 @@ class EvaluationSpec(Strict):
         if not isinstance(value, dict):
             return value
         spelled = {label: _spelled(label, each) for label, each in value.items()}
-        return {UNDEFENDED if name in (UNDEFENDED, "none") else label: name for label, name in spelled.items()}
+        bare = (UNDEFENDED, "none")
+        return dict((UNDEFENDED, UNDEFENDED) if name in bare else (label, name) for label, name in spelled.items())
 
     @field_validator("attacks")
     @classmethod
@@ -194,6 +195,8 @@ class EvaluationSpec(Strict):
         for setting in self.settings:
             if setting.model not in (None, *self.models):
                 raise ValueError(f"settings name the model {setting.model!r}; models are {', '.join(self.models)}")
+            if setting.defence not in (None, *self.defences):
+                parse_defence(str(setting.defence))
         return self
 
     @property

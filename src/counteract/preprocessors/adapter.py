@@ -93,7 +93,7 @@ class Adapted(RandomPreprocessor[Tensor]):
             raise
         except Exception as error:
             shape, what = tuple(x.shape[1:]), f"{type(error).__name__}: {error}"
-            raise UserError(f"defence {self.name} does not take images of shape {shape}: {what}") from error
+            raise UserError(f"it does not take images of shape {shape}: {what}") from error
 
     def describe(self) -> str:
         """Returns the preprocessor's parameters in words, and what is to be known of its gradient and its draws."""
