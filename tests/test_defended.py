@@ -146,7 +146,10 @@ def test_a_certain_network_gives_finite_log_probabilities(x: Tensor) -> None:
         ({"executions": 0}, "executions must be an integer of at least 1"),
         ({"executions_per_pass": 0}, "executions_per_pass must be"),
         ({"average": "votes"}, "average must be 'probabilities' or 'logits', found 'votes'"),
-        ({"transforms": [nn.Identity()]}, "transforms must be preprocessors of this package, found Identity"),
+        (
+            {"transforms": [nn.Identity()]},
+            "transforms must be a preprocessor of this package or of ART, found Identity",
+        ),
         ({"clip_values": 1}, "clip_values"),
     ],
 )

@@ -17,7 +17,6 @@ from counteract.attacks import AttackPreset, Victim, find_attack
 from counteract.auditing.probes import Prober, Probes
 from counteract.datasets import Dataset
 from counteract.evaluation import Inputs, Network, make_spec
-from counteract.evaluation.spec import Variant
 from counteract.evaluation.subject import Subject
 
 CPU = torch.device("cpu")
@@ -32,7 +31,7 @@ def probe(network: nn.Module, data: Dataset, attack: Any, **changes: Any) -> Pro
     spec, watcher = make_spec(fields | changes, "test"), Watcher()
     inputs = Inputs(data.take(COUNT), {"net": Network("net", network)}, lambda: data)
     subject = Subject("net", spec, inputs, CPU)
-    judged = subject.judged(Variant(name=spec.defences[0], defence=spec.defences[0]), targeted=False)
+    judged = subject.judged(spec.variants()[0], targeted=False)
     found = Prober(subject, judged, inputs.data, spec, BatchSize(None, CPU, watcher.warn), watcher).probe(attack)
     assert watcher.begun == watcher.done == 5 * COUNT
     return found

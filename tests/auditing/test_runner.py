@@ -137,8 +137,8 @@ def test_the_spec_of_an_audit() -> None:
     }
     spec = make_audit_spec(data, "counteraction")
     assert (spec.cascade, spec.sweep, spec.attacks) == (False, None, ATTACKS)
-    assert spec.defences == ("undefended", "counteraction")
-    assert make_audit_spec(data, "undefended").defences == ("undefended",)
+    assert list(spec.defences) == ["undefended", "counteraction"]
+    assert list(make_audit_spec(data, "undefended").defences) == ["undefended"]
     two = {"models": {"a": "digits-resnet-iat", "b": "digits-resnet-mixup"}}
     with pytest.raises(UserError, match="an audit is about one model, found a, b: name one"):
         make_audit_spec(data | two, "counteraction")

@@ -96,7 +96,7 @@ def test_a_spec_is_audited_with_what_it_says(tmp_path: Path, monkeypatch: pytest
     own = tmp_path / "mine.toml"
     own.write_text(SPEC)
     spec = given([str(own), "--model", "iat"], monkeypatch)
-    assert (spec.defences, spec.models) == (("undefended", "rotation"), {"iat": "digits-resnet-iat"})
+    assert (list(spec.defences), spec.models) == (["undefended", "rotation"], {"iat": "digits-resnet-iat"})
     assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 1])
     assert (spec.limit, spec.seeds, spec.draws, spec.preset.steps) == (7, 2, 5, 10)
     assert not spec.cascade
@@ -104,9 +104,9 @@ def test_a_spec_is_audited_with_what_it_says(tmp_path: Path, monkeypatch: pytest
     spec = given([str(own), "--model", "iat", *changes], monkeypatch)
     assert (spec.limit, spec.preset.steps) == (5, 20)
     assert 255 * spec.step == pytest.approx(1)
-    assert spec.defences == ("undefended", "counteraction")
+    assert list(spec.defences) == ["undefended", "counteraction"]
     without = given([], monkeypatch)
-    assert (without.defences, without.limit, without.draws) == (("undefended",), 100, 5)
+    assert (list(without.defences), without.limit, without.draws) == (["undefended"], 100, 5)
     assert without.parameters["counteraction"]["eps"] == "12/255"
 
 

@@ -133,7 +133,8 @@ def test_arguments_in_brackets_win_over_a_specs_parameters(ingredients: Ingredie
 def test_of_fewer_classes_fewer_labels_are_drawn_unless_more_are_asked_for(net: TinyNet, x: Tensor) -> None:
     class Three(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
-            return net(images)[:, :3]
+            found: Tensor = net(images)[:, :3]
+            return found
 
     three = Ingredients(Three(), x, 3, list)  # type: ignore[arg-type]
     for name in ("counteraction", "counteraction-untargeted"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from counteract._calls import Call
-from counteract.defences import check_parameters, defence_names, parse_defence, spell_call
+from counteract.defences import check_parameters, find_defence, parse_defence, spell_call
 
 
 def test_a_name_is_split_into_its_parts() -> None:
@@ -40,7 +40,11 @@ def test_what_is_spelled_is_read_again() -> None:
 
 
 def test_what_is_given_is_validated_and_the_rest_is_left_out() -> None:
-    given = {"counteraction": {"eps": "4/255"}, "crop-resize": {"size": [20, 25], "executions": 4}, "my:make": {"x": 1}}
+    given: dict[str, dict[str, Any]] = {
+        "counteraction": {"eps": "4/255"},
+        "crop-resize": {"size": [20, 25], "executions": 4},
+        "my:make": {"x": 1},
+    }
     assert check_parameters(given) == {
         "counteraction": {"eps": 4 / 255}, "crop-resize": {"size": (20, 25), "executions": 4}, "my:make": {"x": 1},
     }  # fmt: skip
@@ -62,6 +66,9 @@ def test_wrong_parameters(values: dict[str, dict[str, Any]], message: str) -> No
         check_parameters(values)
 
 
-def test_every_parameter_of_ours_has_a_name_and_a_type() -> None:
-    for name in defence_names()[1:]:
-        assert check_parameters({name: {}}) == {name: {}} if name != "counteraction-untargeted" else True
+def test_the_papers_settings_are_the_defaults() -> None:
+    found = {name: find_defence(name).parameters().model_dump() for name in ("crop-resize", "mixup-inference")}
+    assert (found["crop-resize"]["size"], found["crop-resize"]["executions"]) == (None, 50)
+    assert (found["mixup-inference"]["weight"], found["mixup-inference"]["executions"]) == (0.5, 30)
+    counteraction = find_defence("counteraction").parameters().model_dump()
+    assert (counteraction["eps"], counteraction["eps_step"], counteraction["num_labels"]) == (8 / 255, 4 / 255, 9)

@@ -53,7 +53,7 @@ def test_old_words_become_todays(tmp_path: Path) -> None:
     assert run.complete
     assert run.missing == []
     assert run.examples == 5
-    assert (run.spec.attacks, run.spec.defences) == (("clean", "pgd10"), ("undefended", "crop-pad"))
+    assert (run.spec.attacks, list(run.spec.defences)) == (("clean", "pgd10"), ["undefended", "crop-pad"])
     assert (run.spec.threat_model.eps, run.spec.step) == (0.1, 0.02)
     assert [(cell.attack, cell.defence) for cell in run.cells] == [
         ("clean", "undefended"), ("clean", "crop-pad"), ("pgd10", "undefended"), ("pgd10", "crop-pad"),

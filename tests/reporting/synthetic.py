@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import torch
 from torch import Tensor
 
-from counteract.defences import describe_parameters
+from counteract.defences import describe_defence
 from counteract.evaluation.results import Illustrations, Run
 from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import make_spec
@@ -47,7 +47,7 @@ def make_run(
                 cells.append(cell)
     sizes = [len(shares) for cell in cells for shares in cell.correct.values()]
     defences = {
-        (model, variant.name, targeted): describe_parameters(
+        (model, variant.name, targeted): describe_defence(
             variant.defence, made.parameters_for(model, None, targeted=targeted, variant=variant), (3, 32, 32)
         )
         for model in made.models

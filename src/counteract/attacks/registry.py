@@ -168,7 +168,7 @@ ATTACKS: dict[str, Attack] = {
         _along("fixed", "APGD on the margin, told the very draws that will judge it", Gradients(JUDGED, _CW)),
         _along(
             "joint",
-            "APGD against the undefended network, the defended one and the one counteracted the other way round",
+            "APGD against the undefended network, the defended one and the one whose defence acts the other way round",
             Gradients(JOINT, _CE),
         ),
         _along("cheap", "APGD on the margin of few executions; all of them judge it", Gradients(CHEAP, _CW)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 import torch
@@ -27,8 +27,8 @@ from counteract.models.checks import outputs_of
 if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
 
-    Part = Preprocessor | Postprocessor
-    Defence = str | nn.Module | Part | Sequence[Part] | Callable[..., object]
+    Part: TypeAlias = Preprocessor | Postprocessor
+    Defence: TypeAlias = str | nn.Module | Part | Sequence[Part] | Callable[..., object]
 
 Images = Tensor | npt.NDArray[Any] | Dataset
 
@@ -55,8 +55,8 @@ def evaluate(
         network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier` without defences; or a name.
         images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
         labels: The true labels, integers, shape (N,).
-        defences: Names; preprocessors and postprocessors, of this package, of ART or your own, and lists of these, which
-            run one after the other; whole defended networks; or factories, which are called with the network.
+        defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
+            after the other; whole defended networks; or factories, which are called with the network.
         attacks: Names of attacks: `counteract attacks` lists them.
         eps: The size of the largest perturbation: a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in.
@@ -143,7 +143,7 @@ def _check_defence(defence: object) -> None:
             isinstance(part, str) and part is not defence
         ):
             raise UserError(
-                "defences must be names, preprocessors or postprocessors of ART's kind, lists of these, torch modules or "
+                "defences must be names, ART preprocessors or postprocessors, torch modules, lists of these or "
                 f"factories; found {type(part).__name__}"
             )
 

@@ -291,7 +291,7 @@ def adapt(preprocessor: object, name: str | None = None) -> Part:
         return preprocessor
     if not isinstance(preprocessor, Preprocessor):
         found = type(preprocessor).__name__
-        raise UserError(f"{name or 'a defence'} must be a preprocessor of this package or of ART, found {found}")
+        raise UserError(f"{name or 'defence'} must be a preprocessor of this package or of ART, found {found}")
     return Adapted(preprocessor, name=name)
 
 
@@ -301,4 +301,4 @@ def adapt_all(preprocessors: object, name: str) -> tuple[Part, ...]:
     several = [preprocessors] if isinstance(preprocessors, Preprocessor) else preprocessors  # type: ignore[assignment]
     if not isinstance(several, Sequence):
         raise UserError(f"{name} must be preprocessors of this package or of ART, found {type(preprocessors).__name__}")
-    return tuple(adapt(each, name) for each in several)
+    return tuple(adapt(each, None if isinstance(each, Preprocessor) else name) for each in several)
