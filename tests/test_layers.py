@@ -23,7 +23,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"ground", "robustbench"},
     "robustbench": {"ground", "models", "defended"},
     "training": {"ground", "datasets", "models"},
-    "defences": {"ground", "preprocessors", "defended", "whole", "datasets"},
+    "defences": {"ground", "preprocessors", "postprocessing", "defended", "whole", "datasets"},
     "attacks": {"ground", "preprocessors", "defended", "whole", "defences", "classifier", "models"},
 }
 LAYERS["evaluation"] = {*LAYERS, "attacks"} - {"training"}

@@ -146,11 +146,11 @@ class Adapted(RandomPreprocessor[Tensor]):
         """Calls the preprocessor with images in its own form."""
         if not isinstance(self.preprocessor, PreprocessorPyTorch):
             return torch.from_numpy(self._called(own.detach().cpu().numpy())).to(own.device)
-        exact = self._checked(self.preprocessor.forward(own)[0], own)
+        exact = self._checked(self.preprocessor.forward(own.clone())[0], own)
         overridden = type(self.preprocessor).estimate_forward is not PreprocessorPyTorch.estimate_forward
         if not (overridden and torch.is_grad_enabled() and own.requires_grad):
             return exact
-        estimate = self._checked(self.preprocessor.estimate_forward(own), own)
+        estimate = self._checked(self.preprocessor.estimate_forward(own.clone()), own)
         return exact.detach() + (estimate - estimate.detach())
 
     def _called(self, own: npt.NDArray[Any]) -> npt.NDArray[Any]:
