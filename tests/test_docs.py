@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from counteract.attacks import attack_lines
 from counteract.cli.listing import to_markdown
 from counteract.datasets import DATASETS
 from counteract.defences import defence_lines
+from counteract.defences.registry import GROUP
 from counteract.evaluation import make_spec, read_spec
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +57,37 @@ def test_an_example_of_the_readme_runs(number: int, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+OWN = (ROOT / "docs" / "your-own-defence.md").read_text(encoding="utf-8")
+
+COMMANDS = [line for block in re.findall(r"^```bash\n(.*?)^```$", OWN, re.M | re.S) for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def own_defences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the page about own defences shows."""
+    folder = tmp_path_factory.mktemp("own")
+    for block in PYTHON.findall(OWN):
+        name = block.partition("\n")[0].removeprefix("# ")
+        (folder / name).write_text(block, encoding="utf-8")
+    (folder / "spec.toml").write_text(TOML.findall(OWN)[0], encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("line", [*COMMANDS, "counteract evaluate spec.toml", "in_python.py"])
+def test_examples_of_the_page_about_own_defences_run(line: str, own_defences: Path) -> None:
+    command = ["-m", *shlex.split(line)] if line.startswith("counteract ") else [line]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=own_defences, env=environment, check=False
+    )
+    assert done.returncode in ((0, 1) if " audit " in line else (0,)), done.stderr
+    assert "worst" in done.stdout or "Median" in done.stdout
+
+
+def test_the_entry_point_in_the_docs_is_of_our_group() -> None:
+    assert f'[project.entry-points."{GROUP}"]' in OWN
 
 
 def test_the_spec_in_the_docs_is_one(tmp_path: Path) -> None:

@@ -230,14 +230,34 @@ def _first_line(factory: object) -> str:
 _OURS: dict[str, Defence] = {
     defence.name: defence
     for defence in (
-        _ours("counteraction", "counteraction:Counteraction", "small perturbations towards random labels: the paper's"),
-        _ours("counteraction-untargeted", "counteraction:untargeted", "the same away from them", like="counteraction"),
+        _ours(
+            "counteraction",
+            "counteraction:Counteraction",
+            "the paper's method: small first-order perturbations towards random labels, added up",
+        ),
+        _ours(
+            "counteraction-untargeted",
+            "counteraction:untargeted",
+            "the same away from random labels; it has the parameters of counteraction",
+            like="counteraction",
+        ),
         _ours("hedge", "hedge:Hedge", "away from every class at once, in several steps (Wu et al. 2021)"),
-        _ours("anti-adversary", "anti_adversary:AntiAdversary", "towards the predicted class (Alfarra et al. 2022)"),
+        _ours(
+            "anti-adversary",
+            "anti_adversary:AntiAdversary",
+            "towards the predicted class, in large steps (Alfarra et al. 2022)",
+        ),
         _ours("crop-resize", "crop_resize:RandomCropResize", "a random crop, resized back (Guo et al. 2018)", 50),
-        _ours("resize-pad", "resize_pad:RandomResizePad", "resized to a random size, padded (Xie et al. 2018)", 50),
-        _ours("crop-pad", "crop_pad:RandomCropPad", "a random crop, padded back (Pang et al. 2020, after Xie)", 50),
-        _ours("mixup-inference", "mixup_inference:with_pool", "mixed with other images (MI-OL: Pang et al. 2020)", 30),
+        _ours(
+            "resize-pad", "resize_pad:RandomResizePad", "resized to a random size, padded back (Xie et al. 2018)", 50
+        ),
+        _ours("crop-pad", "crop_pad:RandomCropPad", "a random crop, padded back (Pang et al. 2020)", 50),
+        _ours(
+            "mixup-inference",
+            "mixup_inference:with_pool",
+            "mixed with images of other labels (MI-OL: Pang et al. 2020)",
+            30,
+        ),
         _ours("gaussian-noise", "gaussian_noise:GaussianNoise", "Gaussian noise is added", 50),
         _ours("rotation", "rotation:RandomRotation", "a random rotation", 50),
     )
