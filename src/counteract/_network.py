@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._precision import with_autocast
 
 
 @contextmanager
@@ -35,7 +36,8 @@ def borrowed(model: nn.Module) -> Iterator[None]:
 
 def ask(network: nn.Module, images: Tensor) -> Tensor:
     """The network's answers to images, of which it is given a copy: it may write into what it gets."""
-    answers: Tensor = network(images.clone())
+    with with_autocast():
+        answers: Tensor = network(images.clone())
     return answers
 
 
@@ -55,7 +57,7 @@ def check_model(model: object, name: str = "model") -> None:
     if not isinstance(model, nn.Module):
         raise UserError(
             f"{name} must be a torch.nn.Module that maps images to logits, found {type(model).__name__}"
-            " (of an ART classifier, pass its .model)"
+            " (of an ART classifier, pass counteract.from_art(classifier))"
         )
 
 

@@ -14,8 +14,11 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract._errors import UserError
-from counteract.preprocessors.base import Options, RandomPreprocessor
+from counteract._errors import UserError, shown
+from counteract.preprocessors.base import Options, RandomPreprocessor, check_count
+
+_USUAL, _USUAL_SIDE = (22, 30), 32
+"""The paper's range of sides, and the side of its images."""
 
 
 class Window(NamedTuple):
@@ -40,7 +43,8 @@ class RandomWindow(RandomPreprocessor[Window]):
     """Draws a side uniformly from `size`, both ends included, and offsets uniformly from those that fit.
 
     Args:
-        size: The least and the greatest side in pixels.
+        size: The least and the greatest side in pixels. None for the same parts of the images' smaller side as the
+            paper's (22, 30) are of 32.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -48,10 +52,11 @@ class RandomWindow(RandomPreprocessor[Window]):
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "size"]
+    spatial = True
 
     def __init__(
         self,
-        size: tuple[int, int] = (22, 30),
+        size: tuple[int, int] | None = None,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(**options)
@@ -62,7 +67,7 @@ class RandomWindow(RandomPreprocessor[Window]):
         """Draws a window for each image."""
         del prepared
         height, width = x.shape[2:]
-        low, high = self.size
+        low, high = self.size or usual_size(height, width)
         if high > min(height, width):
             raise UserError(f"size reaches {high}, but x has images of {height} x {width}; no side may exceed those")
         u = _random.uniform(keys, 5)
@@ -90,13 +95,22 @@ class RandomWindow(RandomPreprocessor[Window]):
 
     def _check_params(self) -> None:
         super()._check_params()
+        if self.size is None:
+            return
         try:
-            low, high = self.size
-            valid = all(isinstance(v, int) and not isinstance(v, bool) for v in (low, high)) and 1 <= low <= high
+            low, high = (check_count("size", end) for end in self.size)
+            valid = low <= high
         except (TypeError, ValueError):
             valid = False
         if not valid:
-            raise UserError(f"size must be a pair of integers (low, high), 1 <= low <= high, found {self.size!r}")
+            raise UserError(f"size must be a pair of integers (low, high), 1 <= low <= high, found {shown(self.size)}")
+        self.size = low, high
+
+
+def usual_size(height: int, width: int) -> tuple[int, int]:
+    """Returns the range of sides for images of any size that is the paper's, 22 to 30, for those of 32."""
+    low, high = (max(1, round(end * min(height, width) / _USUAL_SIDE)) for end in _USUAL)
+    return low, high
 
 
 def one_hot(index: Tensor, length: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from counteract import _random
 from counteract._errors import UserError
 from counteract._network import borrowed
-from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.base import Options, check_change, check_count, check_flag
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 Labels = Literal["non-predicted", "all"]
@@ -172,10 +172,11 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
     def _check_params(self) -> None:
         super()._check_params()
         self._classes = None
-        check_real("eps", self.eps)
-        check_real("eps_step", self.eps_step)
-        check_count("num_labels", self.num_labels)
-        check_count("steps", self.steps)
+        self.eps = check_change("eps", self.eps, self.clip_values)
+        self.eps_step = check_change("eps_step", self.eps_step, self.clip_values)
+        self.num_labels = check_count("num_labels", self.num_labels)
+        self.steps = check_count("steps", self.steps)
+        self.targeted = check_flag("targeted", self.targeted)
         if self.labels not in ("non-predicted", "all"):
             raise UserError(f"labels must be 'non-predicted' or 'all', found {self.labels!r}")
         if self.combine not in ("sum-of-signs", "sign-of-sum"):

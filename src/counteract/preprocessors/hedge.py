@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.base import Options, check_change, check_count
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 
@@ -80,6 +80,6 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
 
     def _check_params(self) -> None:
         super()._check_params()
-        check_real("eps", self.eps)
-        check_real("eps_step", self.eps_step)
-        check_count("steps", self.steps)
+        self.eps = check_change("eps", self.eps, self.clip_values)
+        self.eps_step = check_change("eps_step", self.eps_step, self.clip_values)
+        self.steps = check_count("steps", self.steps)

@@ -106,7 +106,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
     def _check_params(self) -> None:
         super()._check_params()
         check_model(self.model)
-        check_real("weight", self.weight, high=1.0)
+        self.weight = check_real("weight", self.weight, high=1.0)
         labels = self._check_labels()
         self._pool = self.images if isinstance(self.images, Pool) else self._checked(torch.as_tensor(self.images))
         self._classes, self._counts = torch.unique(labels, return_counts=True)
