@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from numbers import Integral, Real
@@ -157,10 +158,7 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
     def _check_params(self) -> None:
         self.clip_values = check_clip_values(self.clip_values)
         self.batch_size = check_count("batch_size", self.batch_size)
-        if self.seed is not None:
-            if isinstance(self.seed, bool) or not isinstance(self.seed, Integral):
-                raise UserError(f"seed must be an integer or None, found {shown(self.seed)}")
-            self.seed = int(self.seed)
+        self.seed = _check_seed(self.seed)
 
     def _sample_chunk(self, x: Tensor, keys: Tensor, prepared: Tensor | None) -> Tensor:
         if self.spatial:
@@ -227,9 +225,10 @@ def check_real(name: str, value: object, *, low: float = 0.0, high: float = floa
     Raises:
         UserError: (a ValueError) `value` is none.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not (low <= value <= high) or value == float("inf"):
+    number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    if not (low <= number <= high and math.isfinite(number)):
         raise UserError(f"{name} must be a number from {low:g} to {high:g}{what}, found {shown(value)}")
-    return float(value)
+    return number
 
 
 def check_flag(name: str, value: object) -> bool:
@@ -252,7 +251,22 @@ def check_change(name: str, value: object, clip_values: tuple[float, float] | No
     if clip_values is None:
         return check_real(name, value)
     width = clip_values[1] - clip_values[0]
-    levels = (
-        f" ({value} of 255 grey levels are {value}/255)" if isinstance(value, Integral) and value > width == 1 else ""
-    )
+    levels = f" ({value} of 255 grey levels are {value}/255)" if width == 1 and _counts_levels(value) else ""
     return check_real(name, value, high=width, what=f", the width of clip_values{levels}")
+
+
+def _counts_levels(value: object) -> bool:
+    return isinstance(value, Integral) and 1 < int(value) < 256
+
+
+def _check_seed(seed: object) -> int | None:
+    """Returns a seed as Python's own integer, or None.
+
+    Raises:
+        UserError: (a ValueError) it is something else.
+    """
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise UserError(f"seed must be an integer or None, found {shown(seed)}")
+    return int(seed)
