@@ -40,7 +40,7 @@ def check_images(
         raise UserError(f"{name} must be images of shape (N, C, H, W), found {x.ndim} dimensions: {tuple(x.shape)}")
     if x.is_complex():
         raise UserError(f"{name} must hold real pixels, found {x.dtype}")
-    x = x.to(dtype)
+    x = x.to(dtype, copy=x.is_inference())  # a copy can be differentiated, outside of inference mode
     if x.numel() == 0:
         return x
     lowest, highest = (float(v) for v in x.detach().aminmax())

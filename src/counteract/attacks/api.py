@@ -41,6 +41,7 @@ class _Arguments(Strict):
     preset: AttackPreset
 
 
+@torch.inference_mode(False)
 def attack(
     name: str,
     module: nn.Module | PyTorchClassifier,
@@ -162,7 +163,7 @@ def _check_labels(labels: object, count: int, num_classes: int) -> Tensor:
     low, high = int(found.min()), int(found.max())
     if low < 0 or high >= num_classes:
         raise UserError(f"labels run from {low} to {high}, but the module has {num_classes} classes")
-    return found.long()
+    return found.to(torch.int64, copy=True)
 
 
 def _victim(module: nn.Module, images: Tensor, given: _Arguments) -> Victim:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
@@ -24,6 +25,7 @@ _FIXED = frozenset({"attacks", "cascade", "dataset", "defences", "models", "swee
 """Fields of a spec that an audit gives itself."""
 
 
+@torch.inference_mode(False)
 def audit(
     defence: Defence,
     network: nn.Module | PyTorchClassifier | str,

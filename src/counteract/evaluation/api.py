@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Images = Tensor | npt.NDArray[Any] | Dataset
 
 
+@torch.inference_mode(False)
 def evaluate(
     network: nn.Module | PyTorchClassifier | str,
     images: Images,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from threading import Lock
 from typing import Any, ClassVar, Generic, TypeVar
@@ -163,7 +164,7 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
     def _sample_chunk(self, x: Tensor, keys: Tensor, prepared: Tensor | None) -> Tensor:
         if self.spatial:
             _check_layout(x)
-        with without_autocast(x.device):
+        with without_autocast(x.device), _outside_inference_mode():
             if prepared is None:
                 prepared = self.prepare(x)
             return self.apply(x, self.draw(keys, x, prepared))
@@ -189,6 +190,14 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
     def _stays_in_range(self, in_range: bool) -> bool:
         """Returns whether the output lies in the pixel range, given whether the input does."""
         return in_range
+
+
+@contextmanager
+def _outside_inference_mode() -> Iterator[None]:
+    """Leaves inference mode, where nothing can be made that a defence differentiates; gradients stay on or off."""
+    enabled = torch.is_grad_enabled()
+    with torch.inference_mode(False), torch.set_grad_enabled(enabled):
+        yield
 
 
 def _check_layout(x: Tensor) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._errors import UserError
-from counteract._network import borrowed
+from counteract._network import evaluating
 from counteract.preprocessors.base import Options, check_change, check_count, check_flag
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
@@ -160,7 +160,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
     def _count_labels(self, x: Tensor) -> int:
         """Returns the number of labels that the network has, from one forward pass of one image, the first time."""
         if self._classes is None:
-            with borrowed(self.model), torch.no_grad():
+            with evaluating(self.model), torch.no_grad():
                 self._classes = self._logits(self.model, x[:1]).shape[1]
         available = self._classes - (self.labels == "non-predicted")
         if self.num_labels > available:

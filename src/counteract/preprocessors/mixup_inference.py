@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_images
-from counteract._network import ask, borrowed, check_model, device_of, dtype_of
+from counteract._network import ask, check_model, device_of, dtype_of, evaluating
 from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
 
 
@@ -72,7 +72,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
     def prepare(self, x: Tensor) -> Tensor:
         """The undefended network's predictions for the received images: int64, shape (N,)."""
         device = device_of(self.model)
-        with borrowed(self.model), torch.no_grad():
+        with evaluating(self.model), torch.no_grad():
             predicted = [ask(self.model, x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
         return torch.cat(predicted).to(x.device)
 
