@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from counteract._errors import UserError
 from counteract._precision import with_autocast
 
-
 _BORROWERS: dict[int, int] = {}
 """The borrowers of each module and each parameter, by its identity: the last of them puts it back as it was."""
 

@@ -76,7 +76,7 @@ class DefendedModule(nn.Module):
     ) -> None:
         super().__init__()
         check_model(model)
-        check_undefended(model)
+        check_undefended(model, "model", "give one DefendedModule the undefended network and all the defences")
         if executions_per_pass is not None:
             executions_per_pass = check_count("executions_per_pass", executions_per_pass)
         if average not in ("probabilities", "logits"):
@@ -267,12 +267,15 @@ def check_defences(name: str, defences: Any) -> tuple[RandomPreprocessor[Any], .
     return found
 
 
-def check_undefended(model: nn.Module, name: str = "model") -> None:
-    """Raises UserError where a network is, or holds, a `DefendedModule` that defends it."""
-    for part in model.modules():
+def check_undefended(network: nn.Module, name: str, instead: str) -> None:
+    """Raises UserError where a network is, or holds, a `DefendedModule` that defends it.
+
+    Args:
+        network: The network.
+        name: Its name in the error.
+        instead: The thing to do instead.
+    """
+    for part in network.modules():
         if isinstance(part, DefendedModule) and (defences := (*part.preprocessing_defences, *part.transforms)):
-            by = ", ".join(type(defence).__name__ for defence in defences)
-            raise UserError(
-                f"{name} is defended already, by {by}: the network is the .model of that DefendedModule,"
-                " which is to be passed as what it is, a defence"
-            )
+            by = "+".join(type(defence).__name__ for defence in defences)
+            raise UserError(f"{name} is defended already, by {by}: {instead}")

@@ -50,7 +50,7 @@ def audit(
             without defences, or a name for `load_model`.
         images: In [0, 1], shape (N, C, H, W): a tensor, an array, or a dataset, which brings its labels. None takes the
             first 100 test images of the dataset that the card of a named network names.
-        labels: The true labels, integers, shape (N,).
+        labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         eps: The size of the largest change: a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._images import check_images
+from counteract._labels import class_labels
 from counteract.datasets import ArrayDataset, Dataset
+from counteract.defended import check_undefended
 from counteract.evaluation.inputs import Inputs, Network
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
@@ -54,7 +56,7 @@ def evaluate(
     Args:
         network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier` without defences; or a name.
         images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
-        labels: The true labels, integers, shape (N,).
+        labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         defences: Names, preprocessors, lists of preprocessors that run one after the other, or whole defended networks.
         attacks: Names of attacks: `counteract attacks` lists them.
         eps: The size of the largest perturbation: a number in (0, 1], or a fraction such as `"8/255"`.
@@ -102,17 +104,13 @@ def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network:
     pixels = check_images(torch.as_tensor(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
-    given = torch.as_tensor(labels)
-    if given.ndim != 1 or len(given) != len(pixels) or given.is_floating_point() or given.dtype == torch.bool:
-        raise UserError(
-            f"labels must be {len(pixels)} integers, one for each of images; found {given.dtype}, {tuple(given.shape)}"
-        )
     classes = outputs_of(network, "in hand", pixels[:2].clone()).shape[1]
+    given = class_labels(labels, len(pixels), classes)
     if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset("images in hand", pixels, given.long(), tuple(map(str, range(classes))))
+    return ArrayDataset("images in hand", pixels, given, tuple(map(str, range(classes))))
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
@@ -148,6 +146,7 @@ def make_network(network: object) -> Network:
     if isinstance(network, str):
         return Network(network, load_model(network), about(network))
     module = network if isinstance(network, nn.Module) else from_art(network)
+    check_undefended(module, "network", "pass the undefended network, its .model, and the DefendedModule as a defence")
     return Network(type(module).__name__, module)
 
 
