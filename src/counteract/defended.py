@@ -147,14 +147,16 @@ class DefendedModule(nn.Module):
             x = defence.sample(x, _random.fold(stream, position))
         return x
 
-    def _average(self, x: Tensor, keys: Tensor) -> Tensor:
-        """The log-probabilities of the mean over all executions, a few of them at a time."""
+    def mean(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The mean over all executions, a few of them at a time: of outputs, or of probabilities in logarithms."""
         prepared = [transform.prepare(x) for transform in self.transforms]
         total = self._total(x, keys, prepared, 0, self.executions)
-        if self.average == "logits":
-            mean = total / self.executions
-            return keep_winner(F.log_softmax(mean, dim=1), mean)
-        return total - math.log(self.executions)
+        return total / self.executions if self.average == "logits" else total - math.log(self.executions)
+
+    def _average(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The log-probabilities of the mean."""
+        mean = self.mean(x, keys)
+        return keep_winner(F.log_softmax(mean, dim=1), mean) if self.average == "logits" else mean
 
     def _decide(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Labels and numbers of executions, some executions of all undecided images at a time."""
