@@ -57,4 +57,4 @@ def test_shapes() -> None:
 @pytest.mark.parametrize("bad", [(1, 0), (0, 0), (0, 1, 2), "01", 1, (0, float("inf")), (float("nan"), 1)])
 def test_clip_values(bad: object) -> None:
     with pytest.raises(ValueError, match="clip_values must be"):
-        check_clip_values(bad)  # type: ignore[arg-type]
+        check_clip_values(bad)

@@ -61,7 +61,7 @@ def test_dtype_and_device_are_those_of_the_parameters() -> None:
 
 def test_something_else_is_no_network() -> None:
     check_model(TinyNet())
-    with pytest.raises(UserError, match=r"network must be a torch\.nn\.Module .*, found dict .*pass its \.model"):
+    with pytest.raises(UserError, match=r"network must be a torch\.nn\.Module .*, found dict .*from_art\(classifier\)"):
         check_model({}, "network")
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 80
+"""The number of characters of a value that an error shows."""
+
 
 class UserError(ValueError):
     """A mistake in what the caller passed in; the message names the argument, what was found and what to do."""
+
+
+def shown(value: object) -> str:
+    """Returns a value as an error shows it: on one line, which is cut if it is long."""
+    line = " ".join(repr(value).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> UserError:

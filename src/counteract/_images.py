@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from counteract._errors import UserError
+from counteract._errors import UserError, shown
 
 ROUND_OFF = 1e-4
 """The distance that a pixel may lie outside the range: float32 round-off with room, far less than 1/255."""
@@ -30,11 +34,13 @@ def check_images(
         UserError: (a ValueError) `x` has another number of dimensions, is complex, or holds NaN, infinite or
             out-of-range pixels.
     """
+    if not isinstance(x, Tensor):
+        raise UserError(f"{name} must be a tensor of images of shape (N, C, H, W), found {type(x).__name__}")
     if x.ndim != 4:
         raise UserError(f"{name} must be images of shape (N, C, H, W), found {x.ndim} dimensions: {tuple(x.shape)}")
     if x.is_complex():
         raise UserError(f"{name} must hold real pixels, found {x.dtype}")
-    x = x.to(dtype)
+    x = x.to(dtype, copy=x.is_inference())  # a copy can be differentiated, outside of inference mode
     if x.numel() == 0:
         return x
     lowest, highest = (float(v) for v in x.detach().aminmax())
@@ -64,13 +70,29 @@ def _describe(x: Tensor, low: float, high: float, name: str) -> str:
     raise AssertionError("unreachable: nothing is wrong with these images")
 
 
-def check_clip_values(clip_values: tuple[float, float] | None) -> None:
-    """Raises UserError unless `clip_values` is None or a pair of finite floats, the lower first."""
+def check_clip_values(clip_values: Any) -> tuple[float, float] | None:
+    """Returns a range of pixels in Python's own numbers: None, or a pair of numbers or of arrays of one number.
+
+    Raises:
+        UserError: (a ValueError) it is something else, or its ends are not finite or not in order.
+    """
     if clip_values is None:
-        return
+        return None
     try:
-        low, high = (value + 0.0 for value in clip_values)
-    except (TypeError, ValueError):
-        low, high = 1.0, 0.0
-    if not (-float("inf") < low < high < float("inf")):
-        raise UserError(f"clip_values must be None or a pair (low, high) with low < high, found {clip_values!r}")
+        ends = [np.unique(_numbers(end)) for end in clip_values]
+    except (TypeError, ValueError, RuntimeError):
+        ends = []
+    if [len(end) for end in ends] == [1, 1]:
+        low, high = (float(end[0]) for end in ends)
+        if -float("inf") < low < high < float("inf"):
+            return low, high
+    several = any(len(end) > 1 for end in ends)
+    found = "arrays with another range for each pixel" if several else shown(clip_values)
+    raise UserError(f"clip_values must be None or a pair (low, high) for all pixels with low < high, found {found}")
+
+
+def _numbers(end: Any) -> npt.NDArray[np.float64]:
+    """One end of a range, a number or an array of them; text is neither."""
+    if isinstance(end, str):
+        raise TypeError
+    return np.asarray(end.detach().cpu() if isinstance(end, Tensor) else end, dtype=np.float64)

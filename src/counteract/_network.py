@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._precision import with_autocast
+
+_BORROWERS: dict[int, int] = {}
+"""The borrowers of each module and each parameter, by its identity: the last of them puts it back as it was."""
+
+_LENDING = RLock()
+"""Held by the thread that borrows or gives back: several may use one network."""
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Puts a network into eval mode, and back as it was found, also after an error.
+
+    In eval mode BatchNorm's statistics neither move nor depend on the batch.
+    """
+    with _lowered("training", model.modules(), model.eval):
+        yield
 
 
 @contextmanager
 def borrowed(model: nn.Module) -> Iterator[None]:
     """Puts a network into eval mode with frozen parameters, and back as it was found, also after an error.
 
-    In eval mode BatchNorm's statistics neither move nor depend on the batch; frozen parameters spare the backward pass
-    everything but the gradient of the input, and leave `.grad` alone.
+    Frozen parameters spare whoever calls `backward` everything but the gradient of the input, and keep their `.grad`.
     """
-    modes = [(module, module.training) for module in model.modules() if module.training]
-    thawed = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    with evaluating(model), _lowered("requires_grad", model.parameters(), lambda: model.requires_grad_(False)):
+        yield
+
+
+@contextmanager
+def _lowered(flag: str, things: Iterable[nn.Module | Tensor], lower: Callable[[], object]) -> Iterator[None]:
+    """Lowers a flag that is True of some things, and raises it where it was once all borrowers have given them back."""
+    with _LENDING:
+        lent = [thing for thing in things if getattr(thing, flag) or id(thing) in _BORROWERS]
+        for thing in lent:
+            _BORROWERS[id(thing)] = _BORROWERS.get(id(thing), 0) + 1
     try:
-        if modes:
-            model.eval()
-        for parameter in thawed:
-            parameter.requires_grad_(False)
+        if lent:
+            lower()
         yield
     finally:
-        for module, training in modes:
-            module.training = training
-        for parameter in thawed:
-            parameter.requires_grad_(True)
+        with _LENDING:
+            for thing in lent:
+                left = _BORROWERS.pop(id(thing)) - 1
+                if left:
+                    _BORROWERS[id(thing)] = left
+                else:
+                    setattr(thing, flag, True)
 
 
 def ask(network: nn.Module, images: Tensor) -> Tensor:
     """The network's answers to images, of which it is given a copy: it may write into what it gets."""
-    answers: Tensor = network(images.clone())
+    with with_autocast():
+        answers: Tensor = network(images.clone())
     return answers
 
 
@@ -55,7 +83,7 @@ def check_model(model: object, name: str = "model") -> None:
     if not isinstance(model, nn.Module):
         raise UserError(
             f"{name} must be a torch.nn.Module that maps images to logits, found {type(model).__name__}"
-            " (of an ART classifier, pass its .model)"
+            " (of an ART classifier, pass counteract.from_art(classifier))"
         )
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from counteract._network import ask, borrowed
+from counteract._precision import at_least_float32
 
 
 def pgd(
@@ -51,7 +52,7 @@ def pgd(
         for count in range(1, max(steps) + 1):
             adversarial.requires_grad_()
             # Summed, not averaged: an example's gradient must not depend on how many others are in its batch.
-            loss = direction * F.cross_entropy(_at_least_float32(answer(adversarial)), labels, reduction="sum")
+            loss = direction * F.cross_entropy(at_least_float32(answer(adversarial)), labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, adversarial)
             moved = adversarial.detach() + step * gradient.sign()
             change = (moved - images).clamp(-eps, eps)
@@ -59,8 +60,3 @@ def pgd(
             if count in steps:
                 found[count] = adversarial.detach()
     return found
-
-
-def _at_least_float32(logits: Tensor) -> Tensor:
-    """Logits as they are in double precision, else in float32: training computes them in half of it."""
-    return logits if logits.dtype == torch.float64 else logits.float()

@@ -1,7 +1,10 @@
-"""The precision in which a network computes."""
+"""The precision in which networks compute, and what is around them."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -28,3 +31,47 @@ class _InBfloat16(nn.Module):
 def in_precision(network: nn.Module, precision: Precision) -> nn.Module:
     """The network, computing in the precision that is wanted; it shares its weights with the one given."""
     return network if precision == "float32" else _InBfloat16(network)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Values as they are in double precision, else in float32: what is made of half-precise logits is not to be."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+class _Kept(threading.local):
+    """The autocast that is kept from arithmetic in this thread: its kind of device and its dtype."""
+
+    autocast: tuple[str, torch.dtype] | None = None
+
+
+_KEPT = _Kept()
+
+
+@contextmanager
+def without_autocast(device: torch.device) -> Iterator[None]:
+    """Keeps a caller's autocast from arithmetic that is no network; networks in it have it by `with_autocast`."""
+    kind = device.type
+    if kind == "meta" or not torch.is_autocast_enabled(kind):
+        yield
+        return
+    before, _KEPT.autocast = _KEPT.autocast, (kind, torch.get_autocast_dtype(kind))
+    try:
+        with torch.autocast(kind, enabled=False):
+            yield
+    finally:
+        _KEPT.autocast = before
+
+
+@contextmanager
+def with_autocast() -> Iterator[None]:
+    """Gives a network the caller's autocast that `without_autocast` keeps from what is around it."""
+    kept = _KEPT.autocast
+    if kept is None:
+        yield
+        return
+    _KEPT.autocast = None
+    try:
+        with torch.autocast(*kept):
+            yield
+    finally:
+        _KEPT.autocast = kept

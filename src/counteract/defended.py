@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from counteract import _random
-from counteract._errors import UserError
+from counteract._errors import UserError, shown
 from counteract._images import check_clip_values, check_images
 from counteract._network import ask, check_model, dtype_of
+from counteract._precision import at_least_float32, without_autocast
 from counteract.postprocessing import Postprocessing, postprocess_all
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.adapter import adapt_all
@@ -26,8 +28,8 @@ Average = Literal["probabilities", "logits"]
 _VALUES_PER_PASS = 512 * 3 * 32 * 32
 """Without `executions_per_pass`, a pass holds about 512 CIFAR images: enough to fill a processor, little memory."""
 
-_SLACK = 1e-3
-"""The room in a lead, so that round-off cannot make a difference."""
+_SLACK, _SLACK_EACH = 1e-3, 1e-5
+"""The room in a lead, in all and for each execution if these are many, so that round-off cannot make a difference."""
 
 NO_LABEL = -1
 """The label of an answer that is not finite: no image has it, so that the answer counts as wrong."""
@@ -41,8 +43,12 @@ class DefendedModule(nn.Module):
 
     The defences in `preprocessing_defences` run once per input, then `transforms` are redrawn for each execution, and
     the executions' softmax outputs (or logits) are averaged. What comes back is the logarithm of the mean probability,
-    so argmax, cross-entropy and margin losses all hold; with one execution and no defences it is the network up to
-    log-softmax. Gradients flow through all of it, which is what attacks that know of the defence differentiate.
+    computed from logarithms, so that argmax, cross-entropy and margin losses all hold, however sure the network is;
+    with one execution and no defences it is the network up to log-softmax. Gradients flow through all of it, which is
+    what attacks that know of the defence differentiate.
+
+    Under a caller's autocast the network computes in its precision, and everything around it in that of the images.
+    Several threads may use one module; without `keys`, the draws of each depend on the order of the calls.
 
     Args:
         model: Maps images in `clip_values` to logits of shape (N, classes), normalisation inside.
@@ -61,7 +67,7 @@ class DefendedModule(nn.Module):
             out; see `Postprocessing`.
 
     Raises:
-        UserError: (a ValueError) an argument is out of its range.
+        UserError: (a ValueError) an argument is out of its range, or `model` is defended already.
     """
 
     def __init__(
@@ -78,20 +84,19 @@ class DefendedModule(nn.Module):
     ) -> None:
         super().__init__()
         check_model(model)
-        check_count("executions", executions)
+        check_undefended(model, "model", "give one DefendedModule the undefended network and all the defences")
         if executions_per_pass is not None:
-            check_count("executions_per_pass", executions_per_pass)
+            executions_per_pass = check_count("executions_per_pass", executions_per_pass)
         if average not in ("probabilities", "logits"):
-            raise UserError(f"average must be 'probabilities' or 'logits', found {average!r}")
-        check_clip_values(clip_values)
+            raise UserError(f"average must be 'probabilities' or 'logits', found {shown(average)}")
         self.model = model
         self.preprocessing_defences = adapt_all(preprocessing_defences, "preprocessing_defences")
         self.transforms = adapt_all(transforms, "transforms")
         self.postprocessing_defences = postprocess_all(postprocessing_defences)
-        self.executions = executions
+        self.executions = check_count("executions", executions)
         self.average = average
         self.executions_per_pass = executions_per_pass
-        self.clip_values = clip_values
+        self.clip_values = check_clip_values(clip_values)
         self.training = model.training
 
     @property
@@ -123,7 +128,7 @@ class DefendedModule(nn.Module):
                 `torch.manual_seed`.
 
         Returns:
-            Log-probabilities, float, shape (N, classes).
+            Log-probabilities, float32 or as precise as the network, shape (N, classes).
 
         Raises:
             UserError: (a ValueError) `x` does not hold such images.
@@ -134,7 +139,7 @@ class DefendedModule(nn.Module):
         if len(x):
             x = self.preprocess(x, keys)
         if not (self.transforms and len(x)):
-            logits = ask(self.model, x)
+            logits = at_least_float32(ask(self.model, x))
             return self._hand_out(keep_winner(F.log_softmax(logits, dim=1), logits), keys)
         return self._hand_out(self._average(x, keys), keys)
 
@@ -180,57 +185,69 @@ class DefendedModule(nn.Module):
             scores = defence(scores, _random.fold(stream, position))
         return scores
 
-    def _average(self, x: Tensor, keys: Tensor) -> Tensor:
-        """The log of the mean over all executions, a few of them at a time."""
+    def mean(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The mean over all executions, a few of them at a time: of outputs, or of probabilities in logarithms."""
         prepared = [transform.prepare(x) for transform in self.transforms]
-        mean = self._sum(x, keys, prepared, 0, self.executions) / self.executions
-        if self.average == "logits":
-            return F.log_softmax(mean, dim=1)
-        return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+        total = self._total(x, keys, prepared, 0, self.executions)
+        return total / self.executions if self.average == "logits" else total - math.log(self.executions)
+
+    def _average(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The log-probabilities of the mean."""
+        mean = self.mean(x, keys)
+        return keep_winner(F.log_softmax(mean, dim=1), mean) if self.average == "logits" else mean
 
     def _decide(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Labels and numbers of executions, some executions of all undecided images at a time."""
         prepared = [transform.prepare(x) for transform in self.transforms]
         labels, spent = torch.full_like(keys, NO_LABEL), torch.full_like(keys, self.executions)
-        open_rows, total, start = torch.arange(len(x), device=x.device), torch.zeros(()), 0
+        open_rows, totals, start = torch.arange(len(x), device=x.device), [], 0
         for end in _looks(self.executions):
             rows = [None if once is None else once[open_rows] for once in prepared]
-            total = total + self._sum(x[open_rows], keys[open_rows], rows, start, end)
+            totals.append(self._total(x[open_rows], keys[open_rows], rows, start, end))
+            total = self._added(torch.stack(totals), 0)
             best = total.topk(2, dim=1)
-            decided = best.values[:, 0] - best.values[:, 1] > _decisive_lead(end, self.executions)
+            first, second = best.values.exp().unbind(1)
+            decided = first - second > _decisive_lead(end, self.executions)
             done = open_rows[decided]
             labels[done], spent[done] = best.indices[decided, 0], end
-            open_rows, total, start = open_rows[~decided], total[~decided], end
+            open_rows, totals, start = open_rows[~decided], [total[~decided]], end
             if not len(open_rows):
                 break
         return labels, spent
 
-    def _sum(self, x: Tensor, keys: Tensor, prepared: list[Tensor | None], start: int, end: int) -> Tensor:
-        """The sum over the executions from `start` to `end`, as many in a pass as the memory is meant to hold."""
+    def _total(self, x: Tensor, keys: Tensor, prepared: list[Tensor | None], start: int, end: int) -> Tensor:
+        """Adds up the executions from `start` to `end`, as many in a pass as the memory is meant to hold."""
         per_pass = self._executions_per_pass(x)
         firsts = range(start, end, per_pass)
         # With several passes, the backward pass recomputes each one rather than keep all of them in memory.
         recompute = torch.is_grad_enabled() and len(firsts) > 1 and not self.model.training
-        total: Tensor | float = 0.0
+        parts = []
         for first in firsts:
             numbers = torch.arange(first, min(first + per_pass, end), device=x.device)
             if recompute:
-                total = total + checkpoint(self._pass, x, keys, numbers, prepared, use_reentrant=False)
+                parts.append(checkpoint(self._pass, x, keys, numbers, prepared, use_reentrant=False))
             else:
-                total = total + self._pass(x, keys, numbers, prepared)
-        return torch.as_tensor(total)
+                parts.append(self._pass(x, keys, numbers, prepared))
+        return self._added(torch.stack(parts), 0)
 
     def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:
-        """The sum over the executions of these numbers: shape (N, classes)."""
+        """Adds up the executions of these numbers: shape (N, classes)."""
         count = len(numbers)
         stream = _random.fold(_random.fold(keys, _REPEATED).unsqueeze(1), numbers).flatten()
         rows = x.repeat_interleave(count, dim=0)
-        for position, (transform, once) in enumerate(zip(self.transforms, prepared, strict=True)):
-            shared = None if once is None else once.repeat_interleave(count, dim=0)
-            rows = transform.sample(rows, _random.fold(stream, position), shared)
-        logits = ask(self.model, rows)
-        outputs = logits if self.average == "logits" else logits.softmax(dim=1)
-        return outputs.view(len(x), count, -1).sum(1)
+        with without_autocast(x.device):  # in here, where a recomputation finds the caller's again
+            for position, (transform, once) in enumerate(zip(self.transforms, prepared, strict=True)):
+                shared = None if once is None else once.repeat_interleave(count, dim=0)
+                rows = transform.sample(rows, _random.fold(stream, position), shared)
+            outputs = at_least_float32(ask(self.model, rows))
+            if self.average == "probabilities":
+                # Finite where a class is ruled out: of infinities the logarithms of sums have no gradient.
+                outputs = outputs.log_softmax(dim=1).clamp(min=torch.finfo(outputs.dtype).min)
+            return self._added(outputs.view(len(x), count, -1), 1)
+
+    def _added(self, outputs: Tensor, dim: int) -> Tensor:
+        """Adds up logits, or probabilities in logarithms: those stay exact where the probabilities underflow."""
+        return outputs.sum(dim) if self.average == "logits" else outputs.logsumexp(dim)
 
     def _executions_per_pass(self, x: Tensor) -> int:
         return self.executions_per_pass or max(1, min(self.executions, _VALUES_PER_PASS // x.numel()))
@@ -275,4 +292,18 @@ def _looks(executions: int) -> list[int]:
 
 def _decisive_lead(seen: int, executions: int) -> float:
     """The lead in summed probability that the executions that are left cannot undo; after the last one any is."""
-    return -1.0 if seen == executions else executions - seen + _SLACK
+    return -1.0 if seen == executions else executions - seen + max(_SLACK, executions * _SLACK_EACH)
+
+
+def check_undefended(network: nn.Module, name: str, instead: str) -> None:
+    """Raises UserError where a network is, or holds, a `DefendedModule` that defends it.
+
+    Args:
+        network: The network.
+        name: Its name in the error.
+        instead: The thing to do instead.
+    """
+    for part in network.modules():
+        if isinstance(part, DefendedModule) and (defences := (*part.parts, *part.postprocessing_defences)):
+            by = "+".join(type(defence).__name__ for defence in defences)
+            raise UserError(f"{name} is defended already, by {by}: {instead}")

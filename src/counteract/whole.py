@@ -12,6 +12,7 @@ from counteract import _random
 from counteract._images import check_images
 from counteract._network import ask, check_model, dtype_of
 from counteract._seeding import seeded
+from counteract._softmax import log_probabilities
 from counteract.defended import DefendedModule, keep_winner, labels_of
 from counteract.models.checks import are_probabilities, outputs_of
 
@@ -59,12 +60,10 @@ class WholeModule(nn.Module):
         Raises:
             UserError: (a ValueError) `x` does not hold such images.
         """
-        answers = self.answers(x, keys)
         if self.probabilities:
-            scores = answers.clamp(min=torch.finfo(answers.dtype).tiny).log()
-        else:
-            scores = answers.log_softmax(dim=1)
-        return keep_winner(scores, answers)
+            return keep_winner(*log_probabilities(lambda: self.answers(x, keys)))
+        answers = self.answers(x, keys)
+        return keep_winner(answers.log_softmax(dim=1), answers)
 
     def classify(self, x: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The labels that the network's own answers favour; -1 where an answer is not finite.

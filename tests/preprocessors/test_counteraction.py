@@ -200,7 +200,7 @@ def test_batch_statistics_are_not_used(x: Tensor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"eps": -1}, "eps must be a number from 0 to inf, found -1"),
+        ({"eps": -1}, "eps must be a number from 0 to 1, the width of clip_values, found -1"),
         ({"eps_step": float("nan")}, "eps_step must be"),
         ({"num_labels": 0}, "num_labels must be an integer of at least 1, found 0"),
         ({"num_labels": 2.0}, "num_labels must be"),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from counteract._batches import BatchSize, in_batches
 from counteract._errors import UserError
 from counteract._images import check_images
+from counteract._labels import class_labels
 from counteract._network import borrowed, check_model, device_of, dtype_of
 from counteract._seeding import seeded
 from counteract._toml import validate
@@ -23,7 +24,7 @@ from counteract.attacks.preset import AttackPreset
 from counteract.attacks.registry import Attack, find_attack, obstacle
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim, has_gradients, randomness
-from counteract.defended import DefendedModule
+from counteract.defended import DefendedModule, check_undefended
 from counteract.preprocessors.base import check_count
 from counteract.whole import Defended, WholeModule, whole_module
 
@@ -41,6 +42,7 @@ class _Arguments(Strict):
     preset: AttackPreset
 
 
+@torch.inference_mode(False)
 def attack(
     name: str,
     module: nn.Module | PyTorchClassifier,
@@ -66,7 +68,7 @@ def attack(
             of it; any other module is attacked as a whole. An ART `PyTorchClassifier` without defences is taken as the
             network in it. The module is left as it was found.
         images: Clean images in [0, 1], shape (N, C, H, W): a tensor or an array.
-        labels: Their true labels: N integers.
+        labels: Their true labels: N integers, or N one-hot rows.
         eps: The size of the largest change; a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in: `Linf`.
         eps_step: The size of PGD's step; None for a quarter of eps.
@@ -135,8 +137,11 @@ def _as_module(module: object) -> nn.Module:
             return from_art(module)
     check_model(module, "module")
     assert isinstance(module, nn.Module)
-    if isinstance(module, DefendedModule) and module.clip_values not in (None, (0.0, 1.0)):
-        raise UserError(f"module must take pixels in [0, 1], found clip_values {module.clip_values}")
+    if not isinstance(module, DefendedModule | WholeModule):
+        check_undefended(module, "module", "pass the DefendedModule that is in it")
+    if isinstance(module, DefendedModule) and module.clip_values is not None and module.clip_values != (0.0, 1.0):
+        low, high = module.clip_values
+        raise UserError(f"module must take pixels in [0, 1], found clip_values ({low:g}, {high:g})")
     return module
 
 
@@ -152,17 +157,11 @@ def _check_images(images: object, device: torch.device, dtype: torch.dtype) -> T
 
 def _check_labels(labels: object, count: int, num_classes: int) -> Tensor:
     """The labels as int64."""
-    try:
-        found = torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError):
-        raise UserError(f"labels must be {count} integers, found {type(labels).__name__}") from None
-    if found.shape != (count,) or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        what = f"{found.dtype}, {tuple(found.shape)}"
-        raise UserError(f"labels must be {count} integers, one for each of images; found {what}")
+    found = class_labels(labels, count, num_classes)
     low, high = int(found.min()), int(found.max())
     if low < 0 or high >= num_classes:
         raise UserError(f"labels run from {low} to {high}, but the module has {num_classes} classes")
-    return found.long()
+    return found
 
 
 def _victim(module: nn.Module, images: Tensor, given: _Arguments) -> Victim:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
@@ -24,6 +25,7 @@ _FIXED = frozenset({"attacks", "cascade", "dataset", "defences", "models", "swee
 """Fields of a spec that an audit gives itself."""
 
 
+@torch.inference_mode(False)
 def audit(
     defence: Defence,
     network: nn.Module | PyTorchClassifier | str,
@@ -49,7 +51,7 @@ def audit(
             without defences, or a name for `load_model`.
         images: In [0, 1], shape (N, C, H, W): a tensor, an array, or a dataset, which brings its labels. None takes the
             first 100 test images of the dataset that the card of a named network names.
-        labels: The true labels, integers, shape (N,).
+        labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         eps: The size of the largest change: a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.

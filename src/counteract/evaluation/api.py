@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._images import check_images
+from counteract._labels import class_labels
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.defences.build import name_of
+from counteract.defended import check_undefended
 from counteract.evaluation.inputs import Inputs, Network
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 Images = Tensor | npt.NDArray[Any] | Dataset
 
 
+@torch.inference_mode(False)
 def evaluate(
     network: nn.Module | PyTorchClassifier | str,
     images: Images,
@@ -54,7 +57,7 @@ def evaluate(
     Args:
         network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier` without defences; or a name.
         images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
-        labels: The true labels, integers, shape (N,).
+        labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
             after the other; whole defended networks; or factories, which are called with the network.
         attacks: Names of attacks: `counteract attacks` lists them.
@@ -103,17 +106,13 @@ def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network:
     pixels = check_images(torch.as_tensor(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
-    given = torch.as_tensor(labels)
-    if given.ndim != 1 or len(given) != len(pixels) or given.is_floating_point() or given.dtype == torch.bool:
-        raise UserError(
-            f"labels must be {len(pixels)} integers, one for each of images; found {given.dtype}, {tuple(given.shape)}"
-        )
     classes = outputs_of(network, "in hand", pixels[:2].clone()).shape[1]
+    given = class_labels(labels, len(pixels), classes)
     if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset("images in hand", pixels, given.long(), tuple(map(str, range(classes))))
+    return ArrayDataset("images in hand", pixels, given, tuple(map(str, range(classes))))
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
@@ -153,6 +152,7 @@ def make_network(network: object) -> Network:
     if isinstance(network, str):
         return Network(network, load_model(network), about(network))
     module = network if isinstance(network, nn.Module) else from_art(network)
+    check_undefended(module, "network", "pass the undefended network, its .model, and the DefendedModule as a defence")
     return Network(type(module).__name__, module)
 
 

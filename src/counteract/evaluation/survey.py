@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from counteract import _random
 from counteract._network import borrowed, device_of, dtype_of
 from counteract._seeding import draws_unkeyed, seeded
+from counteract.defended import check_undefended
 from counteract.evaluation.identity import Probe
 from counteract.models import check_network
 
@@ -72,6 +73,7 @@ def survey(network: nn.Module, name: str, images: Tensor, num_classes: int) -> S
     Raises:
         UserError: (a ValueError) it does not map such images to as many logits.
     """
+    check_undefended(network, f"model {name}", "name the undefended network, and what defends it as a defence")
     with seeded(0):
         check_network(network, name, images.clone(), num_classes)
     device, dtype = device_of(network) or torch.device("cpu"), dtype_of(network)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract._softmax import log_probabilities
 
 _TOLERANCE = 1e-4
 """The largest distance from 1 of a sum of probabilities: round-off of a thousand of them, with room."""
@@ -18,6 +19,8 @@ _TOLERANCE = 1e-4
 
 class LogProbabilities(nn.Module):
     """Makes a network that returns probabilities return their logarithms, for which softmax and cross-entropy hold.
+
+    They are exact where probabilities underflow, if a softmax is the last thing that the network does.
 
     Args:
         model: Maps images to probabilities, shape (N, classes).
@@ -30,8 +33,7 @@ class LogProbabilities(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logarithms of the probabilities."""
-        probabilities: Tensor = self.model(x)
-        return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
+        return log_probabilities(lambda: self.model(x))[0]
 
 
 def probe(shape: Sequence[int]) -> Tensor:

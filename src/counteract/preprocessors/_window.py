@@ -14,8 +14,8 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract._errors import UserError
-from counteract.preprocessors.base import Options, RandomPreprocessor
+from counteract._errors import UserError, shown
+from counteract.preprocessors.base import Options, RandomPreprocessor, check_count
 
 _USUAL, _USUAL_SIDE = (22, 30), 32
 """The paper's range of sides, and the side of its images."""
@@ -43,8 +43,8 @@ class RandomWindow(RandomPreprocessor[Window]):
     """Draws a side uniformly from `size`, both ends included, and offsets uniformly from those that fit.
 
     Args:
-        size: The least and the greatest side in pixels; None for the paper's share of the images' side, which is 22 to
-            30 of 32.
+        size: The least and the greatest side in pixels. None for the same parts of the images' smaller side as the
+            paper's (22, 30) are of 32.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -52,6 +52,7 @@ class RandomWindow(RandomPreprocessor[Window]):
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "size"]
+    spatial = True
 
     def __init__(
         self,
@@ -80,10 +81,7 @@ class RandomWindow(RandomPreprocessor[Window]):
 
     def sides(self, height: int, width: int) -> tuple[int, int]:
         """The least and the greatest side for images of a size."""
-        if self.size is not None:
-            return self.size
-        low, high = (max(1, round(end * min(height, width) / _USUAL_SIDE)) for end in _USUAL)
-        return low, high
+        return self.size or usual_size(height, width)
 
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Window:
         """Draws a window for each image."""
@@ -120,12 +118,19 @@ class RandomWindow(RandomPreprocessor[Window]):
         if self.size is None:
             return
         try:
-            low, high = self.size
-            valid = all(isinstance(v, int) and not isinstance(v, bool) for v in (low, high)) and 1 <= low <= high
+            low, high = (check_count("size", end) for end in self.size)
+            valid = low <= high
         except (TypeError, ValueError):
             valid = False
         if not valid:
-            raise UserError(f"size must be a pair of integers (low, high), 1 <= low <= high, found {self.size!r}")
+            raise UserError(f"size must be a pair of integers (low, high), 1 <= low <= high, found {shown(self.size)}")
+        self.size = low, high
+
+
+def usual_size(height: int, width: int) -> tuple[int, int]:
+    """Returns the range of sides for images of any size that is the paper's, 22 to 30, for those of 32."""
+    low, high = (max(1, round(end * min(height, width) / _USUAL_SIDE)) for end in _USUAL)
+    return low, high
 
 
 def one_hot(index: Tensor, length: int) -> Tensor:

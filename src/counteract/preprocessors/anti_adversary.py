@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 
 from counteract._network import folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
-from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.base import Options, check_change, check_count
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 
@@ -32,8 +32,8 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
         model: The undefended network: images in `clip_values` to logits, normalisation inside.
         eps_step: The size of a step.
         steps: The number of steps.
-        **options: Those of `RandomPreprocessor`; but `clip_values` is None by default, which leaves the pixels where
-            the steps take them, as the source does. With a range, the result is clamped to it.
+        **options: Those of `RandomPreprocessor`; but where no `clip_values` are given, pixels of [0, 1] stay where the
+            steps take them, as in the source. With a range, the result is clamped to it; None is for any pixels.
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
@@ -42,6 +42,7 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
     params: ClassVar[list[str]] = [*FirstOrderPreprocessor.params, "eps_step", "steps"]
 
     def __init__(self, model: nn.Module, *, eps_step: float = 0.15, steps: int = 2, **options: Unpack[Options]) -> None:
+        self._pixels = options.get("clip_values", (0.0, 1.0))
         options.setdefault("clip_values", None)
         super().__init__(model, **options)
         self.eps_step = eps_step
@@ -82,8 +83,8 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
 
     def _check_params(self) -> None:
         super()._check_params()
-        check_real("eps_step", self.eps_step)
-        check_count("steps", self.steps)
+        self.eps_step = check_change("eps_step", self.eps_step, self.clip_values or self._pixels)
+        self.steps = check_count("steps", self.steps)
 
     def _stays_in_range(self, in_range: bool) -> bool:
         del in_range

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from threading import Lock
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from counteract import _random
-from counteract._errors import UserError
+from counteract._errors import UserError, shown
 from counteract._images import check_clip_values, check_images
 from counteract._network import dtype_of
+from counteract._precision import without_autocast
 
 Parameters = TypeVar("Parameters")
 
 _OUT_OF_RANGE = "_counteract_out_of_range"
 """Marks a tensor whose pixels left the range on purpose, so that the next member of a stack lets it pass."""
+
+_COUNTING = Lock()
+"""Held while a call is counted, so that no two threads get the draws of the same one."""
 
 
 class Options(TypedDict, total=False):
@@ -54,6 +63,9 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
     """
 
     params: ClassVar[list[str]] = ["clip_values", "batch_size", "seed"]
+
+    spatial: ClassVar[bool] = False
+    """True for a defence that moves pixels, for which rows and columns must be the last two axes."""
 
     def __init__(
         self,
@@ -130,10 +142,12 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         """
         if len(x) <= self.batch_size:
             return self._sample_chunk(x, keys, prepared)
-        out = torch.empty_like(x)
-        for rows in self._chunks(len(x)):
-            out[rows] = self._sample_chunk(x[rows], keys[rows], None if prepared is None else prepared[rows])
-        return out
+        return torch.cat(
+            [
+                self._sample_chunk(x[rows], keys[rows], None if prepared is None else prepared[rows])
+                for rows in self._chunks(len(x))
+            ]
+        )
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
         """Transforms a batch, as ART calls it; `y` is passed on unchanged.
@@ -176,15 +190,17 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
             self._calls = 0
 
     def _check_params(self) -> None:
-        check_clip_values(self.clip_values)
-        check_count("batch_size", self.batch_size)
-        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
-            raise UserError(f"seed must be an integer or None, found {self.seed!r}")
+        self.clip_values = check_clip_values(self.clip_values)
+        self.batch_size = check_count("batch_size", self.batch_size)
+        self.seed = _check_seed(self.seed)
 
     def _sample_chunk(self, x: Tensor, keys: Tensor, prepared: Tensor | None) -> Tensor:
-        if prepared is None:
-            prepared = self.prepare(x)
-        return self.apply(x, self.draw(keys, x, prepared))
+        if self.spatial:
+            _check_layout(x)
+        with without_autocast(x.device), _outside_inference_mode():
+            if prepared is None:
+                prepared = self.prepare(x)
+            return self.apply(x, self.draw(keys, x, prepared))
 
     def _chunks(self, count: int) -> Iterator[slice]:
         for start in range(0, count, self.batch_size):
@@ -194,8 +210,9 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         """One key per image for this call."""
         if self.seed is None:
             return _random.fresh_keys(len(x), x.device)
-        call = _random.fold(_random.key(self.seed, x.device), self._calls)
-        self._calls += 1
+        with _COUNTING:
+            number, self._calls = self._calls, self._calls + 1
+        call = _random.fold(_random.key(self.seed, x.device), number)
         return _random.fold(call, torch.arange(len(x), device=x.device))
 
     def _dtype(self) -> torch.dtype:
@@ -217,18 +234,90 @@ def number_in_words(name: str, value: object) -> str:
     return f"{levels:g}/255" if is_levels else f"{value:g}"
 
 
-def check_count(name: str, value: object, *, least: int = 1) -> None:
-    """Raises UserError unless `value` is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{name} must be an integer of at least {least}, found {value!r}")
+@contextmanager
+def _outside_inference_mode() -> Iterator[None]:
+    """Leaves inference mode, where nothing can be made that a defence differentiates; gradients stay on or off."""
+    enabled = torch.is_grad_enabled()
+    with torch.inference_mode(False), torch.set_grad_enabled(enabled):
+        yield
 
 
-def check_real(name: str, value: object, *, low: float = 0.0, high: float = float("inf")) -> None:
-    """Raises UserError unless `value` is a finite number of [low, high]."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (low <= value <= high)
-        or value == float("inf")
-    ):
-        raise UserError(f"{name} must be a number from {low:g} to {high:g}, found {value!r}")
+def _check_layout(x: Tensor) -> None:
+    """Raises UserError where images seem to have their channels last: they would be moved along the wrong axes."""
+    channels, height, width = x.shape[1:]
+    if min(channels, height) > 4 and width in (1, 3, 4):
+        raise UserError(
+            f"x must be images of shape (N, C, H, W), found {tuple(x.shape)}, which looks like channels last:"
+            " transpose the images, or let the network do it"
+        )
+
+
+def check_count(name: str, value: object, *, least: int = 1) -> int:
+    """Returns an integer of at least `least`, NumPy's among them, as Python's own.
+
+    Raises:
+        UserError: (a ValueError) `value` is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UserError(f"{name} must be an integer of at least {least}, found {shown(value)}")
+    return int(value)
+
+
+def check_real(name: str, value: object, *, low: float = 0.0, high: float = float("inf"), what: str = "") -> float:
+    """Returns a finite number of [low, high], NumPy's among them, as Python's own.
+
+    Args:
+        name: The argument's name in the error.
+        value: The number.
+        low: The least that it may be.
+        high: The greatest.
+        what: More about the range, for the error.
+
+    Raises:
+        UserError: (a ValueError) `value` is none.
+    """
+    number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    if not (low <= number <= high and math.isfinite(number)):
+        raise UserError(f"{name} must be a number from {low:g} to {high:g}{what}, found {shown(value)}")
+    return number
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Returns True or False, NumPy's among them, as Python's own.
+
+    Raises:
+        UserError: (a ValueError) `value` is neither.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise UserError(f"{name} must be True or False, found {shown(value)}")
+    return bool(value)
+
+
+def check_change(name: str, value: object, clip_values: tuple[float, float] | None) -> float:
+    """Returns the size of a change of pixels, as Python's own number: no larger than their range is wide.
+
+    Raises:
+        UserError: (a ValueError) `value` is none.
+    """
+    if clip_values is None:
+        return check_real(name, value)
+    width = clip_values[1] - clip_values[0]
+    levels = f" ({value} of 255 grey levels are {value}/255)" if width == 1 and _counts_levels(value) else ""
+    return check_real(name, value, high=width, what=f", the width of clip_values{levels}")
+
+
+def _counts_levels(value: object) -> bool:
+    return isinstance(value, Integral) and 1 < int(value) < 256
+
+
+def _check_seed(seed: object) -> int | None:
+    """Returns a seed as Python's own integer, or None.
+
+    Raises:
+        UserError: (a ValueError) it is something else.
+    """
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise UserError(f"seed must be an integer or None, found {shown(seed)}")
+    return int(seed)

@@ -11,9 +11,9 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._errors import UserError
-from counteract._network import borrowed, folded
+from counteract._network import evaluating, folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
-from counteract.preprocessors.base import Options, check_count, check_real, number_in_words
+from counteract.preprocessors.base import Options, check_change, check_count, check_flag, number_in_words
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 Labels = Literal["non-predicted", "all"]
@@ -207,7 +207,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
     def _count_labels(self, x: Tensor) -> int:
         """Returns the number of labels that the network has, from one forward pass of one image, the first time."""
         if self._classes is None:
-            with borrowed(self.model), torch.no_grad():
+            with evaluating(self.model), torch.no_grad():
                 self._classes = self._logits(self.model, x[:1]).shape[1]
         available = self._classes - (self.labels == "non-predicted")
         if self.num_labels > available:
@@ -219,10 +219,11 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
     def _check_params(self) -> None:
         super()._check_params()
         self._classes = None
-        check_real("eps", self.eps)
-        check_real("eps_step", self.eps_step)
-        check_count("num_labels", self.num_labels)
-        check_count("steps", self.steps)
+        self.eps = check_change("eps", self.eps, self.clip_values)
+        self.eps_step = check_change("eps_step", self.eps_step, self.clip_values)
+        self.num_labels = check_count("num_labels", self.num_labels)
+        self.steps = check_count("steps", self.steps)
+        self.targeted = check_flag("targeted", self.targeted)
         if self.labels not in ("non-predicted", "all"):
             raise UserError(f"labels must be 'non-predicted' or 'all', found {self.labels!r}")
         if self.combine not in ("sum-of-signs", "sign-of-sum"):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract._errors import UserError
-from counteract._network import ask, borrowed, check_model, device_of, folded
+from counteract._network import ask, check_model, device_of, evaluating, folded
 from counteract.preprocessors._smooth import Smooth
 from counteract.preprocessors.base import Options, Parameters, RandomPreprocessor
 
@@ -73,10 +73,11 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
     @contextmanager
     def _differentiable(self, x: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
         """The network, and a copy of `x` on its device, with gradients enabled wherever this is called."""
-        model = folded(self.model)
-        with borrowed(model), torch.inference_mode(False), torch.enable_grad():
-            # On a CPU the backward pass of a convolution is a little faster with channels last.
-            yield model, x.detach().clone(memory_format=torch.channels_last).to(device_of(model))
+        with torch.inference_mode(False), torch.enable_grad():
+            model = folded(self.model)
+            with evaluating(model):
+                # On a CPU the backward pass of a convolution is a little faster with channels last.
+                yield model, x.detach().clone(memory_format=torch.channels_last).to(device_of(model))
 
     def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
         logits = ask(model, x.to(device_of(model)))

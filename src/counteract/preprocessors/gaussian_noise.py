@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
+from counteract.preprocessors.base import Options, RandomPreprocessor, check_change
 
 
 class GaussianNoise(RandomPreprocessor[Tensor]):
@@ -19,8 +19,8 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
 
     Args:
         std: The standard deviation, in units of the pixels.
-        **options: Those of `RandomPreprocessor`; but `clip_values` is None by default, which leaves the noisy pixels
-            where they are, as the source does. With a range, they are clamped to it.
+        **options: Those of `RandomPreprocessor`; but where no `clip_values` are given, noisy pixels of [0, 1] stay
+            where they are, as in the source. With a range, they are clamped to it; None is for any pixels.
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
@@ -33,6 +33,7 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
         std: float = 0.025,
         **options: Unpack[Options],
     ) -> None:
+        self._pixels = options.get("clip_values", (0.0, 1.0))
         options.setdefault("clip_values", None)
         super().__init__(**options)
         self.std = std
@@ -50,7 +51,7 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
 
     def _check_params(self) -> None:
         super()._check_params()
-        check_real("std", self.std)
+        self.std = check_change("std", self.std, self.clip_values or self._pixels)
 
     def _stays_in_range(self, in_range: bool) -> bool:
         del in_range

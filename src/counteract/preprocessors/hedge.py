@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from counteract import _random
 from counteract._network import folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
-from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.base import Options, check_change, check_count
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 
@@ -96,6 +96,6 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
 
     def _check_params(self) -> None:
         super()._check_params()
-        check_real("eps", self.eps)
-        check_real("eps_step", self.eps_step)
-        check_count("steps", self.steps)
+        self.eps = check_change("eps", self.eps, self.clip_values)
+        self.eps_step = check_change("eps_step", self.eps_step, self.clip_values)
+        self.steps = check_count("steps", self.steps)

@@ -12,7 +12,8 @@ from typing_extensions import Unpack
 from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_images
-from counteract._network import ask, borrowed, check_model, device_of, dtype_of
+from counteract._labels import class_labels
+from counteract._network import ask, check_model, device_of, dtype_of, evaluating
 from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
 
 
@@ -47,7 +48,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
     Args:
         model: The undefended network whose prediction is mixed away from. It is left as it was found.
         images: The pool: (M, C, H, W), pixels in `clip_values`; tensor, array, or a `Dataset`, read by index.
-        labels: The pool's labels: M integers; None for those of a `Dataset`.
+        labels: The pool's labels: M integers, or M one-hot rows; None for those of a `Dataset`.
         weight: The weight on the input, lambda in the paper; 1 - weight falls on the pool image.
         **options: Those of `RandomPreprocessor`.
 
@@ -86,7 +87,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
     def prepare(self, x: Tensor) -> Tensor:
         """The undefended network's predictions for the received images: int64, shape (N,)."""
         device = device_of(self.model)
-        with borrowed(self.model), torch.no_grad():
+        with evaluating(self.model), torch.no_grad():
             predicted = [ask(self.model, x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
         return torch.cat(predicted).to(x.device)
 
@@ -120,7 +121,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
     def _check_params(self) -> None:
         super()._check_params()
         check_model(self.model)
-        check_real("weight", self.weight, high=1.0)
+        self.weight = check_real("weight", self.weight, high=1.0)
         labels = self._check_labels()
         self._pool = self.images if isinstance(self.images, Pool) else self._checked(torch.as_tensor(self.images))
         self._classes, self._counts = torch.unique(labels, return_counts=True)
@@ -134,11 +135,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         given = self.images.labels if self.labels is None and isinstance(self.images, Pool) else self.labels
         if given is None:
             raise UserError("labels must be given with images that are a tensor or an array")
-        labels = torch.as_tensor(given).cpu()
-        count = len(self.images.labels if isinstance(self.images, Pool) else self.images)
-        if labels.ndim != 1 or len(labels) != count or labels.is_floating_point():
-            found = f"{labels.dtype}, {tuple(labels.shape)}"
-            raise UserError(f"labels must be {count} integers, one for each of images; found {found}")
+        labels = class_labels(given, len(self.images.labels if isinstance(self.images, Pool) else self.images)).cpu()
         if len(labels) == 0:
             raise UserError("images must hold at least two classes to mix with, found an empty pool")
         return labels

@@ -30,6 +30,7 @@ class RandomRotation(RandomPreprocessor[Tensor]):
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "degrees"]
+    spatial = True
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class RandomRotation(RandomPreprocessor[Tensor]):
 
     def _check_params(self) -> None:
         super()._check_params()
-        check_real("degrees", self.degrees, high=180.0)
+        self.degrees = check_real("degrees", self.degrees, high=180.0)
 
 
 def _sources(degrees: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
