@@ -151,7 +151,8 @@ def test_gradients_in_pytorch_are_exact_and_the_identity_where_there_are_none(x:
     exact = Adapted(InTorch(torch.square))
     torch.testing.assert_close(gradient(exact, x), 2 * weights * x)
     assert exact.describe() == ""
-    for flat in (lambda x: (7 * x).round() / 7, lambda x: x.detach() * 0.5):
+    functions: list[Any] = [lambda x: (7 * x).round() / 7, lambda x: x.detach() * 0.5]
+    for flat in functions:
         part = Adapted(InTorch(flat))
         torch.testing.assert_close(gradient(part, x), weights)
         torch.testing.assert_close(part.apply(x.clone().requires_grad_(), KEYS).detach(), flat(x))

@@ -142,12 +142,13 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         """
         if len(x) <= self.batch_size:
             return self._sample_chunk(x, keys, prepared)
-        return torch.cat(
-            [
-                self._sample_chunk(x[rows], keys[rows], None if prepared is None else prepared[rows])
-                for rows in self._chunks(len(x))
-            ]
-        )
+        out = torch.empty(0)
+        for rows in self._chunks(len(x)):
+            part = self._sample_chunk(x[rows], keys[rows], None if prepared is None else prepared[rows])
+            if rows.start == 0:  # which shows the shape
+                out = part.new_empty(len(x), *part.shape[1:])
+            out[rows] = part
+        return out
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
         """Transforms a batch, as ART calls it; `y` is passed on unchanged.
