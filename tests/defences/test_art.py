@@ -1,83 +1,93 @@
-"""Every defence that ART ships: it is evaluated, or there is a reason why it is not."""
+"""ART's classifiers: their networks, and their defences as they act when ART predicts."""
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-from pathlib import Path
+from typing import Any
 
-import art.defences.postprocessor
-import art.defences.preprocessor
+import numpy as np
 import pytest
-from art.defences.preprocessor import ThermometerEncoding
+import torch
+from art.defences.postprocessor import ReverseSigmoid, Rounded
+from art.defences.preprocessor import FeatureSqueezing, GaussianAugmentation, JpegCompression, SpatialSmoothing
+from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
-from counteract import DefendedModule, evaluate
+from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomRotation, audit, evaluate
 from counteract.datasets import Dataset
-
-EVALUATED = {
-    "ClassLabels": "ClassLabels",
-    "Cutout": "Cutout(length=8)",
-    "CutoutPyTorch": "CutoutPyTorch(length=8)",
-    "FeatureSqueezing": "FeatureSqueezing(bit_depth=3)",
-    "GaussianAugmentation": "GaussianAugmentation(sigma=0.1)",
-    "GaussianNoise": "GaussianNoise",
-    "HighConfidence": "HighConfidence",
-    "JpegCompression": "JpegCompression(quality=50)",
-    "ReverseSigmoid": "ReverseSigmoid",
-    "Rounded": "Rounded",
-    "SpatialSmoothing": "SpatialSmoothing",
-    "SpatialSmoothingPyTorch": "SpatialSmoothingPyTorch",
-    "TotalVarMin": "TotalVarMin(max_iter=2)",
-}
-
-LEFT_OUT = {
-    "CutMix", "CutMixPyTorch", "CutMixTensorFlowV2", "CutoutTensorFlowV2", "LabelSmoothing",
-    "Mixup", "MixupPyTorch", "MixupTensorFlowV2", "Mp3Compression", "Mp3CompressionPyTorch", "PixelDefend", "Resample",
-    "SpatialSmoothingTensorFlowV2", "ThermometerEncoding", "VideoCompression", "VideoCompressionPyTorch",
-}  # fmt: skip
-"""Those that docs/your-own-defence.md gives a reason for; those for TensorFlow in one line."""
-
-BASES = {"Preprocessor", "Postprocessor"}
+from counteract.defences.art import defended_of, is_art, undefended_of
+from counteract.whole import WholeModule
 
 
-def test_every_one_is_evaluated_or_left_out_for_a_reason() -> None:
-    homes = (art.defences.preprocessor, art.defences.postprocessor)
-    shipped = {name for home in homes for name, kind in vars(home).items() if inspect.isclass(kind)} - BASES
-    assert shipped - EVALUATED.keys() - LEFT_OUT == set()
-    page = (Path(__file__).parents[2] / "docs" / "your-own-defence.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in page for name in (EVALUATED.keys() | LEFT_OUT) if "TensorFlow" not in name)
+def classifier(net: nn.Module, **options: Any) -> PyTorchClassifier:
+    given = {"clip_values": (0.0, 1.0), **options}
+    return PyTorchClassifier(net, nn.CrossEntropyLoss(), (3, 32, 32), 10, **given)
 
 
-@pytest.mark.parametrize("name", EVALUATED)
-def test_it_is_evaluated_before_one_of_ours(name: str, digits_net: nn.Module, digits: Dataset) -> None:
-    if name == "SpatialSmoothingPyTorch" and importlib.util.find_spec("kornia") is None:
-        pytest.skip("it needs kornia")
-    full = f"art:{EVALUATED[name]}"
-    last = hasattr(art.defences.postprocessor, name)
-    joined = f"rotation(executions=2)+{full}" if last else f"{full}+rotation(executions=2)"
-    run = evaluate(
-        digits_net, digits.take(8), defences=[full, joined], attacks=["clean", "bpda-apgd-ce"], preset="quick", draws=2
+JPEG = JpegCompression((0, 1), quality=30, channels_first=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preprocessing_defences": [JPEG]},
+        {"preprocessing_defences": [JPEG, SpatialSmoothing(3, channels_first=True)]},
+        {"preprocessing_defences": [JPEG], "preprocessing": (0.4, 0.2)},
+        {"preprocessing_defences": [FeatureSqueezing((0, 255), bit_depth=3)], "clip_values": (0, 255)},
+        {"preprocessing_defences": [SpatialSmoothing(3, channels_first=True)], "clip_values": (0, 255)},
+        {"preprocessing_defences": [JpegCompression((0, 1), apply_predict=False, apply_fit=True)]},
+        {"postprocessing_defences": [Rounded(1)]},
+        {"postprocessing_defences": [ReverseSigmoid(), Rounded(2)], "preprocessing_defences": [JPEG]},
+    ],
+)
+def test_answers_are_those_of_its_predict(options: dict[str, Any], net: nn.Module, x: Tensor) -> None:
+    made = classifier(net, **options)
+    assert is_art(made)
+    scale = made.clip_values[1]
+    wanted = torch.from_numpy(np.array(made.predict(scale * x.numpy())))
+    network = undefended_of(made)
+    found = defended_of(made, network)(x)
+    torch.testing.assert_close(found, wanted.log_softmax(1), rtol=1e-3, atol=1e-3)
+    bare = classifier(net, **{name: options[name] for name in options if "defences" not in name})
+    torch.testing.assert_close(network(x), torch.from_numpy(bare.predict(scale * x.numpy())), rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_that_returns_probabilities_keeps_its_postprocessors(net: nn.Module, x: Tensor) -> None:
+    made = classifier(nn.Sequential(net, nn.Softmax(1)), postprocessing_defences=[ReverseSigmoid()])
+    defended = defended_of(made, undefended_of(made))
+    assert isinstance(defended, DefendedModule)
+    torch.testing.assert_close(defended(x).exp(), torch.from_numpy(made.predict(x.numpy())), rtol=1e-4, atol=1e-5)
+    logits = classifier(net, postprocessing_defences=[ReverseSigmoid()])
+    assert isinstance(defended_of(logits, undefended_of(logits)), WholeModule)
+
+
+def test_a_defended_classifier_brings_its_transforms(net: nn.Module, x: Tensor) -> None:
+    made = DefendedClassifier(
+        net, nn.CrossEntropyLoss(), (3, 32, 32), 10, clip_values=(0, 1), transforms=[RandomRotation()], executions=3
     )
-    accuracy = {(row.defence, row.attack): row.accuracy for row in run.rows}
-    assert len(accuracy) == 4
-    assert accuracy[full, "clean"] > 0
-    ((_, words),) = run.parameters("network", full)
-    assert words.startswith(f"art:{name}")
+    network = undefended_of(made)
+    defended = defended_of(made, network)
+    assert isinstance(defended, DefendedModule)
+    assert ([type(part) for part in defended.transforms], defended.executions) == ([RandomRotation], 3)
+    torch.testing.assert_close(network(x), net(x))
 
 
-def test_an_encoded_network_is_a_whole_module(digits: Dataset) -> None:
-    class Encoded(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(30 * 32 * 32, 10)
+def test_the_range_must_be_that_of_our_own_defences(net: nn.Module) -> None:
+    made = classifier(net, clip_values=(0, 255), preprocessing_defences=[Counteraction(net, clip_values=(0, 255))])
+    with pytest.raises(ValueError, match=r"clip_values of the classifier must be \(0, 1\) with Counteraction in it"):
+        defended_of(made, undefended_of(made))
 
-        def forward(self, x: Tensor) -> Tensor:
-            found: Tensor = self.linear(x.flatten(1))
-            return found
 
-    encoding = ThermometerEncoding((0, 1), num_space=10, channels_first=True)
-    whole = DefendedModule(Encoded().eval(), preprocessing_defences=[encoding])
-    plain = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)).eval()
-    run = evaluate(plain, digits.take(8), defences=[whole], attacks=["clean", "bpda-apgd-ce"], preset="quick")
-    assert {row.attack for row in run.rows} == {"clean", "bpda-apgd-ce"}
+def test_a_classifier_is_audited_and_evaluated_as_it_is(digits_net: nn.Module, digits: Dataset) -> None:
+    data = digits.take(8)
+    noise = GaussianAugmentation(0.1, augmentation=False, apply_predict=True)
+    made = classifier(digits_net, preprocessing_defences=[JPEG, noise])
+    run = evaluate(made, data, defences=["undefended", made], attacks=["clean", "bpda-apgd-ce"], preset="quick")
+    assert {row.defence for row in run.rows} == {"undefended", "PyTorchClassifier"}
+    with pytest.raises(ValueError, match="network has defences of its own"):
+        evaluate(made, data, attacks=["clean"])
+    found = audit(made, images=data, preset="quick", seeds=1, draws=1)
+    assert found.defence == "PyTorchClassifier"
+    ((_, words),) = found.run.parameters("network", "PyTorchClassifier")
+    assert "JpegCompression: quality 30" in words
+    with pytest.raises(ValueError, match="network is missing"):
+        audit("counteraction", images=data)

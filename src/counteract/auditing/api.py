@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from counteract._errors import UserError
 from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec
 from counteract.datasets import Dataset, load_dataset
+from counteract.defences.art import is_art
 from counteract.evaluation.api import Images, make_data, make_network, make_pool, name_defences
 from counteract.evaluation.inputs import Inputs, Network
 from counteract.evaluation.options import RunOptions
@@ -28,7 +29,7 @@ _FIXED = frozenset({"attacks", "cascade", "dataset", "defences", "models", "swee
 @torch.inference_mode(False)
 def audit(
     defence: Defence,
-    network: nn.Module | PyTorchClassifier | str,
+    network: nn.Module | PyTorchClassifier | str | None = None,
     images: Images | None = None,
     labels: Tensor | npt.NDArray[Any] | None = None,
     *,
@@ -46,9 +47,10 @@ def audit(
     Args:
         defence: A name; a preprocessor or a postprocessor, of this package, of ART or your own; a list of these, which
             run one after the other; a whole defended network: a torch module from images in [0, 1] to logits,
-            log-probabilities or probabilities; or a factory of one of these, which is called with the network.
-        network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`
-            without defences, or a name for `load_model`.
+            log-probabilities or probabilities; a factory of one of these, which is called with the network; or an ART
+            `PyTorchClassifier` with its defences as they are.
+        network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`, whose
+            defences are left out, or a name for `load_model`. None for that of the classifier that is audited.
         images: In [0, 1], shape (N, C, H, W): a tensor, an array, or a dataset, which brings its labels. None takes the
             first 100 test images of the dataset that the card of a named network names.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
@@ -79,7 +81,7 @@ def audit(
     """
     if refused := sorted(_FIXED & more.keys()):
         raise UserError(f"{', '.join(refused)}: an audit gives these itself; leave them out")
-    loaded = make_network(network)
+    loaded = make_network(_network_of(defence) if network is None else network)
     data, spare = _named_data(loaded) if images is None else (make_data(images, labels, loaded.module), make_pool(None))
     if images is None:
         more = {"limit": DEFAULTS["limit"], **more}
@@ -92,6 +94,17 @@ def audit(
     given = make_pool(pool) if pool is not None else spare
     inputs = Inputs(data.take(spec.limit), {"network": loaded}, given, in_hand)
     return audit_spec(spec, options, inputs=inputs)
+
+
+def _network_of(defence: object) -> object:
+    """Returns the classifier that is audited, which brings its network.
+
+    Raises:
+        UserError: (a ValueError) it is another kind of defence.
+    """
+    if not is_art(defence):
+        raise UserError("network is missing: pass the undefended network, which the defence alone does not tell")
+    return defence
 
 
 def _named_data(network: Network) -> tuple[Dataset, Callable[[], Dataset]]:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
+from counteract._network import check_model
 from counteract.datasets import ArrayDataset, Dataset
+from counteract.defences.art import is_art, undefended_of
 from counteract.defences.build import name_of
 from counteract.defended import check_undefended
 from counteract.evaluation.inputs import Inputs, Network
@@ -22,7 +24,7 @@ from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
 from counteract.evaluation.spec import make_spec
-from counteract.models import from_art, load_model
+from counteract.models import load_model
 from counteract.models.about import about
 from counteract.models.checks import outputs_of
 
@@ -55,7 +57,8 @@ def evaluate(
     """Measures defences of a network against attacks, on images in hand.
 
     Args:
-        network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier` without defences; or a name.
+        network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier`, whose own defences are left out unless it is
+            among the `defences`, too; or a name.
         images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
@@ -80,7 +83,8 @@ def evaluate(
         >>> run = evaluate(net, images, labels, defences=["undefended", "counteraction"], attacks=["clean", "pgd10"])
         >>> {(row.defence, row.attack): row.accuracy for row in run.rows}
     """
-    options = options or RunOptions()
+    options, defences = options or RunOptions(), list(_several(defences))
+    _check_own_defences(network, defences)
     loaded = make_network(network)
     data = make_data(images, labels, loaded.module)
     in_hand = name_defences(defences)
@@ -121,9 +125,8 @@ def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
     Raises:
         UserError: (a ValueError) one is no defence.
     """
-    single = isinstance(defences, (str, nn.Module, Preprocessor, Postprocessor))
     named: dict[str, Defence] = {}
-    for defence in [defences] if single or not isinstance(defences, Iterable) else defences:
+    for defence in _several(defences):
         _check_defence(defence)
         name = defence if isinstance(defence, str) else name_of(defence)
         number = 1
@@ -134,16 +137,33 @@ def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
     return named
 
 
+def _several(defences: Iterable[Defence]) -> Iterable[Defence]:
+    """Returns defences as several, of which one by itself is the only one."""
+    single = isinstance(defences, (str, nn.Module, Preprocessor, Postprocessor)) or not isinstance(defences, Iterable)
+    return [defences] if single else defences
+
+
+def _check_own_defences(network: object, defences: Sequence[Defence]) -> None:
+    """Raises UserError where ART's classifier has defences that nobody asked for: they would be left out."""
+    own = [*(getattr(network, "preprocessing_defences", None) or ()), *(getattr(network, "transforms", None) or ())]
+    own += getattr(network, "postprocessing_defences", None) or ()
+    if is_art(network) and own and not any(each is network for each in defences):
+        raise UserError(
+            "network has defences of its own, which only the classifier as a defence has: pass it among the defences, "
+            'defences=["undefended", classifier], too'
+        )
+
+
 def _check_defence(defence: object) -> None:
     """Raises UserError for what is no defence."""
     parts = defence if isinstance(defence, (list, tuple)) and defence else [defence]
     for part in parts:
-        if not (isinstance(part, (str, Preprocessor, Postprocessor)) or callable(part)) or (
+        if not (isinstance(part, (str, Preprocessor, Postprocessor)) or callable(part) or is_art(part)) or (
             isinstance(part, str) and part is not defence
         ):
             raise UserError(
-                "defences must be names, ART preprocessors or postprocessors, torch modules, lists of these or "
-                f"factories; found {type(part).__name__}"
+                "defences must be names, ART preprocessors, postprocessors or classifiers, torch modules, lists of these "
+                f"or factories; found {type(part).__name__}"
             )
 
 
@@ -151,7 +171,9 @@ def make_network(network: object) -> Network:
     """Returns a network that is evaluated: one by its name, a module, or that of an ART classifier."""
     if isinstance(network, str):
         return Network(network, load_model(network), about(network))
-    module = network if isinstance(network, nn.Module) else from_art(network)
+    module = undefended_of(network) if is_art(network) else network  # type: ignore[arg-type]
+    check_model(module, "network")
+    assert isinstance(module, nn.Module)
     check_undefended(module, "network", "pass the undefended network, its .model, and the DefendedModule as a defence")
     return Network(type(module).__name__, module)
 

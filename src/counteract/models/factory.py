@@ -88,6 +88,13 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
             "classifier has defences, which its network alone would lose: "
             "pass one without, and give the defences to DefendedModule"
         )
+    network = network_of(classifier)
+    check_network(network, "of the classifier", probe(classifier.input_shape), classifier.nb_classes)
+    return network
+
+
+def network_of(classifier: PyTorchClassifier) -> nn.Module:
+    """The network of an ART classifier without any of its defences, which takes pixels in [0, 1]: see `from_art`."""
     channels = classifier.input_shape[0]
     layers: list[nn.Module] = []
     low, high = (0.0, 1.0) if classifier.clip_values is None else (float(v) for v in _ends(classifier.clip_values))
@@ -97,9 +104,7 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
     if (preprocessing := classifier.preprocessing) is not None:
         mean, std = (_per_channel(getattr(preprocessing, name, ()), channels) for name in ("mean", "std"))
         layers.append(Normalize(mean, std))
-    network = nn.Sequential(*layers, classifier.model).eval()
-    check_network(network, "of the classifier", probe(classifier.input_shape), classifier.nb_classes)
-    return network
+    return nn.Sequential(*layers, getattr(classifier, "undefended", classifier.model)).eval()
 
 
 @contextmanager

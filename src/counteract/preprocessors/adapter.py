@@ -51,6 +51,7 @@ class Adapted(RandomPreprocessor[Tensor]):
     Args:
         preprocessor: The preprocessor.
         name: Its name in errors and reports; None for that of its class.
+        pixel_range: The range of its pixels where it has no `clip_values`; None for [0, 1].
         **options: Those of `RandomPreprocessor`; `clip_values` are those of the images that go in.
 
     Raises:
@@ -59,11 +60,19 @@ class Adapted(RandomPreprocessor[Tensor]):
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "preprocessor"]
 
-    def __init__(self, preprocessor: Preprocessor, *, name: str | None = None, **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        preprocessor: Preprocessor,
+        *,
+        name: str | None = None,
+        pixel_range: tuple[float, float] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
         options.setdefault("clip_values", None)
         super().__init__(**options)
         self.preprocessor = preprocessor
         self.name = name or type(preprocessor).__name__
+        self.pixel_range = pixel_range
         self._check_params()
         self._alone: bool | None = None
         self._gradient: Gradient | None = None
@@ -235,10 +244,10 @@ class Adapted(RandomPreprocessor[Tensor]):
 
     @property
     def _range(self) -> tuple[float, float] | None:
-        """The preprocessor's own pixel range; None if it has none."""
+        """The preprocessor's own pixel range; None if it has none, and images stay as they are."""
         given = self._value("clip_values")
         if given is None:
-            return None
+            return self.pixel_range
         low, high = (float(np.min(given[0])), float(np.max(given[1])))  # type: ignore[index]
         return low, high
 
