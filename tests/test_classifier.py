@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from art.attacks.evasion import AutoProjectedGradientDescent, FastGradientMethod, ProjectedGradientDescentPyTorch
+from art.defences.preprocessor import JpegCompression, SpatialSmoothing
 from art.estimators.classification import PyTorchClassifier
 from networks import TinyNet
 from torch import Tensor, nn
@@ -144,3 +145,18 @@ def test_a_pickled_classifier_predicts_alike(net: nn.Module, images: Any, monkey
     mine = classifier.predict(images)
     torch.manual_seed(0)
     np.testing.assert_array_equal(twin.predict(images), mine)
+
+
+def test_defences_in_numpy_and_pytorch_are_mixed_as_one_likes(net: nn.Module, images: Any) -> None:
+    jpeg = JpegCompression((0, 1), quality=30, channels_first=True)
+    smoothing = SpatialSmoothing(3, channels_first=True)
+    wanted = make(net).predict(smoothing(jpeg(images)[0])[0])
+    for stack in ([jpeg, smoothing], [jpeg, GaussianNoise(0.0), smoothing]):
+        with pytest.raises(NotImplementedError):
+            make(net, PyTorchClassifier, preprocessing_defences=stack).predict(images)
+        mixed = make(net, preprocessing_defences=stack)
+        np.testing.assert_allclose(mixed.predict(images), wanted, rtol=1e-4, atol=1e-4)
+        assert np.abs(mixed.loss_gradient(images, ONE_HOT)).max() > 0
+        later = make(net)
+        later.set_params(preprocessing_defences=stack)
+        np.testing.assert_allclose(later.predict(images), wanted, rtol=1e-4, atol=1e-4)

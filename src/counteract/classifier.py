@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
 from art.estimators.estimator import NeuralNetworkMixin
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
@@ -51,7 +52,7 @@ class DefendedClassifier(PyTorchClassifier):
         loss: As in ART; it is given log-probabilities where there are transforms.
         input_shape: The shape of one image.
         nb_classes: The number of classes.
-        preprocessing_defences: As in ART.
+        preprocessing_defences: As in ART; in NumPy and PyTorch, mixed as you like, which ART itself does not take.
         transforms: Defences of this package that are redrawn for each execution.
         executions: The number of executions.
         average: `"probabilities"` or `"logits"`.
@@ -83,7 +84,8 @@ class DefendedClassifier(PyTorchClassifier):
         **kwargs: Any,
     ) -> None:
         check_model(model)
-        super().__init__(model, loss, input_shape, nb_classes, preprocessing_defences=preprocessing_defences, **kwargs)
+        defences = _alike(preprocessing_defences)
+        super().__init__(model, loss, input_shape, nb_classes, preprocessing_defences=defences, **kwargs)
         self._undefended = model
         self._transforms = transforms
         self._executions = executions
@@ -132,6 +134,8 @@ class DefendedClassifier(PyTorchClassifier):
             network = kwargs.pop("model", self._undefended)
             if isinstance(preprocessing := kwargs.get("preprocessing"), tuple):
                 kwargs["preprocessing"] = StandardisationMeanStdPyTorch(*preprocessing, device_type=self.device_type)
+            if "preprocessing_defences" in kwargs:
+                kwargs["preprocessing_defences"] = _alike(kwargs["preprocessing_defences"])
             super().set_params(**kwargs)
             self._replace(network)
             self._defend()
@@ -355,6 +359,17 @@ def _answers(network: nn.Module, images: Tensor) -> Tensor:
     """A network's answers to images, in double precision."""
     with evaluating(network), torch.no_grad():
         return ask(network, images.to(device_of(network), dtype_of(network))).cpu().double()
+
+
+def _alike(defences: Any) -> Any:
+    """Returns ART's defences such that it takes them: of several, those in NumPy are adapted.
+
+    ART runs one in NumPy, or several in PyTorch; of others it says that their combination is not supported.
+    """
+    several = [defences] if isinstance(defences, Preprocessor) else list(defences or ())
+    if len(several) < 2 or all(isinstance(each, PreprocessorPyTorch) for each in several):
+        return defences
+    return list(adapt_all(several, "preprocessing_defences"))
 
 
 def _is_identity(standardisation: Any) -> bool:

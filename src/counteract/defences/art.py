@@ -75,9 +75,8 @@ def defended_of(classifier: PyTorchClassifier, network: nn.Module) -> Defended:
         return whole_module(Predictions(classifier), probe(classifier.input_shape))
     pixels = _range_of(classifier)
     before = [_adapted(each, pixels) for each in classifier.preprocessing_defences or () if each.apply_predict]
-    transforms = [
-        _adapted(each, pixels) for each in getattr(classifier, "transforms", None) or () if each.apply_predict
-    ]
+    repeated = getattr(classifier, "transforms", None) or ()
+    transforms = [_adapted(each, pixels) for each in repeated if each.apply_predict]
     return DefendedModule(
         network,
         preprocessing_defences=before,

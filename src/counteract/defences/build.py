@@ -146,14 +146,14 @@ def build_defence(name: str, of: Ingredients, values: Values) -> Built:
 def build_in_hand(defence: object, of: Ingredients) -> Built:
     """Makes a defended network of a defence in hand.
 
-    It is a preprocessor, a postprocessor, several of these, a whole defended network, a factory, or one of ART's PyTorch
-    classifiers with its defences, whose undefended network is then the one that it is made of.
+    It is a preprocessor, a postprocessor, several of these, a whole defended network, a factory, or one of ART's
+    PyTorch classifiers with its defences, whose undefended network is then the one that it is made of.
 
     Raises:
         UserError: (a ValueError) it is none, or makes no sense for such images.
     """
     if is_art(defence):
-        defended = defended_of(defence, of.network)  # type: ignore[arg-type]
+        defended = defended_of(defence, of.network)
         return Built(defended.to(of.images.device), _words_of(defended), ours=False, parts=(defence,))
     if isinstance(defence, (DefendedModule, WholeModule)):
         return Built(defence.to(of.images.device), _words_of(defence), ours=False, parts=(defence,))

@@ -57,8 +57,8 @@ def evaluate(
     """Measures defences of a network against attacks, on images in hand.
 
     Args:
-        network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier`, whose own defences are left out unless it is
-            among the `defences`, too; or a name.
+        network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier`, which must be among the `defences`, too, if
+            it has any of its own; or a name.
         images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
@@ -162,8 +162,8 @@ def _check_defence(defence: object) -> None:
             isinstance(part, str) and part is not defence
         ):
             raise UserError(
-                "defences must be names, ART preprocessors, postprocessors or classifiers, torch modules, lists of these "
-                f"or factories; found {type(part).__name__}"
+                "defences must be names, ART preprocessors, postprocessors or classifiers, torch modules, lists of "
+                f"these or factories; found {type(part).__name__}"
             )
 
 
@@ -171,7 +171,7 @@ def make_network(network: object) -> Network:
     """Returns a network that is evaluated: one by its name, a module, or that of an ART classifier."""
     if isinstance(network, str):
         return Network(network, load_model(network), about(network))
-    module = undefended_of(network) if is_art(network) else network  # type: ignore[arg-type]
+    module = undefended_of(network) if is_art(network) else network
     check_model(module, "network")
     assert isinstance(module, nn.Module)
     check_undefended(module, "network", "pass the undefended network, its .model, and the DefendedModule as a defence")
