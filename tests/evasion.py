@@ -46,6 +46,12 @@ def towards_features(**options: Any) -> Run:
     return lambda attack, classifier, x, y: run(**options)(attack, classifier, x, x[::-1].copy())
 
 
+def on_losses_of_its_own(attack: type[EvasionAttack], classifier: DefendedClassifier, x: Any, y: Any) -> Any:
+    """The same on losses for which an attack builds a classifier of its own."""
+    for loss_type in ("cross_entropy", "difference_logits_ratio"):
+        run(nb_random_init=1, loss_type=loss_type)(attack, classifier, x, y)
+
+
 def _frames(attack: type[EvasionAttack], classifier: DefendedClassifier, x: Any, y: Any) -> Any:
     return attack(classifier, FastGradientMethod(classifier, eps=0.1), verbose=False).generate(x, y)
 
@@ -74,8 +80,8 @@ ATTACKS: dict[str, Run] = {
     "AdversarialPatch": run(patch_shape=(3, 4, 4)),
     "AdversarialPatchPyTorch": run(patch_shape=(3, 4, 4)),
     "AutoAttack": _autoattack,
-    "AutoConjugateGradient": run(nb_random_init=1),
-    "AutoProjectedGradientDescent": run(nb_random_init=1),
+    "AutoConjugateGradient": on_losses_of_its_own,
+    "AutoProjectedGradientDescent": on_losses_of_its_own,
     "BasicIterativeMethod": run(),
     "BoundaryAttack": run(init_size=10),
     "BrendelBethgeAttack": _brendel_bethge,
@@ -96,7 +102,7 @@ ATTACKS: dict[str, Run] = {
     "ProjectedGradientDescent": run(),
     "ProjectedGradientDescentNumpy": run(),
     "ProjectedGradientDescentPyTorch": run(),
-    "RescalingAutoConjugateGradient": run(nb_random_init=1),
+    "RescalingAutoConjugateGradient": on_losses_of_its_own,
     "SaliencyMapMethod": run(),
     "SignOPTAttack": run(targeted=False, num_trial=2, query_limit=20, k=2),
     "SpatialTransformation": run(max_translation=10, num_translations=2, max_rotation=5, num_rotations=2),
