@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -149,6 +150,14 @@ class DefendedClassifier(PyTorchClassifier):
             return y.long() if isinstance(y, Tensor) else y.astype(np.int64)
         return super().reduce_labels(y)
 
+    def compute_loss(self, x: Any, y: Any, reduction: str = "none", **kwargs: Any) -> Any:
+        """Computes the loss as in ART, which changes the loss meanwhile: here that of a twin, not of other threads."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = self.__dict__ | {"_loss": copy.copy(self._loss)}
+        if isinstance(y, Tensor) and y.ndim == 1:
+            y = nn.functional.one_hot(y.long(), self.nb_classes)  # of which ART would make an array
+        return super(DefendedClassifier, twin).compute_loss(x, y, reduction, **kwargs)
+
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains the undefended network as in ART, through the transforms with `apply_fit=True`."""
         with self._as(self._made("apply_fit", 1)):
@@ -172,23 +181,17 @@ class DefendedClassifier(PyTorchClassifier):
         self, x: Any, layer: int | str | None = None, batch_size: int = 128, framework: bool = False
     ) -> Any:
         """Returns a layer's activations: an array, of the undefended network; or a tensor, the mean over executions."""
-        defended = self.model
-        if not (framework and isinstance(defended, _Defended)):
-            with self._as(self._undefended):
-                return super().get_activations(x, layer, batch_size, framework)
         self._model.eval()
-        preprocessed, _ = self._apply_preprocessing(x, None, fit=False, no_grad=False)
-        activations = _Activations(self._undefended, self._layer_name(layer))
+        activations, defended = _Activations(self._undefended, self._layer_name(layer)), self.model
+        with self._as(defended if framework else self._undefended):
+            preprocessed, _ = self._apply_preprocessing(x, None, fit=False, no_grad=not framework)
         pixels = torch.as_tensor(preprocessed, device=self._device)
-        averaged = DefendedModule(
-            activations,
-            transforms=defended.transforms,
-            executions=defended.executions,
-            average="logits",
-            executions_per_pass=defended.executions_per_pass,
-        )
-        keys = _random.fresh_keys(len(pixels), self._device)
-        return averaged.mean(pixels, keys).view(len(pixels), *activations.shape)
+        if framework:
+            rows = _mean(activations, defended, pixels) if isinstance(defended, _Defended) else activations(pixels)
+            return rows.view(len(pixels), *activations.shape)
+        with torch.no_grad():
+            rows = torch.cat([activations(part) for part in pixels.split(batch_size)])
+        return rows.view(len(pixels), *activations.shape).cpu().numpy()
 
     def _layer_name(self, layer: int | str | None) -> str:
         """A layer's name, of its name or its index."""
@@ -351,8 +354,22 @@ class _Activations(nn.Module):
             self.network(x)
         finally:
             hook.remove()
+        if not seen:
+            raise UserError(f"layer {self.layer} is not reached by images: choose another")
         self.shape = seen[-1].shape[1:]
         return seen[-1].flatten(1)
+
+
+def _mean(activations: _Activations, defended: DefendedModule, x: Tensor) -> Tensor:
+    """The mean of a layer's activations over the executions of a defended network."""
+    averaged = DefendedModule(
+        activations,
+        transforms=defended.transforms,
+        executions=defended.executions,
+        average="logits",
+        executions_per_pass=defended.executions_per_pass,
+    )
+    return averaged.mean(x, _random.fresh_keys(len(x), x.device))
 
 
 def _answers(network: nn.Module, images: Tensor) -> Tensor:
