@@ -169,21 +169,6 @@ def test_a_pickled_classifier_predicts_alike(net: nn.Module, images: Any, monkey
     mine = classifier.predict(images)
     torch.manual_seed(0)
     np.testing.assert_array_equal(twin.predict(images), mine)
-
-
-def test_defences_in_numpy_and_pytorch_are_mixed_as_one_likes(net: nn.Module, images: Any) -> None:
-    jpeg = JpegCompression((0, 1), quality=30, channels_first=True)
-    smoothing = SpatialSmoothing(3, channels_first=True)
-    wanted = make(net).predict(smoothing(jpeg(images)[0])[0])
-    for stack in ([jpeg, smoothing], [jpeg, GaussianNoise(0.0), smoothing]):
-        with pytest.raises(NotImplementedError):
-            make(net, PyTorchClassifier, preprocessing_defences=stack).predict(images)
-        mixed = make(net, preprocessing_defences=stack)
-        np.testing.assert_allclose(mixed.predict(images), wanted, rtol=1e-4, atol=1e-4)
-        assert np.abs(mixed.loss_gradient(images, ONE_HOT)).max() > 0
-        later = make(net)
-        later.set_params(preprocessing_defences=stack)
-        np.testing.assert_allclose(later.predict(images), wanted, rtol=1e-4, atol=1e-4)
     assert twin.undefended is twin.model.model
 
 
@@ -517,9 +502,9 @@ def test_channels_last_are_refused_by_what_moves_pixels(where: str, moving: Any,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transforms": [None]}, "transforms must be preprocessors of this package, found NoneType"),
-        ({"transforms": 5}, "transforms must be preprocessors of this package, found int"),
-        ({"transforms": "crop-pad"}, "transforms must be preprocessors of this package, found str"),
+        ({"transforms": [None]}, "transforms must be preprocessors of this package or of ART, found NoneType"),
+        ({"transforms": 5}, "transforms must be preprocessors of this package or of ART, found int"),
+        ({"transforms": "crop-pad"}, "transforms must be preprocessors of this package or of ART, found str"),
         ({"transforms": [RandomCropPad]}, "found the class RandomCropPad itself"),
         ({"executions": 2.5}, "executions must be an integer of at least 1, found 2.5"),
     ],
@@ -562,3 +547,18 @@ def test_threads_get_the_answers_of_one(net: TinyNet, images: Any) -> None:
         found = list(threads.map(lambda number: jobs[number % 3](), range(60)))
     for number, each in enumerate(found):
         np.testing.assert_array_equal(each, alone[number % 3])
+
+
+def test_defences_in_numpy_and_pytorch_are_mixed_as_one_likes(net: nn.Module, images: Any) -> None:
+    jpeg = JpegCompression((0, 1), quality=30, channels_first=True)
+    smoothing = SpatialSmoothing(3, channels_first=True)
+    wanted = make(net).predict(smoothing(jpeg(images)[0])[0])
+    for stack in ([jpeg, smoothing], [jpeg, GaussianNoise(0.0), smoothing]):
+        with pytest.raises(NotImplementedError):
+            make(net, PyTorchClassifier, preprocessing_defences=stack).predict(images)
+        mixed = make(net, preprocessing_defences=stack)
+        np.testing.assert_allclose(mixed.predict(images), wanted, rtol=1e-4, atol=1e-4)
+        assert np.abs(mixed.loss_gradient(images, ONE_HOT)).max() > 0
+        later = make(net)
+        later.set_params(preprocessing_defences=stack)
+        np.testing.assert_allclose(later.predict(images), wanted, rtol=1e-4, atol=1e-4)

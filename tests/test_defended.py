@@ -148,7 +148,7 @@ def test_a_certain_network_gives_finite_log_probabilities(x: Tensor) -> None:
         ({"average": "votes"}, "average must be 'probabilities' or 'logits', found 'votes'"),
         (
             {"transforms": [nn.Identity()]},
-            "transforms must be a preprocessor of this package or of ART, found Identity",
+            "transforms must be preprocessors of this package or of ART, found Identity",
         ),
         ({"clip_values": 1}, "clip_values"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -299,15 +299,14 @@ def adapt(preprocessor: object, name: str | None = None) -> Part:
     if isinstance(preprocessor, RandomPreprocessor):
         return preprocessor
     if not isinstance(preprocessor, Preprocessor):
-        found = type(preprocessor).__name__
-        raise UserError(f"{name or 'defence'} must be a preprocessor of this package or of ART, found {found}")
+        kind = isinstance(preprocessor, type)
+        found = f"the class {preprocessor.__name__} itself" if kind else type(preprocessor).__name__  # type: ignore[attr-defined]
+        raise UserError(f"{name or 'defence'} must be preprocessors of this package or of ART, found {found}")
     return Adapted(preprocessor, name=name)
 
 
 def adapt_all(preprocessors: object, name: str) -> tuple[Part, ...]:
     """Makes defences of one preprocessor or of several: see `adapt`."""
-    several: Sequence[object] | Callable[..., object]
-    several = [preprocessors] if isinstance(preprocessors, Preprocessor) else preprocessors  # type: ignore[assignment]
-    if not isinstance(several, Sequence):
-        raise UserError(f"{name} must be preprocessors of this package or of ART, found {type(preprocessors).__name__}")
+    single = isinstance(preprocessors, (Preprocessor, str)) or not isinstance(preprocessors, Iterable)
+    several = [preprocessors] if single else list(preprocessors)  # type: ignore[call-overload]
     return tuple(adapt(each, None if isinstance(each, Preprocessor) else name) for each in several)
