@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._images import check_images
+from counteract._seeding import seeded
 from counteract.datasets import ArrayDataset, Dataset
-from counteract.evaluation.inputs import Inputs, Network
+from counteract.evaluation.inputs import IN_HAND, Inputs, Network
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
@@ -106,12 +107,13 @@ def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network:
         raise UserError(
             f"labels must be {len(pixels)} integers, one for each of images; found {given.dtype}, {tuple(given.shape)}"
         )
-    classes = outputs_of(network, "in hand", pixels[:2].clone()).shape[1]
+    with seeded(0):
+        classes = outputs_of(network, type(network).__name__, pixels[:2]).shape[1]
     if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset("images in hand", pixels, given.long(), tuple(map(str, range(classes))))
+    return ArrayDataset(IN_HAND, pixels, given.long(), tuple(map(str, range(classes))))
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:

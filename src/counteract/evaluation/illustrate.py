@@ -36,7 +36,7 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     found = lost.int().argsort(descending=True, stable=True)
     chosen, counted = found[: spec.illustrations], found[: min(spec.gains_over, int(lost.sum()))]
     variant = Variant(name="counteraction", defence="counteraction")
-    parameters = spec.parameters_for(subject.label, subject.method, targeted=attack.targeted, variant=variant)
+    parameters = subject.parameters(variant, targeted=attack.targeted)
     given = parameters.get("counteraction", CounteractionParameters())
     defence = Counteraction(network, **given.model_dump())
     keys = defence_keys(example_keys(0, sample.index), 0)

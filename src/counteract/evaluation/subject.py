@@ -9,13 +9,15 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from counteract._network import borrowed, folded
+from counteract._errors import UserError
+from counteract._network import ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, seeded
 from counteract._values import Strict
-from counteract.attacks.victim import has_gradients, randomness
+from counteract.attacks.victim import has_gradients, randomness, survey_networks
 from counteract.defences import (
     DEFENCES,
+    CounteractionParameters,
     Ingredients,
     Shape,
     build_defence,
@@ -25,12 +27,16 @@ from counteract.defences import (
 )
 from counteract.defended import DefendedModule
 from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
-from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.inputs import Inputs, check_card
+from counteract.evaluation.probe import probe_images, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
-from counteract.evaluation.survey import probe_images, survey, take_probe
+from counteract.models.survey import survey
 from counteract.preprocessors import RandomPreprocessor
 from counteract.whole import Defended, WholeModule, whole_module
+
+_FEW = 8
+"""Images of the data that a network is asked about."""
 
 _IN_HAND = "an object of the caller's own"
 """The words for the parameters of a defence in hand."""
@@ -124,14 +130,24 @@ class Subject:
 
     def __init__(self, label: str, spec: EvaluationSpec, inputs: Inputs, device: torch.device) -> None:
         network, data = inputs.networks[label], inputs.data
+        self._card = check_card(label, network, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
-        few = data.read(torch.arange(min(2, len(data))))
-        self.shape: Shape = (few.shape[1], few.shape[2], few.shape[3])
-        self.survey = survey(network.module, network.name, few, data.num_classes)
+        self._few = data.read(torch.arange(len(data))[:_FEW])
+        self.shape: Shape = data.image_shape
+        self.survey = survey(network.module, network.name, self._few, data.num_classes)
+        self._probe = self._take_probe(network.module)
         self.module = ready(network.module, device)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
+        self._precisions: dict[Precision, nn.Module] = {}
+        self._about_defences: dict[str, list[str]] = {}
+
+    def _take_probe(self, network: nn.Module) -> Probe:
+        """Returns the network's answers to fixed images, as it was loaded."""
+        images = probe_images(self.shape).to(device_of(network) or torch.device("cpu"), dtype_of(network))
+        with borrowed(network):
+            return take_probe(lambda x: ask(network, x), images, precise=self.survey.precise)
 
     @property
     def method(self) -> str | None:
@@ -141,13 +157,14 @@ class Subject:
     def identity(self, store: ProbeStore) -> str:
         """Returns the hash by which its results are found in the store's folder."""
         if id(store) not in self._identities:
-            self._identities[id(store)] = store.settle(self.key, self.survey.probe, f"model {self.label}")
+            self._identities[id(store)] = store.settle(self.key, self._probe, f"model {self.label}")
         return self._identities[id(store)]
 
     def note(self) -> NetworkNote:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
-        notes = found.notes()
+        notes = [*found.notes(), *([self._card] if self._card else [])]
+        notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
         if published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):
             notes.append(
@@ -158,11 +175,27 @@ class Subject:
 
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""
-        parameters = self.spec.parameters_for(self.label, self.method, targeted=targeted, variant=variant)
+        parameters = self.parameters(variant, targeted=targeted)
         key = self._key(variant, parameters)
         if (variant.name, key) not in self._judged:
             self._judged[variant.name, key] = self._judge(variant, parameters, key)
         return self._judged[variant.name, key]
+
+    def parameters(self, variant: Variant, *, targeted: bool) -> dict[str, Strict]:
+        """Returns the parameters of every defence; of a network of few classes counteraction draws as many as it can.
+
+        Raises:
+            UserError: (a ValueError) the spec has it draw more labels than there are.
+        """
+        found = self.spec.parameters_for(self.label, self.method, targeted=targeted, variant=variant)
+        if any((DEFENCES[part].shares or part) == "counteraction" for part in self._parts(variant)):
+            given = found.get("counteraction", CounteractionParameters())
+            assert isinstance(given, CounteractionParameters)
+            found["counteraction"] = _with_labels(given, self.survey.classes, self.label)
+        return found
+
+    def _parts(self, variant: Variant) -> tuple[str, ...]:
+        return parse_defence(variant.defence) if self._named(variant) else ()
 
     def _named(self, variant: Variant) -> bool:
         return variant.defence not in self._inputs.defences
@@ -185,6 +218,10 @@ class Subject:
     def _judge(self, variant: Variant, parameters: Mapping[str, Strict], key: str) -> Judged:
         spec, named = self.spec, self._named(variant)
         made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
+        if not named:
+            known = (self.network.module, *map(self._computing_in, made))
+            found = survey_networks(made[spec.precision], self._few, self.survey.classes, known)
+            self._about_defences[variant.name] = [note for each in found for note in each.notes()]
         return Judged(
             name=variant.name,
             defended=made[spec.precision],
@@ -196,8 +233,14 @@ class Subject:
             device=self.device,
         )
 
+    def _computing_in(self, precision: Precision) -> nn.Module:
+        """Returns the network in a precision, made once."""
+        if precision not in self._precisions:
+            self._precisions[precision] = in_precision(self.module, precision)
+        return self._precisions[precision]
+
     def _build(self, variant: Variant, parameters: Mapping[str, Strict], precision: Precision) -> Defended:
-        network = in_precision(self.module, precision)
+        network = self._computing_in(precision)
         if self._named(variant):
             ingredients = Ingredients(network, self.shape, self._inputs.pool)
             return build_defence(variant.defence, ingredients, parameters)
@@ -212,6 +255,19 @@ def wrap(defence: object, network: nn.Module, shape: Shape, device: torch.device
         return whole_module(defence.to(device), probe_images(shape).to(device))
     parts = [defence] if isinstance(defence, RandomPreprocessor) else list(defence)  # type: ignore[call-overload]
     return DefendedModule(network, preprocessing_defences=parts)
+
+
+def _with_labels(given: CounteractionParameters, classes: int, label: str) -> CounteractionParameters:
+    """Returns parameters whose number of labels is one that a network of so many classes has."""
+    available = classes - (given.labels == "non-predicted")
+    if given.num_labels <= available:
+        return given
+    if "num_labels" in given.model_fields_set:
+        raise UserError(
+            f"counteraction: num_labels is {given.num_labels}, and of the {classes} classes of model {label} "
+            f"labels={given.labels!r} leaves {available}: lower it, or leave it out"
+        )
+    return given.model_copy(update={"num_labels": available})
 
 
 def ready(network: nn.Module, device: torch.device) -> nn.Module:
