@@ -17,7 +17,7 @@ LOGITS = torch.arange(6.0).view(2, 3)
 
 NAN, INF = float("nan"), float("inf")
 
-Output = namedtuple("Output", ["logits", "hidden"])  # noqa: PYI024 - as libraries make them
+Output = namedtuple("Output", ["logits", "hidden"])
 
 
 def test_answers_that_are_not_finite_have_no_label() -> None:
@@ -93,5 +93,5 @@ def test_anything_else_is_one_sentence(answer: Any, message: str) -> None:
 
 @pytest.mark.parametrize("answer", [torch.zeros(1), torch.zeros(1, 1), torch.zeros(())])
 def test_one_number_for_one_image_is_no_answer(answer: Tensor) -> None:
-    with pytest.raises(UserError, match="must return|returns one number"):
+    with pytest.raises(UserError, match=r"must return|returns one number"):
         unwrap(answer, 1)

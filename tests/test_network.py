@@ -102,7 +102,7 @@ def test_keys_are_passed_to_a_network_that_takes_them(x: Tensor) -> None:
 def test_an_answer_without_logits_is_said_of_the_network_by_its_name(x: Tensor) -> None:
     with pytest.raises(UserError, match="model mine returns one number for each image"):
         ask(nn.Sequential(TinyNet(1)).eval(), x, name="model mine")
-    with pytest.raises(UserError, match="^model returns one number for each image"):
+    with pytest.raises(UserError, match=r"^model returns one number for each image"):
         Asked(TinyNet(1).eval())(x)
 
 

@@ -28,8 +28,8 @@ Positive = Annotated[float, BeforeValidator(from_fraction), Field(gt=0, allow_in
 def within_range(value: float) -> float:
     """Returns a share of the range of pixels, [0, 1]; above 1 it was meant in grey levels."""
     if value > 1:
-        hint = f"; did you mean {value:g}/255?" if value <= 255 else ""
-        raise ValueError(f"must be at most 1, the width of the range of pixels{hint}")
+        hint = f"did you mean {value:g}/255? " if value <= 255 else ""
+        raise ValueError(f"{hint}Pixels have a range of 1, and this should be less than or equal to 1")
     return value
 
 

@@ -105,7 +105,7 @@ class Answers(nn.Module):
         x = check_images(x, dtype=dtype_of(self.model))
         if self.keyed and keys is None:
             keys = _random.fresh_keys(len(x), x.device)
-        return ask(self.model, x, keys if self.keyed else None)
+        return ask(self.model, x, keys if self.keyed else None, name=f"model {type(self.model).__name__}")
 
 
 Defended: TypeAlias = DefendedModule | WholeModule

@@ -33,7 +33,7 @@ def test_values_outside_of_the_range_of_pixels_are_refused() -> None:
         with pytest.raises(ValueError, match=f"must lie in .*, as pixels do; did you mean {value}/255 = 0"):
             check(value)
     for check, value in ((check_mean, -0.1), (check_mean, NAN), (check_deviation, 0), (check_deviation, 1e9)):
-        with pytest.raises(ValueError, match="must lie in .*, as pixels do$"):
+        with pytest.raises(ValueError, match=r"must lie in .*, as pixels do$"):
             check(value)
 
 

@@ -26,7 +26,7 @@ _EXACT, _ROUGH = 1e-3, 3e-2
 """The shares of the largest score by which round-off may change an answer: in float32 on a CPU, and elsewhere."""
 
 _FEW = 4
-"""Images of a random network that are asked for in other company."""
+"""Images that are asked for beside as many others; and all that a random network is asked for."""
 
 _ROUNDS = ((8, 4.0), (32, 6.0))
 """Draws of a random network, and the standard errors that look like more than chance: first a look, then a test."""
@@ -226,13 +226,19 @@ def _in_company(answer: Answer, images: Tensor) -> Sequence[Callable[[], Tensor]
     """Returns several ways to ask for images: together, in another order, beside other images, and one by one."""
     keys, count = torch.arange(len(images), device=images.device), len(images)
     channels, height, width = images.shape[1:]
-    others = probe_images((channels, height, width)).to(images).flip(3)
-    crowd = torch.cat([others, images])
-    crowd_keys = torch.cat([torch.arange(len(others), device=images.device) + count, keys])
+    others = probe_images((channels, height, width)).to(images).flip(3)[:_FEW]
+
+    def beside_others() -> Tensor:
+        parts = []
+        for some, given in zip(images.split(_FEW), keys.split(_FEW), strict=True):  # no more at once than together
+            crowd = torch.cat([others, some]), torch.cat([keys.new_tensor(range(_FEW)) + count, given])
+            parts.append(answer(*crowd)[_FEW:])
+        return torch.cat(parts)
+
     return (
         lambda: answer(images, keys),
         lambda: answer(images.flip(0), keys.flip(0)).flip(0),
-        lambda: answer(crowd, crowd_keys)[len(others) :],
+        beside_others,
         lambda: torch.cat([answer(images[row : row + 1], keys[row : row + 1]) for row in range(count)]),
     )
 
