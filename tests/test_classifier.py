@@ -10,7 +10,7 @@ import pytest
 import torch
 from art.attacks.evasion import AutoProjectedGradientDescent, FastGradientMethod, ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
-from networks import TinyNet
+from networks import Shifted, TinyNet
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedClassifier, DefendedModule, GaussianNoise, RandomCropPad, RandomCropResize
@@ -144,3 +144,26 @@ def test_a_pickled_classifier_predicts_alike(net: nn.Module, images: Any, monkey
     mine = classifier.predict(images)
     torch.manual_seed(0)
     np.testing.assert_array_equal(twin.predict(images), mine)
+
+
+@pytest.mark.parametrize("options", [{}, {"transforms": [GaussianNoise(0.01)], "executions": 3}])
+def test_a_network_may_write_into_what_it_gets(images: Any, options: dict[str, Any]) -> None:
+    before = images.copy()
+    for name, arguments in (
+        ("predict", ()),
+        ("loss_gradient", (ONE_HOT,)),
+        ("class_gradient", ()),
+        ("compute_loss", (ONE_HOT,)),
+    ):
+        found = []
+        for in_place in (False, True):
+            torch.manual_seed(0)
+            found.append(getattr(make(Shifted(in_place=in_place), **options), name)(images, *arguments))
+        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(images, before)
+
+
+def test_activations_of_a_network_that_writes(images: Any) -> None:
+    before = images.copy()
+    make(Shifted(in_place=True)).get_activations(images, 0, batch_size=6)
+    np.testing.assert_array_equal(images, before)

@@ -137,12 +137,20 @@ class DefendedClassifier(PyTorchClassifier):
             clip_values=self._range(),
         )
         self._model._model = defended if transforms else self._undefended
+        if not self._model._forward_pre_hooks:
+            self._model.register_forward_pre_hook(_copied)
 
     def _range(self) -> tuple[float, float] | None:
         """Returns the pixel range to expect of the input; None, any, after ART's own defences, which check theirs."""
         if self.clip_values is None or self.preprocessing_defences or np.ndim(self.clip_values[0]):
             return None
         return float(self.clip_values[0]), float(self.clip_values[1])
+
+
+def _copied(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Gives the network a copy of what ART passes it, which may be the caller's array: it may write into it."""
+    del module
+    return tuple(each.clone() if isinstance(each, torch.Tensor) else each for each in inputs)
 
 
 def _is_identity(standardisation: Any) -> bool:
