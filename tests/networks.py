@@ -59,3 +59,32 @@ class Returning(TinyNet):
             "several": (logits, features),
         }
         return answers[self.kind]  # type: ignore[return-value]
+
+
+class Averaging(TinyNet):
+    """A network whose answers to an image follow the others of its batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x - 0.3 * x.mean(0, keepdim=True))
+
+
+class Rounding(TinyNet):
+    """A network behind a rounding, whose gradient is zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward((8 * x).round() / 8)
+
+
+class Detached(TinyNet):
+    """A network without any gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach()).detach()
+
+
+class Keyed(Averaging):
+    """A whole defended network that takes keys, whose answers follow the batch."""
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        del keys
+        return super().forward(x)

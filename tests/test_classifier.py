@@ -159,7 +159,7 @@ def test_a_network_may_write_into_what_it_gets(images: Any, options: dict[str, A
         for in_place in (False, True):
             torch.manual_seed(0)
             found.append(getattr(make(Shifted(in_place=in_place), **options), name)(images, *arguments))
-        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(images, before)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.models.survey import survey
 from counteract.preprocessors import RandomPreprocessor
+from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, WholeModule, whole_module
 
 _FEW = 8
@@ -218,6 +220,11 @@ class Subject:
     def _judge(self, variant: Variant, parameters: Mapping[str, Strict], key: str) -> Judged:
         spec, named = self.spec, self._named(variant)
         made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
+        if self.survey.slopes.failure and any(isinstance(part, FirstOrderPreprocessor) for part in _parts_of(made)):
+            raise UserError(
+                f"defence {variant.name} moves images along a network's gradient, and model {self.label} has none of "
+                f"use ({self.survey.slopes.failure})"
+            )
         if not named:
             known = (self.network.module, *map(self._computing_in, made))
             found = survey_networks(made[spec.precision], self._few, self.survey.classes, known)
@@ -255,6 +262,12 @@ def wrap(defence: object, network: nn.Module, shape: Shape, device: torch.device
         return whole_module(defence.to(device), probe_images(shape).to(device))
     parts = [defence] if isinstance(defence, RandomPreprocessor) else list(defence)  # type: ignore[call-overload]
     return DefendedModule(network, preprocessing_defences=parts)
+
+
+def _parts_of(made: Mapping[Precision, Defended]) -> list[RandomPreprocessor[Any]]:
+    """Returns the defences of a defended network; none of a whole one."""
+    first = next(iter(made.values()))
+    return [] if isinstance(first, WholeModule) else [*first.preprocessing_defences, *first.transforms]
 
 
 def _with_labels(given: CounteractionParameters, classes: int, label: str) -> CounteractionParameters:

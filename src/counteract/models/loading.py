@@ -37,6 +37,11 @@ def is_factory(name: str) -> bool:
     return ":" in name and not name.startswith("robustbench:") and not name.endswith(".safetensors")
 
 
+def is_named(name: str) -> bool:
+    """Returns True for a name that means a network with a normalisation of its own: one with a card, or of a zoo."""
+    return name.startswith("robustbench:") or name.endswith(".safetensors") or name in shipped_models()
+
+
 def load_model(
     name: str,
     *,
