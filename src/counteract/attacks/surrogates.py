@@ -142,7 +142,7 @@ class _Smooth(RandomPreprocessor[Any]):
         if not (torch.is_grad_enabled() and x.requires_grad):
             return exact
         with borrowed(self._exact.model):
-            change = smooth_perturbation(self._exact, x, parameters)
+            change = smooth_perturbation(self._exact, x, parameters).nan_to_num(0)
         return exact + (x - x.detach()) + (change - change.detach())
 
 

@@ -42,7 +42,7 @@ class Slopes:
     """The gradients of a few images.
 
     Attributes:
-        asked: The number of images.
+        asked: The number of images: those whose answers are finite.
         zero: The number of those whose gradient is zero everywhere.
         broken: The number of those whose gradient is finite nowhere but where it is zero.
         holes: The number of those whose gradient is of use, and not finite in some pixels.
@@ -295,7 +295,7 @@ def _repeats(answer: Answer, images: Tensor, keys: Tensor) -> bool:
 
 def _slopes(answer: Answer, images: Tensor, keys: Tensor) -> Slopes:
     """Returns what becomes of the gradients of images, of a mixture of their scores."""
-    points, count = images.clone().requires_grad_(), len(images)
+    points = images.clone().requires_grad_()
     try:
         with torch.enable_grad():
             scores = answer(points, keys)
@@ -303,10 +303,10 @@ def _slopes(answer: Answer, images: Tensor, keys: Tensor) -> Slopes:
             (gradient,) = torch.autograd.grad((scores * weights).sum(), points)
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; autograd's says there is none
         none = "does not require grad" in str(error) or "not have been used" in str(error)
-        return Slopes(count, failure="none at all" if none else one_line(error))
-    flat = gradient.flatten(1)
+        return Slopes(len(images), failure="none at all" if none else one_line(error))
+    flat = gradient.flatten(1)[scores.isfinite().all(1)]  # of another answer, which is wrong already, nobody needs one
     holed = ~flat.isfinite().all(1)
     useful = (flat.isfinite() & (flat != 0)).any(1)
     counts = (~useful & ~holed, ~useful & holed, useful & holed)
     zero, broken, holes = (int(each.sum()) for each in counts)
-    return Slopes(count, zero, broken, holes)
+    return Slopes(len(flat), zero, broken, holes)

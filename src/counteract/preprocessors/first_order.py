@@ -60,7 +60,7 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
 
     def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
         logits = ask(model, x.to(device_of(model)))
-        if x.requires_grad and not logits.requires_grad:
+        if torch.is_grad_enabled() and x.requires_grad and not logits.requires_grad:
             raise UserError(
                 f"model gives its images no gradient, along which {type(self).__name__} moves them: is there a detach, "
                 "a torch.no_grad or NumPy in it?"
