@@ -22,3 +22,69 @@ class TinyNet(nn.Module):
         features = nn.functional.adaptive_avg_pool2d(torch.tanh(self.norm(self.conv(x))), 4)
         logits: Tensor = self.head(features.flatten(1))
         return logits
+
+
+class Shifted(TinyNet):
+    """A network that prepares its images, in place or not: the answers are the same."""
+
+    def __init__(self, *, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mul_(2).sub_(0.5) if self.in_place else x * 2 - 0.5)
+
+
+class Dark(TinyNet):
+    """A network whose answers to dark images are no numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 0 * (x.mean((1, 2, 3)) - 0.2).sqrt().unsqueeze(1)
+
+
+class Returning(TinyNet):
+    """A network that returns its logits in something, or something else."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits, features = super().forward(x), x.flatten(1)
+        answers: dict[str, object] = {
+            "tuple": (logits, None),
+            "dict": {"features": features, "logits": logits},
+            "squeezed": logits.squeeze(),
+            "column": logits[:, :1],
+            "several": (logits, features),
+        }
+        return answers[self.kind]  # type: ignore[return-value]
+
+
+class Averaging(TinyNet):
+    """A network whose answers to an image follow the others of its batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x - 0.3 * x.mean(0, keepdim=True))
+
+
+class Rounding(TinyNet):
+    """A network behind a rounding, whose gradient is zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward((8 * x).round() / 8)
+
+
+class Detached(TinyNet):
+    """A network without any gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach()).detach()
+
+
+class Keyed(Averaging):
+    """A whole defended network that takes keys, whose answers follow the batch."""
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        del keys
+        return super().forward(x)

@@ -19,7 +19,7 @@ from art.data_generators import PyTorchDataGenerator
 from art.defences.preprocessor import JpegCompression, SpatialSmoothing
 from art.defences.trainer import AdversarialTrainerAWPPyTorch
 from art.estimators.classification import PyTorchClassifier
-from networks import TinyNet
+from networks import Shifted, TinyNet
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -562,3 +562,26 @@ def test_defences_in_numpy_and_pytorch_are_mixed_as_one_likes(net: nn.Module, im
         later = make(net)
         later.set_params(preprocessing_defences=stack)
         np.testing.assert_allclose(later.predict(images), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"transforms": [GaussianNoise(0.01)], "executions": 3}])
+def test_a_network_may_write_into_what_it_gets(images: Any, options: dict[str, Any]) -> None:
+    before = images.copy()
+    for name, arguments in (
+        ("predict", ()),
+        ("loss_gradient", (ONE_HOT,)),
+        ("class_gradient", ()),
+        ("compute_loss", (ONE_HOT,)),
+    ):
+        found = []
+        for in_place in (False, True):
+            torch.manual_seed(0)
+            found.append(getattr(make(Shifted(in_place=in_place), **options), name)(images, *arguments))
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(images, before)
+
+
+def test_activations_of_a_network_that_writes(images: Any) -> None:
+    before = images.copy()
+    make(Shifted(in_place=True)).get_activations(images, 0, batch_size=6)
+    np.testing.assert_array_equal(images, before)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchattacks
-from networks import TinyNet
+from networks import Dark, Returning, Shifted, TinyNet
 from torch import Tensor, nn
 
 from counteract import (
@@ -319,3 +319,48 @@ def test_one_answer_that_is_not_finite_does_not_hold_up_the_others(x: Tensor) ->
     labels, spent = module.classify(images, KEYS)
     assert labels.tolist() == [3, 3, -1, 3, 3, 3]
     assert spent.tolist() == [5, 5, 9, 5, 5, 5]
+
+
+def test_a_network_may_write_into_what_it_gets(x: Tensor) -> None:
+    before = x.clone()
+    for options in ({}, {"transforms": [RandomCropPad()], "executions": 3}):
+        plain, writing = (
+            DefendedModule(Shifted(in_place=in_place).eval(), **options)  # type: ignore[arg-type]
+            for in_place in (False, True)
+        )
+        assert torch.equal(writing(x, KEYS), plain(x, KEYS))
+        assert torch.equal(writing.classify(x, KEYS)[0], plain.classify(x, KEYS)[0])
+        points = x.clone().requires_grad_()
+        torch.autograd.grad(writing(points, KEYS).sum(), points)
+        assert torch.equal(points, before)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("executions", [1, 2, 10])
+def test_an_answer_that_is_no_number_has_no_label(x: Tensor, executions: int) -> None:
+    dark = torch.cat([x[:2], torch.full((1, 3, 32, 32), 0.1)])
+    for network in (Dark().eval(), Dark().eval().bfloat16()):
+        module = DefendedModule(network, transforms=[GaussianNoise(0.0)], executions=executions)
+        labels, spent = module.classify(dark)
+        assert labels.tolist() == [*network(x[:2].to(network.head.weight.dtype)).argmax(1).tolist(), -1]
+        assert spent[2] == executions
+        assert module(dark)[2].isnan().all()
+        assert module(dark)[:2].isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_network_of_half_precision_is_averaged_in_float32(net: nn.Module, x: Tensor, dtype: torch.dtype) -> None:
+    found, exact = crops(TinyNet().eval().to(dtype))(x, KEYS), crops(net)(x, KEYS)
+    assert found.dtype == torch.float32
+    assert (found.exp() - exact.exp()).abs().max() < 0.05
+    points = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(crops(TinyNet().eval().to(dtype))(points, KEYS)[:, 0].sum(), points)
+    assert gradient.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict", "squeezed"])
+def test_logits_are_found_in_whatever_a_network_returns(net: nn.Module, x: Tensor, kind: str) -> None:
+    for count in (6, 1):
+        assert torch.equal(DefendedModule(Returning(kind).eval())(x[:count]), DefendedModule(net)(x[:count]))
+    with pytest.raises(ValueError, match="model must return a tensor of logits, found a tuple"):
+        DefendedModule(Returning("several").eval())(x)

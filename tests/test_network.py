@@ -8,7 +8,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._network import borrowed, check_model, device_of, dtype_of, folded
+from counteract._network import Asked, ask, borrowed, check_model, device_of, dtype_of, folded, parameter_dtype
 
 
 def half_frozen() -> TinyNet:
@@ -52,11 +52,58 @@ def test_borrowing_inside_of_borrowing_thaws_nothing() -> None:
 
 
 def test_dtype_and_device_are_those_of_the_parameters() -> None:
-    assert dtype_of(TinyNet().double()) == torch.float64
-    assert dtype_of(nn.ReLU()) == torch.float32
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        assert parameter_dtype(TinyNet().to(dtype)) == dtype
+        assert dtype_of(TinyNet().to(dtype)) == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert parameter_dtype(nn.ReLU()) == dtype_of(nn.ReLU()) == torch.float32
     assert device_of(TinyNet().to("meta")) == torch.device("meta")
     assert device_of(nn.BatchNorm2d(2, affine=False)) == torch.device("cpu")
     assert device_of(nn.ReLU()) is None
+
+
+class Writing(TinyNet):
+    """A network that writes into its input, and returns a dict."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return {"logits": super().forward(x.sub_(0.5))}  # type: ignore[return-value]
+
+
+def test_a_network_gets_a_copy_and_what_comes_back_are_logits(x: Tensor) -> None:
+    before, expected = x.clone(), TinyNet().eval()(x - 0.5)
+    for asked in (lambda images: ask(Writing().eval(), images), Asked(Writing().eval())):
+        assert torch.equal(asked(x), expected)
+        assert torch.equal(x, before)
+        points = x.clone().requires_grad_()  # a leaf, which nobody may write into
+        (gradient,) = torch.autograd.grad(asked(points).sum(), points)
+        assert torch.equal(points, x)
+        assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_images_are_converted_to_the_networks_dtype_and_answers_back(x: Tensor, dtype: torch.dtype) -> None:
+    found = ask(TinyNet().eval().to(dtype), x)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(found.float(), TinyNet().eval()(x), rtol=0.05, atol=0.2)
+    points = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(ask(TinyNet().eval().to(dtype), points).sum(), points)
+    assert gradient.dtype == torch.float32
+
+
+def test_keys_are_passed_to_a_network_that_takes_them(x: Tensor) -> None:
+    class Keyed(TinyNet):
+        def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+            assert keys is not None
+            return super().forward(x) + keys.unsqueeze(1)
+
+    keys = torch.arange(len(x))
+    assert torch.equal(ask(Keyed().eval(), x, keys), TinyNet().eval()(x) + keys.unsqueeze(1))
+
+
+def test_an_answer_without_logits_is_said_of_the_network_by_its_name(x: Tensor) -> None:
+    with pytest.raises(UserError, match="model mine returns one number for each image"):
+        ask(nn.Sequential(TinyNet(1)).eval(), x, name="model mine")
+    with pytest.raises(UserError, match=r"^model returns one number for each image"):
+        Asked(TinyNet(1).eval())(x)
 
 
 def test_something_else_is_no_network() -> None:

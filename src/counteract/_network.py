@@ -9,6 +9,7 @@ from threading import RLock
 import torch
 from torch import Tensor, nn
 
+from counteract._answers import logits_in
 from counteract._errors import UserError
 from counteract._precision import with_autocast
 
@@ -60,16 +61,56 @@ def _lowered(flag: str, things: Iterable[nn.Module | Tensor], lower: Callable[[]
                     setattr(thing, flag, True)
 
 
-def ask(network: nn.Module, images: Tensor) -> Tensor:
-    """The network's answers to images, of which it is given a copy: it may write into what it gets."""
+def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name: str = "model") -> Tensor:
+    """The network's logits for images, of which it is given a copy in its own dtype: it may write into what it gets.
+
+    Args:
+        network: The network.
+        images: Images, shape (N, C, H, W).
+        keys: One key an image, for a network that takes them.
+        name: The network's name, as an error calls it.
+
+    Returns:
+        Logits, float32, or float64 of a network of float64: shape (N, classes).
+
+    Raises:
+        UserError: (a ValueError) it returns something in which there are no logits.
+    """
+    return logits_in(answer_of(network, images, keys), len(images), name)
+
+
+def answer_of(network: nn.Module, images: Tensor, keys: Tensor | None = None) -> object:
+    """Whatever the network returns for a copy of images: see `ask`."""
+    given = images.to(parameter_dtype(network), copy=True)
     with with_autocast():
-        answers: Tensor = network(images.clone())
-    return answers
+        return network(given) if keys is None else network(given, keys=keys)
+
+
+class Asked(nn.Module):
+    """A network that strangers' code calls as it likes: it gets copies of images, and what comes back are logits.
+
+    Args:
+        network: The network.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.training = network.training
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits; see `ask`."""
+        return ask(self.network, x)
+
+
+def parameter_dtype(model: nn.Module) -> torch.dtype:
+    """The dtype that a network computes in: that of its parameters; float32 for a network without."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
-    """The dtype of a network's parameters; float32 for a network without."""
-    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    """The dtype of images outside of a network: float64 where it computes in that, else float32; `ask` converts."""
+    return torch.float64 if parameter_dtype(model) == torch.float64 else torch.float32
 
 
 def device_of(model: nn.Module) -> torch.device | None:

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from counteract._answers import logits_in
+
 Precision = Literal["float32", "bf16"]
 
 
@@ -24,8 +26,8 @@ class _InBfloat16(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits, float32."""
         with torch.autocast(x.device.type, torch.bfloat16):
-            logits: Tensor = self.network(x)
-        return logits.float()
+            answer = self.network(x)
+        return logits_in(answer, len(x))
 
 
 def in_precision(network: nn.Module, precision: Precision) -> nn.Module:

@@ -51,4 +51,6 @@ def validate(model: type[Model], data: dict[str, Any], source: str) -> Model:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         found = "" if first["type"] == "missing" else f", found {first['input']!r}"
-        raise UserError(f"{source}: {key + ': ' if key else ''}{first['msg']}{found}") from error
+        raise UserError(
+            f"{source}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}{found}"
+        ) from error

@@ -223,6 +223,8 @@ class DefendedClassifier(PyTorchClassifier):
         if self._transforms is not None:
             self._transforms = list(adapt_all(self._transforms, "transforms"))
         self._model._model = self._made("apply_predict", self._executions)
+        if not self._model._forward_pre_hooks:
+            self._model.register_forward_pre_hook(_copied)
 
     def _made(self, applies: str, executions: int) -> nn.Module:
         """The network, averaged over the transforms that apply; the undefended one where none does."""
@@ -387,6 +389,12 @@ def _alike(defences: Any) -> Any:
     if len(several) < 2 or all(isinstance(each, PreprocessorPyTorch) for each in several):
         return defences
     return list(adapt_all(several, "preprocessing_defences"))
+
+
+def _copied(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Gives the network a copy of what ART passes it, which may be the caller's array: it may write into it."""
+    del module
+    return tuple(each.clone() if isinstance(each, torch.Tensor) else each for each in inputs)
 
 
 def _is_identity(standardisation: Any) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from counteract import _random
+from counteract._answers import NO_LABEL, labels_of
 from counteract._errors import UserError, shown
 from counteract._images import check_clip_values, check_images
 from counteract._network import ask, check_model, dtype_of
@@ -30,9 +31,6 @@ _VALUES_PER_PASS = 512 * 3 * 32 * 32
 
 _SLACK, _SLACK_EACH = 1e-3, 1e-5
 """The room in a lead, in all and for each execution if these are many, so that round-off cannot make a difference."""
-
-NO_LABEL = -1
-"""The label of an answer that is not finite: no image has it, so that the answer counts as wrong."""
 
 _ONCE, _REPEATED, _AFTER = 0, 1, 2
 """The streams of draws: of `preprocessing_defences`, of `transforms` and of `postprocessing_defences`."""
@@ -251,11 +249,6 @@ class DefendedModule(nn.Module):
 
     def _executions_per_pass(self, x: Tensor) -> int:
         return self.executions_per_pass or max(1, min(self.executions, _VALUES_PER_PASS // x.numel()))
-
-
-def labels_of(answers: Tensor) -> Tensor:
-    """The classes of the highest scores, int64, shape (N,); `NO_LABEL` where an answer is not finite."""
-    return answers.argmax(1).where(answers.isfinite().all(1), NO_LABEL)
 
 
 def _named_only(scores: Tensor) -> Tensor:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from counteract import _random
+from counteract._answers import labels_of
 from counteract._images import check_images
 from counteract._network import ask, check_model, dtype_of
 from counteract._seeding import seeded
 from counteract._softmax import log_probabilities
-from counteract.defended import DefendedModule, keep_winner, labels_of
+from counteract.defended import DefendedModule, keep_winner
 from counteract.models.checks import are_probabilities, outputs_of
 
 
@@ -100,11 +101,10 @@ class Answers(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         """The network's own answers."""
-        x = check_images(x, dtype=dtype_of(self.model)).clone()
+        x = check_images(x, dtype=dtype_of(self.model))
         if self.keyed and keys is None:
             keys = _random.fresh_keys(len(x), x.device)
-        answers: Tensor = self.model(x, keys=keys) if self.keyed else self.model(x)
-        return answers
+        return ask(self.model, x, keys if self.keyed else None, name=f"model {type(self.model).__name__}")
 
 
 class Through(nn.Module):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
-from networks import TinyNet
+from networks import Averaging, Dark, Returning, Shifted, TinyNet
+from networks import Keyed as Batched
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomCropPad, _random
@@ -188,7 +189,10 @@ class Rounded(Few):
         ({"eps": 0}, "attack: eps: .*greater than 0, found 0"),
         ({"eps": 8}, "attack: eps: .*less than or equal to 1, found 8"),
         ({"eps": "8/0"}, r'attack: eps: .*fraction such as "8/255", found .8/0.'),
+        ({"eps": "8"}, r"attack: eps: did you mean 8/255\? .*, found '8'"),
+        ({"eps": 300}, "attack: eps: Pixels have a range of 1"),
         ({"eps_step": 0}, "attack: eps_step: .*greater than 0"),
+        ({"eps_step": 2}, r"attack: eps_step: did you mean 2/255\?"),
         ({"preset": "quik"}, "preset 'quik' is not known; did you mean quick"),
         ({"preset": {"stpes": 1}}, "attack: preset.stpes: Extra"),
         ({"preset": {"precision": "bf16"}}, "preset: precision must be float32"),
@@ -241,3 +245,91 @@ def test_less_memory_is_said_once(net: TinyNet, x: Tensor, monkeypatch: pytest.M
     with pytest.warns(UserWarning, match="going on with 8 images per batch"):
         found = attack("pgd3", Large(), images, labels, batch_size=16)
     assert torch.equal(found, attack("pgd3", net, images, labels, batch_size=8))
+
+
+@pytest.mark.parametrize("name", ["pgd3", "apgd-ce", "apgd-t", "bpda-apgd-cw", "smooth", "fixed", "square", "decision"])
+def test_a_module_that_writes_into_its_images_is_attacked_as_one_that_does_not(name: str, x: Tensor) -> None:
+    before, pixels = x.clone(), x.numpy().copy()
+    for wrap in (lambda net: net, defended, Noisy):
+        if name == "smooth" and wrap is Noisy:  # which cannot be taken apart
+            continue
+        plain, writing = (
+            attack(name, wrap(Shifted(in_place=in_place)).eval(), pixels, LABELS, preset=SMALL)
+            for in_place in (False, True)
+        )
+        np.testing.assert_array_equal(plain, writing)
+    np.testing.assert_array_equal(pixels, before.numpy())
+
+
+@pytest.mark.parametrize("name", ["pgd3", "apgd-ce", "apgd-t", "bpda-apgd-cw", "smooth", "fixed", "square", "decision"])
+def test_answers_that_are_no_numbers_are_what_an_attack_looks_for(name: str) -> None:
+    """A dark image whose class is that of a maximum over NaN: it is wrong where it is dark, and stays or becomes so."""
+    images = torch.full((3, 3, 32, 32), 0.3)
+    images[0], images[1] = 0.15, 0.22
+    labels = torch.zeros(3, dtype=torch.int64)
+    preset = {"preset": "quick", "steps": 4, "restarts": 1, "queries": 60}
+    for module in (Dark().eval(), DefendedModule(Dark().eval(), preprocessing_defences=[Counteraction(Dark().eval())])):
+        found = attack(name, module, images, labels, eps=0.04, preset=preset)
+        assert found.isfinite().all()
+        assert DefendedModule(Dark().eval()).classify(found)[0][0] == -1 or name in ("decision", "square")
+
+
+def test_a_start_from_which_nothing_can_be_seen_is_left(x: Tensor) -> None:
+    """Good candidates are not lost to NaN: the gradient of a bright image leads where that of its copy does."""
+    images = torch.cat([x, torch.full((2, 3, 32, 32), 0.1)])
+    labels = torch.arange(8)
+    for name in ("pgd3", "apgd-ce", "bpda-apgd-cw"):
+        found = attack(name, Dark().eval(), images, labels, preset=SMALL)
+        alone = attack(name, TinyNet().eval(), images, labels, preset=SMALL)
+        assert torch.equal(found[:6], alone[:6])
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Averaging(),
+        DefendedModule(Averaging()),
+        DefendedModule(TinyNet(), preprocessing_defences=[Counteraction(Averaging())]),
+        nn.Sequential(Averaging(), nn.Softmax(1)),
+        Batched(),
+    ],
+    ids=["plain", "defended", "its defence", "probabilities", "keyed"],
+)
+def test_a_module_whose_answers_follow_the_batch_is_refused(module: nn.Module, x: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"answers otherwise when .*: the accuracy follows the batch size"):
+        attack("pgd3", module.eval(), x, LABELS)
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict", "squeezed"])
+def test_logits_are_found_in_whatever_a_module_returns(net: TinyNet, x: Tensor, kind: str) -> None:
+    for name in ("pgd3", "bpda-apgd-cw", "square"):
+        for wrap in (lambda inner: inner, defended):
+            found = attack(name, wrap(Returning(kind)).eval(), x, LABELS, preset=SMALL)
+            assert torch.equal(found, attack(name, wrap(net).eval(), x, LABELS, preset=SMALL))
+    with pytest.raises(ValueError, match="model Returning returns one number for each image"):
+        attack("pgd3", Returning("column").eval(), x, LABELS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_module_of_half_precision_is_attacked_in_float32(x: Tensor, dtype: torch.dtype) -> None:
+    for name in ("pgd3", "bpda-apgd-cw", "square"):
+        found = attack(name, TinyNet().eval().to(dtype), x, LABELS, eps=EPS, preset=SMALL)
+        assert found.dtype == torch.float32
+        assert EPS / 2 < (found - x).abs().max() <= EPS + 1e-6
+
+
+def test_a_gradient_that_some_images_lack_is_said() -> None:
+    class Blind(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            bright = x.mean((1, 2, 3), keepdim=True) > 0.5
+            return super().forward(torch.where(bright, x, x.detach()))
+
+    images = torch.rand(8, 3, 32, 32) * torch.linspace(0.2, 1, 8).view(-1, 1, 1, 1)
+    images[7] = 0.8
+    with pytest.warns(UserWarning, match="module: its gradient is zero on 7 of the 8 images"):
+        attack("pgd1", Blind().eval(), images, torch.arange(8))
+
+
+def test_probabilities_in_a_defended_module_are_refused(net: TinyNet, x: Tensor) -> None:
+    with pytest.raises(ValueError, match="model Sequential returns probabilities, not logits"):
+        attack("pgd1", DefendedModule(nn.Sequential(net, nn.Softmax(1)).eval()), x, LABELS)

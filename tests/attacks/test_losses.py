@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from counteract.attacks.losses import cross_entropy, dlr, margin, odds, targeted_dlr, wrong
+from counteract.attacks.losses import counted, cross_entropy, dlr, margin, odds, targeted_dlr, wrong
 
 SCORES = torch.tensor([[3.0, 1.0, 0.5, -1.0], [0.0, 2.0, 4.0, 1.0]])
 LABELS = torch.tensor([0, 1])
+
+NAN, INF = float("nan"), float("inf")
 
 
 def test_by_hand() -> None:
@@ -31,3 +33,18 @@ def test_too_few_classes() -> None:
         dlr(SCORES[:, :2], LABELS)
     with pytest.raises(ValueError, match="at least 4 classes, found 3"):
         targeted_dlr(LABELS)(SCORES[:, :3], LABELS)
+
+
+def test_an_answer_that_is_not_finite_counts_as_wrong_and_sure() -> None:
+    scores = torch.tensor([[3.0, 1, 0, 0], [NAN, NAN, NAN, NAN], [9, NAN, 0, 0], [0, 0, -INF, 1], [INF, 0, 0, 0]])
+    labels = torch.tensor([0, 0, 0, 3, 0])
+    found = counted(scores.requires_grad_(), labels)
+    assert torch.equal(found[0], scores[0])
+    assert wrong(found, labels).tolist() == [0, 1, 1, 1, 1]
+    for loss in (margin, cross_entropy, dlr, targeted_dlr(torch.full((5,), 1)), odds):
+        values = loss(found, labels)
+        assert values.isfinite().all()
+        assert (values[1:] > values[0]).all()
+    (gradient,) = torch.autograd.grad(margin(found, labels).sum(), scores)
+    assert gradient[0].abs().max() == 1
+    assert (gradient[1:] == 0).all()

@@ -69,3 +69,32 @@ def test_several_networks_count_the_same(net: nn.Module, noisy: DefendedModule, 
     value, gradient = Objective([undefended, noisy], margin, LABELS, keys, 2).gradient(x, 0)
     torch.testing.assert_close(value, (alone[0][0] + alone[1][0]) / 2)
     torch.testing.assert_close(gradient, (alone[0][1] + alone[1][1]) / 2)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("average", ["outputs", "losses"])
+def test_a_draw_that_is_no_number_is_wrong_and_leaves_the_gradient_to_the_others(
+    net: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch, average: Literal["outputs", "losses"], kept: bool
+) -> None:
+    if not kept:
+        monkeypatch.setattr(objective_module, "_VALUES_KEPT", 0)
+
+    def dropping(images: Tensor, keys: Tensor) -> Tensor:
+        """No number where the key is odd: through the image itself, so that its derivative is none either."""
+        out: Tensor = net(images + (0 * images).where((keys % 2 == 0).view(-1, 1, 1, 1), torch.nan))
+        return out
+
+    known = torch.tensor([[2, 4], [2, 3], [3, 5], [1, 2], [2, 2], [5, 5]])
+    objective = Objective([dropping], margin, LABELS, torch.arange(6), 2, average, known)
+    values, gradient = objective.gradient(x, 0)
+    torch.testing.assert_close(objective.value(x, 0), values)
+    assert values.isfinite().all()
+    assert gradient.isfinite().all()
+    alone = Objective([lambda images, keys: net(images)], margin, LABELS, torch.arange(6))
+    expected = alone.gradient(x, 0)
+    assert torch.allclose(values[[0, 4]], expected[0][[0, 4]])
+    assert torch.allclose(gradient[[0, 4]], expected[1][[0, 4]], atol=1e-6)
+    assert (values[[2, 5]] == 100).all()
+    assert (gradient[[2, 5]] == 0).all()
+    assert (values[[1, 3]] > expected[0][[1, 3]]).all()
+    assert (gradient[[1, 3]] != 0).flatten(1).any(1).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchattacks
-from networks import TinyNet
+from networks import Returning, Shifted, TinyNet
 from torch import Tensor, nn
 
 from counteract import DefendedModule
@@ -90,3 +90,14 @@ def test_a_path_attacks_the_undefended_network_with_keyed_starts_and_targets(
     expected = attack(images, given, starts=draw_starts(keys, images, EPS))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[steps], expected[steps]) for steps in found)
+
+
+@pytest.mark.parametrize("kind", ["tuple", "squeezed"])
+def test_a_network_gets_copies_and_may_return_what_it_likes(x: Tensor, kind: str) -> None:
+    before, labels = x.clone(), torch.arange(6)
+    plain = PGD(Shifted(in_place=False).eval(), steps=[3])(x, labels, starts=x)[3]
+    assert torch.equal(PGD(Shifted(in_place=True).eval(), steps=[3])(x, labels, starts=x)[3], plain)
+    assert torch.equal(x, before)
+    expected = PGD(TinyNet().eval(), steps=[3])(x[:1], labels[:1], starts=x[:1])[3]
+    assert torch.equal(PGD(Returning(kind).eval(), steps=[3])(x[:1], labels[:1], starts=x[:1])[3], expected)
+    assert PGD(TinyNet().eval().half(), steps=[3])(x, labels, starts=x)[3].dtype == torch.float32

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import Counteraction, DefendedModule, GaussianNoise, Hedge, RandomCropPad
-from counteract.attacks.victim import has_gradients, randomness
+from counteract import Counteraction, DefendedModule, GaussianNoise, Hedge, MixupInference, RandomCropPad
+from counteract._errors import UserError
+from counteract.attacks.victim import has_gradients, randomness, survey_networks
 from counteract.whole import WholeModule
 
 
@@ -54,3 +57,18 @@ def test_gradients(net: nn.Module, x: Tensor) -> None:
     with torch.no_grad():
         assert has_gradients(net, x)
     assert not has_gradients(lambda images: net(images) * torch.nan, x)
+
+
+def test_every_network_in_a_defended_one_is_surveyed_once(net: TinyNet, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
+    other = TinyNet().eval().double()
+    module = DefendedModule(
+        net,
+        preprocessing_defences=[Counteraction(net), Hedge(other, steps=1)],
+        transforms=[MixupInference(net, *pool), GaussianNoise()],
+    )
+    assert [found.dtype for found in survey_networks(module, x, 10)] == [torch.float32, torch.float64]
+    assert [found.dtype for found in survey_networks(module, x, 10, [net])] == [torch.float64]
+    (whole,) = survey_networks(WholeModule(nn.Sequential(net, nn.Softmax(1)).eval(), probabilities=True), x, 10)
+    assert whole.classes == 10
+    with pytest.raises(UserError, match="model TinyNet has 10 outputs for 3 classes"):
+        survey_networks(module, x, 3)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
+from networks import Averaging, Dark, Detached, Keyed, Returning, Rounding, Shifted, TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
 from counteract import Counteraction, DefendedModule, GaussianNoise, RandomRotation, evaluate
+from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions
+from counteract.reporting.words import remarks
 
 FEW: dict[str, Any] = {"attacks": ["clean", "pgd3"], "eps": 12 / 255}
 
@@ -128,3 +131,161 @@ IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)
 def test_mistakes(net: nn.Module, data: tuple[Any, ...], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(net, *data, **changes)
+
+
+EVERY: dict[str, Any] = {
+    "attacks": ["clean", "pgd2", "apgd-ce", "bpda-apgd-cw", "smooth", "square", "decision"],
+    "defences": ["undefended", "counteraction", "crop-pad"],
+    "parameters": {"crop-pad": {"executions": 2}},
+    "preset": {"preset": "quick", "steps": 2, "restarts": 1, "draws": 1, "executions": 2, "queries": 4},
+}
+
+
+def hits(found: Run) -> list[list[float]]:
+    return [cell.correct[0].tolist() for cell in found.cells]
+
+
+def test_a_network_that_writes_into_its_images_gets_the_rows_of_one_that_does_not(digits: Dataset) -> None:
+    images, labels = digits.images[:20], digits.labels[:20]
+    before, pixels = images.clone(), images.numpy()
+    plain, writing = (run(Shifted(in_place=each), pixels, labels, **EVERY) for each in (False, True))
+    assert hits(plain) == hits(writing)
+    assert np.array_equal(pixels, before.numpy())
+    assert run(Shifted(in_place=True), images, labels).complete
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_any_precision_are_evaluated(digits: Dataset, dtype: torch.dtype) -> None:
+    found = run(TinyNet().to(dtype), digits.images[:8], digits.labels[:8], **EVERY)
+    assert found.complete
+    assert not found.obstacles
+    half = dtype != torch.float64
+    assert any("it computes in " in note for note in found.networks["network"].notes) == half
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict", "squeezed"])
+def test_logits_are_found_in_whatever_a_network_returns_and_it_is_said(digits: Dataset, kind: str) -> None:
+    images, labels = digits.images[:9], digits.labels[:9]
+    found = run(Returning(kind), images, labels, **EVERY)
+    assert hits(found) == hits(run(TinyNet(), images, labels, **EVERY))
+    assert [note[:14] for note in found.networks["network"].notes] == [
+        "it leaves out " if kind == "squeezed" else "it returns a " + kind[0]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Returning("column"), r"model Returning returns one number for each image, found \(2, 1\)"),
+        (Returning("several"), "model Returning must return a tensor of logits, found a tuple of"),
+        (Averaging(), "model Averaging answers otherwise when .*: the accuracy follows the batch size"),
+        (TinyNet().double().half().conv, r"model Conv2d must return logits of shape \(2, classes\)"),
+    ],
+)
+def test_a_network_that_cannot_be_evaluated_is_one_sentence(network: nn.Module, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        run(network, IMAGES, LABELS)
+    assert len(str(error.value)) <= 300
+
+
+@pytest.mark.parametrize(
+    "defence",
+    [
+        DefendedModule(Averaging()),
+        DefendedModule(TinyNet(), preprocessing_defences=[Counteraction(Averaging())]),
+        Counteraction(Averaging()),
+        Averaging(),
+        Keyed(),
+    ],
+    ids=["module", "its defence", "preprocessor", "whole", "keyed"],
+)
+def test_a_defence_whose_network_follows_the_batch_is_refused(net: nn.Module, defence: Any) -> None:
+    with pytest.raises(UserError, match=r"model \w+ answers otherwise .*: the accuracy follows the batch size"):
+        run(net, IMAGES, LABELS, defences=[defence])
+
+
+def test_answers_that_are_no_numbers_count_as_wrong_and_are_counted(digits: Dataset) -> None:
+    """Also where they are what an attack looks for: of dark images it finds some."""
+    images = digits.images[:12] * 0.5 + 0.2
+    images[::4] = 0.15
+    labels = torch.zeros(12, dtype=torch.int64)  # the class of a maximum over NaN
+    changes = EVERY | {"attacks": ["clean", "pgd2", "bpda-apgd-cw", "square"], "eps": 0.15}
+    found = run(Dark(), images, labels, **changes)
+    for cell in found.cells:
+        assert cell.correct[0][::4].sum() == 0
+    rows = {(row.defence, row.attack): row for row in found.rows}
+    assert rows["undefended", "clean"].unusable == 3
+    assert rows["undefended", "square"].unusable >= 3
+    assert any("answers with undefended were not finite numbers" in line for line in remarks(found))
+
+
+def test_a_network_without_gradients_is_said_in_every_report(digits: Dataset) -> None:
+    changes = EVERY | {"defences": ["undefended", "crop-pad"]}
+    for network, why in ((Rounding(), "zero on 8 of the 8"), (Detached(), "none at all")):
+        found = run(network, digits.take(8), **changes)
+        assert f"it has no useful gradient ({why}" in found.networks["network"].notes[0]
+        assert {row.attack for row in found.rows} == {"clean", "square", "decision"}
+    with pytest.raises(UserError, match=r"defence counteraction moves .*, and model network has none"):
+        run(Detached(), digits.take(8), attacks=["clean"], defences=["undefended", "counteraction"])
+
+
+class First(nn.Module):
+    """The first classes of a network."""
+
+    def __init__(self, net: nn.Module, count: int) -> None:
+        super().__init__()
+        self.net, self.count = net, count
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x)[:, : self.count]
+        return out
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_few_classes_have_fewer_labels_to_counteract(digits_net: nn.Module, digits: Dataset, classes: int) -> None:
+    rows = (digits.labels < classes).nonzero()[:8, 0]
+    images, labels = digits.images[rows], digits.labels[rows]
+    changes = EVERY | {"attacks": [*EVERY["attacks"], "apgd-dlr", "apgd-t", "bpda-apgd-dlr", "bpda-apgd-t"]}
+    found = run(First(digits_net, classes).eval(), images, labels, **changes)
+    assert found.complete
+    assert {attack for _, attack, _ in found.obstacles} == (
+        {2: {"apgd-dlr", "bpda-apgd-dlr", "apgd-t", "bpda-apgd-t"}, 3: {"apgd-t", "bpda-apgd-t"}, 4: set()}[classes]
+    )
+    ((_, words),) = found.parameters("network", "counteraction")
+    assert f"N = {classes - 1}, " in words
+
+
+def test_more_labels_than_there_are_is_one_line_before_any_work(digits_net: nn.Module, digits: Dataset) -> None:
+    rows = (digits.labels < 3).nonzero()[:8, 0]
+    images, labels = digits.images[rows], digits.labels[rows]
+    network = First(digits_net, 3).eval()
+    watcher = Watcher()
+    for defence, message in (
+        ("counteraction", "counteraction: num_labels is 5, and of the 3 classes of model network"),
+        (Counteraction(network), "num_labels is 9, but labels='non-predicted' leaves only 2 to draw from"),
+    ):
+        given = {"counteraction": {"num_labels": 5}} if isinstance(defence, str) else {}
+        with pytest.raises(UserError, match=message):
+            evaluate(
+                network, images, labels, defences=["undefended", defence], parameters=given,
+                attacks=["clean"], options=RunOptions(watcher=watcher),
+            )  # fmt: skip
+    assert not watcher.begun
+    every = {"counteraction": {"labels": "all"}}
+    found = run(network, images, labels, defences=["counteraction"], parameters=every)
+    assert "N = 3, " in found.parameters("network", "counteraction")[0][1]
+
+
+def test_a_network_on_other_data_than_its_card_names(digits: Dataset) -> None:
+    with pytest.raises(UserError, match="was trained on cifar10, as its card or its name says, and the dataset is dig"):
+        run("cifar10-resnet18w16-iat", digits.take(4))
+    other = ArrayDataset("letters", digits.images[:4], digits.labels[:4], tuple("abcdefghij"))
+    found = run("digits-resnet-mixup", other)
+    assert (
+        "its card names digits and the classes 0, 1, 2, ...; the images are of letters, with the classes a, b, c"
+        in (found.networks["network"].notes[0])
+    )
+    for same in (ArrayDataset("mine", digits.images[:4], digits.labels[:4], digits.class_names), digits.take(4)):
+        assert not run("digits-resnet-mixup", same).networks["network"].notes
+    assert not run("digits-resnet-mixup", digits.images[:4], digits.labels[:4]).networks["network"].notes

@@ -15,7 +15,9 @@ from counteract.models.about import About, about
 
 def test_shipped_networks_and_files_tell_their_card(tmp_path: Path) -> None:
     for name in shipped_models():
-        assert about(name) == About(method=name.rpartition("-")[2], dataset=name.partition("-")[0])
+        method, dataset, classes = name.rpartition("-")[2], name.partition("-")[0], shipped_card(name).class_names
+        assert about(name) == About(method=method, dataset=dataset, class_names=classes)
+        assert len(classes) == 10
     path = tmp_path / "mine.safetensors"
     card = shipped_card("digits-resnet-iat").model_copy(update={"method": "standard"})
     with as_file(files("counteract.models") / "weights" / "digits-resnet-iat.safetensors") as shipped:

@@ -17,12 +17,13 @@ IMAGES = probe((3, 32, 32))
 class Returns(nn.Module):
     """A network that returns what it is told to."""
 
-    def __init__(self, outputs: object) -> None:
+    def __init__(self, outputs: object, *, writes: bool = False) -> None:
         super().__init__()
-        self.outputs = outputs
+        self.outputs, self.writes = outputs, writes
 
     def forward(self, x: Tensor) -> object:
-        del x
+        if self.writes:
+            x.zero_()
         return self.outputs
 
 
@@ -63,7 +64,7 @@ def test_a_wrong_input_size_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ((torch.zeros(2, 10),), "must return a tensor of logits, found tuple"),
+        ((torch.zeros(2, 10), torch.ones(2, 10)), "must return a tensor of logits, found a tuple"),
         (torch.zeros(2, 10, 1, 1), r"must return logits of shape \(2, classes\), found \(2, 10, 1, 1\)"),
         (torch.zeros(1, 10), r"found \(1, 10\)"),
         (torch.full((2, 10), float("nan")), "NaN or infinite"),
@@ -72,6 +73,32 @@ def test_a_wrong_input_size_is_noticed() -> None:
 def test_other_outputs_are_named(outputs: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_network(Returns(outputs), "mine", IMAGES)
+
+
+class Raises(nn.Module):
+    """A network that fails in its own way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise KeyError("layer " + 300 * "x" + "\n")
+
+
+def test_whatever_a_network_raises_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"model mine does not take images of shape \(3, 32, 32\): ") as error:
+        check_network(Raises(), "mine", IMAGES)
+    assert len(str(error.value)) <= 300
+    assert "\n" not in str(error.value)
+
+
+def test_answers_that_are_no_numbers_are_refused_where_all_are() -> None:
+    some = torch.zeros(2, 10)
+    some[0, 3] = float("nan")
+    check_network(Returns(some), "mine", IMAGES, 10)
+
+
+def test_images_are_not_written_into() -> None:
+    images = IMAGES.clone()
+    check_network(Returns(torch.zeros(2, 10), writes=True), "mine", images)
+    assert torch.equal(images, IMAGES)
 
 
 def test_something_else_is_no_network() -> None:
@@ -85,6 +112,9 @@ def test_probabilities_are_told_from_logits() -> None:
     assert not are_probabilities(logits)
     assert not are_probabilities(logits.abs())
     assert not are_probabilities(torch.tensor([[1.5, -0.5]]))
+    assert are_probabilities(logits.softmax(1).bfloat16().float())
+    assert are_probabilities(torch.tensor([[0.25, 0.75], [float("nan"), 1.0]]))
+    assert not are_probabilities(torch.tensor([[float("nan"), 1.0]]))
 
 
 def test_log_probabilities_restore_the_softmax() -> None:
@@ -92,4 +122,4 @@ def test_log_probabilities_restore_the_softmax() -> None:
     repaired = LogProbabilities(nn.Sequential(network, nn.Softmax(1)).eval())
     assert not repaired.training
     torch.testing.assert_close(repaired(IMAGES).softmax(1), network(IMAGES).softmax(1))
-    assert LogProbabilities(Returns(torch.tensor([[0.0, 1.0]])))(IMAGES).isfinite().all()
+    assert LogProbabilities(Returns(torch.tensor([[0.0, 1.0]])))(IMAGES[:1]).isfinite().all()

@@ -14,6 +14,7 @@ import torch
 from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
+from networks import Dark, Returning, Shifted, TinyNet
 from torch import Tensor, nn
 
 from counteract import (
@@ -26,6 +27,7 @@ from counteract import (
     RandomResizePad,
     RandomRotation,
 )
+from counteract._errors import UserError
 from counteract.preprocessors import RandomPreprocessor
 
 Maker = Callable[..., RandomPreprocessor[Any]]
@@ -300,3 +302,47 @@ def _memory(field: str) -> float:
     """A field of this process's status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return float(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_network_may_write_into_what_it_gets(name: str, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
+    before, stored = x.clone(), pool[0].clone()
+    found = [MAKERS[name](Shifted(in_place=in_place).eval(), pool)(seed=0)(x.numpy())[0] for in_place in (False, True)]
+    np.testing.assert_array_equal(*found)
+    assert torch.equal(x, before)
+    assert torch.equal(pool[0], stored)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_network_of_half_precision_works(
+    name: str, dtype: torch.dtype, x: Tensor, pool: tuple[Tensor, Tensor]
+) -> None:
+    """The images around it stay float32."""
+    found = MAKERS[name](TinyNet().eval().to(dtype), pool)(seed=0).forward(x)[0]
+    exact = MAKERS[name](TinyNet().eval(), pool)(seed=0).forward(x)[0]
+    assert found.dtype == torch.float32
+    assert (found - exact).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("name", ["counteraction", "hedge", "mixup-inference"])
+@pytest.mark.parametrize("kind", ["tuple", "dict", "squeezed"])
+def test_logits_are_found_in_whatever_a_network_returns(
+    name: str, kind: str, x: Tensor, pool: tuple[Tensor, Tensor]
+) -> None:
+    for images in (x, x[:1]):
+        found, _ = MAKERS[name](Returning(kind).eval(), pool)(seed=0).forward(images)
+        assert torch.equal(found, MAKERS[name](TinyNet().eval(), pool)(seed=0).forward(images)[0])
+    with pytest.raises(UserError, match="model returns one number for each image"):
+        MAKERS[name](Returning("column").eval(), pool)(seed=0).forward(x)
+
+
+@pytest.mark.parametrize("name", ["counteraction", "hedge", "mixup-inference"])
+def test_answers_that_are_no_numbers_harm_no_other_image(name: str, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
+    """And what comes out is images, whose pixels are numbers."""
+    dark = torch.cat([x[:3], torch.full((1, 3, 32, 32), 0.1), x[3:]])
+    keys, rows = torch.arange(7), torch.tensor([0, 1, 2, 4, 5, 6])
+    defence = MAKERS[name](Dark().eval(), pool)(seed=0)
+    found = defence.sample(dark, keys)
+    assert found.isfinite().all()
+    assert torch.equal(found[rows], MAKERS[name](TinyNet().eval(), pool)(seed=0).sample(x, keys[rows]))

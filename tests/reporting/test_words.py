@@ -55,6 +55,34 @@ def test_answers_that_are_no_numbers_are_counted() -> None:
     assert remarks(found) == ["b: 4 answers with rotation were not finite numbers, and count as wrong"]
 
 
+def chances(names: list[str], clean: dict[str, int], **changes: Any) -> list[str]:
+    """Remarks on a run of 40 images, so many of which are right without an attack."""
+    spec = SPEC | {"models": names, "seeds": 1, "defences": list(clean)} | changes
+    found = make_run(
+        spec, lambda _, defence, attack, __: torch.arange(40) < (clean[defence] if attack == "clean" else 0)
+    )
+    return [line for line in remarks(found) if "guessing" in line]
+
+
+def test_accuracy_near_chance_says_what_to_try() -> None:
+    assert chances(["own:make"], {"undefended": 5}) == [
+        "own:make: 12.5% of the clean images are right with undefended, and guessing gets 10.0%: if it was trained on "
+        "standardised images, give their mean and deviation (--mean and --std, or counteract.models.Normalize in front "
+        "of it); else compare the order of its classes"
+    ]
+    for own in ({"names": ["digits-resnet-iat"]}, {"own_network": {"mean": [0.5], "std": [0.2]}}):
+        (line,) = chances(own.pop("names", ["own:make"]), {"undefended": 2}, **own)  # type: ignore[arg-type]
+        assert line.endswith("are these the images, and the order of classes, that it was trained on?")
+
+
+def test_accuracy_beyond_chance_is_no_matter() -> None:
+    assert not chances(["own:make"], {"undefended": 20})
+    assert not chances(["own:make"], {"undefended": 20, "rotation": 4})  # which the defence is to be blamed for
+    assert chances(["own:make"], {"counteraction": 3, "rotation": 4})[0].startswith("own:make: 10.0% of the clean")
+    assert not chances(["own:make"], {"counteraction": 3, "rotation": 20})
+    assert not chances(["own:make"], {"undefended": 0}, attacks=["pgd2"])
+
+
 def test_damage_and_missing_cells_come_last() -> None:
     found = run(damage=("a line is damaged",), networks={"a": NetworkNote(notes=("odd",))})
     assert remarks(found) == ["a: odd", "a line is damaged"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import Dark, Shifted
 from torch import Tensor, nn
 
 from counteract._random import fold, key
@@ -81,3 +82,14 @@ def test_random_start_is_uniform_and_keyed_by_example() -> None:
     assert abs(float(start.var()) - 0.04 / 12) < 2e-4
     assert start[7:9].equal(random_start(x[7:9], keys[7:9], EPS))
     assert not start[7].equal(start[8])
+
+
+def test_an_answer_that_is_no_number_is_no_prediction() -> None:
+    before = images()
+    for network in (Dark(), Shifted(in_place=True)):
+        bright, dark = torch.rand(2, 3, 32, 32), torch.full((1, 3, 32, 32), 0.1)
+        given = torch.cat([bright, dark])
+        found = predict(network, given)
+        assert torch.equal(given, torch.cat([bright, dark]))
+        assert (found >= 0).tolist() == [True, True, not isinstance(network, Dark)]
+    assert torch.equal(images(), before)

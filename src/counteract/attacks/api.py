@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -15,15 +16,15 @@ from counteract._batches import BatchSize, in_batches
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
-from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract._network import ask, borrowed, check_model, device_of, dtype_of
 from counteract._seeding import seeded
 from counteract._toml import validate
-from counteract._values import Positive, Strict
+from counteract._values import Eps, Strict
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.registry import Attack, find_attack, obstacle
 from counteract.attacks.threat_model import ThreatModel
-from counteract.attacks.victim import Victim, has_gradients, randomness
+from counteract.attacks.victim import Victim, has_gradients, randomness, survey_networks
 from counteract.defended import DefendedModule, check_undefended
 from counteract.preprocessors.base import check_count
 from counteract.whole import Defended, WholeModule, whole_module
@@ -38,7 +39,7 @@ class _Arguments(Strict):
     """The arguments of `attack` that are data."""
 
     threat_model: ThreatModel
-    eps_step: Positive | None
+    eps_step: Eps | None
     preset: AttackPreset
 
 
@@ -100,7 +101,7 @@ def attack(
     if len(pixels) == 0:
         return _like(pixels, images)
     with seeded(seed), borrowed(network):
-        victim = _victim(network, pixels, given)
+        victim = _victim(network, pixels, given, gradients=found.gradients)
         true = _check_labels(labels, len(pixels), victim.num_classes).to(device)
         _check_obstacle(found, victim, pixels)
     keys = example_keys(seed, torch.arange(len(pixels), device=device))
@@ -164,13 +165,16 @@ def _check_labels(labels: object, count: int, num_classes: int) -> Tensor:
     return found
 
 
-def _victim(module: nn.Module, images: Tensor, given: _Arguments) -> Victim:
+def _victim(module: nn.Module, images: Tensor, given: _Arguments, *, gradients: bool) -> Victim:
     undefended, defended = _parts(module, images)
+    first, *_ = survey_networks(defended, images)
+    if gradients and first.gradients and (note := first.slopes.note()) is not None:
+        warnings.warn(f"module: {note}", stacklevel=3)
     with torch.no_grad():
-        num_classes = defended(images[:2]).shape[1]
+        defended(images[:2])  # which says what is wrong with its defences
     random, once = randomness(defended, images)
     eps = given.threat_model.eps
-    return Victim(undefended, defended, random, once, given.threat_model, given.eps_step or eps / 4, num_classes)
+    return Victim(undefended, defended, random, once, given.threat_model, given.eps_step or eps / 4, first.classes)
 
 
 def _parts(module: nn.Module, images: Tensor) -> tuple[nn.Module, Defended]:
@@ -178,7 +182,6 @@ def _parts(module: nn.Module, images: Tensor) -> tuple[nn.Module, Defended]:
     if isinstance(module, WholeModule):
         return _OneDraw(module), module
     if isinstance(module, DefendedModule):
-        whole_module(module.model, images[:2])  # which says what is wrong with it
         return module.model, module
     whole = whole_module(module, images[:2])
     if whole.probabilities or whole.keyed or randomness(whole, images)[0]:
@@ -203,8 +206,8 @@ class _OneDraw(nn.Module):
 def _check_obstacle(found: Attack, victim: Victim, images: Tensor) -> None:
     """Raises UserError where the attack cannot run."""
     if found.gradients:
-        answer = victim.defended if found.adaptive else victim.undefended
-        gradients = has_gradients(answer, images)
+        network = victim.defended if found.adaptive else victim.undefended
+        gradients = has_gradients(partial(ask, network), images)
     else:
         gradients = False
     reason = obstacle(found, num_classes=victim.num_classes, gradients=gradients, defended=victim.defended)

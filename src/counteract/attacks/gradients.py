@@ -180,7 +180,7 @@ def _likely(objective: Objective, images: Tensor) -> Tensor:
     """The classes other than the true one, for each clean image the likeliest first: int64, shape (N, classes - 1)."""
     with torch.no_grad():
         scores = objective.networks[-1](images, _random.fold(objective.keys, _SELECT))
-    others = scores.scatter(1, objective.labels.unsqueeze(1), -torch.inf)
+    others = scores.nan_to_num().scatter(1, objective.labels.unsqueeze(1), -torch.inf)
     return others.argsort(dim=1, descending=True, stable=True)[:, :-1]
 
 

@@ -15,6 +15,18 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 _TINY = 1e-12
 
+_SURE = 100.0
+"""The logit by which a class is favoured beyond any doubt."""
+
+
+def counted(scores: Tensor, labels: Tensor) -> Tensor:
+    """Scores as they count: an answer that is not finite is wrong, and as sure of that as an answer can be.
+
+    Without a gradient, which such an answer has none of.
+    """
+    wrong = torch.zeros_like(scores).scatter_(1, labels.unsqueeze(1), -_SURE)
+    return torch.where(scores.isfinite().all(1, keepdim=True), scores, wrong)
+
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     """The cross-entropy to the label."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from counteract import _random
-from counteract.attacks.losses import Loss
+from counteract.attacks.losses import Loss, counted
 
 Scores = Callable[[Tensor, Tensor], Tensor]
 """A network as attacks see it: images, shape (N, C, H, W), and keys, int64, shape (N,), to scores (N, classes)."""
@@ -30,6 +30,8 @@ class Objective:
     The draws of a step are functions of an example's key, the step and the draw's number, so that the result does not
     depend on the batch. Through a defence that passes gradients back as the identity (counteraction and its peers) the
     gradient is that of BPDA; with several draws, of EOT (Athalye et al. 2018).
+
+    A draw whose answer is not finite counts as wrong: see `counted`. Where a gradient is not a number it is zero.
 
     Attributes:
         networks: The networks that are attacked at once; the loss is the mean of theirs.
@@ -68,7 +70,7 @@ class Objective:
             gradient = torch.zeros_like(images)
             for (network, keys), output, weight in zip(calls, outputs, weights, strict=True):
                 again = output if keep else network(points, keys)
-                gradient += torch.autograd.grad(again, points, weight)[0]
+                gradient += torch.autograd.grad(again, points, weight)[0].nan_to_num(0)
         return values.detach(), gradient
 
     def _calls(self, step: int) -> list[tuple[Scores, Tensor]]:
@@ -82,6 +84,7 @@ class Objective:
 
     def _combine(self, outputs: Sequence[Tensor]) -> Tensor:
         """The loss of all outputs, network by network and draw by draw."""
+        outputs = [counted(scores, self.labels) for scores in outputs]
         draws = len(outputs) // len(self.networks)
         parts = [outputs[start : start + draws] for start in range(0, len(outputs), draws)]
         return torch.stack([self._loss(part) for part in parts]).mean(0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torchattacks
 from torch import Tensor, nn
 
 from counteract import _random
+from counteract._answers import logits_in
+from counteract._network import parameter_dtype
 from counteract._pgd import pgd
 from counteract.attacks.victim import Victim
 
@@ -44,6 +47,11 @@ class PGD(torchattacks.PGD):
         self.snapshots = frozenset(steps)
         if targeted:
             self.set_mode_targeted_by_label(quiet=True)
+
+    def get_logits(self, inputs: Tensor, labels: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+        """The network's logits for images, of which it is given a copy."""
+        given = inputs.to(parameter_dtype(self.model), copy=True)
+        return logits_in(super().get_logits(given, labels, *args, **kwargs), len(inputs))
 
     def forward(self, images: Tensor, labels: Tensor, *, starts: Tensor) -> dict[int, Tensor]:
         """Attacks a batch; called through `attack(images, labels, starts=...)`, as in torchattacks.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from counteract._values import Positive, Strict
+from counteract._values import Eps, Strict
 
 Norm = Literal["Linf"]
 """The norms in which a change is measured."""
@@ -21,4 +19,4 @@ class ThreatModel(Strict):
     """
 
     norm: Norm = "Linf"
-    eps: Annotated[Positive, Field(le=1)] = 8 / 255
+    eps: Eps = 8 / 255

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from counteract._batches import GRANULE
 from counteract.attacks.threat_model import ThreatModel
+from counteract.models.survey import Survey, survey
+from counteract.preprocessors import MixupInference
+from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, WholeModule
 
 
@@ -35,6 +38,31 @@ class Victim:
     threat_model: ThreatModel
     eps_step: float
     num_classes: int
+
+
+def survey_networks(
+    defended: Defended, images: Tensor, num_classes: int | None = None, known: Collection[nn.Module] = ()
+) -> list[Survey]:
+    """Surveys the networks in a defended network, the one that answers first; then those that its defences ask.
+
+    Args:
+        defended: The defended network.
+        images: A few images in [0, 1] of the data.
+        num_classes: The number of the data's classes; None if that is not known.
+        known: Networks that were surveyed already.
+
+    Raises:
+        UserError: (a ValueError) one of them is not what it must be: see `survey`.
+    """
+    if isinstance(defended, WholeModule):
+        name = type(defended.model).__name__
+        return [survey(defended.model, name, images, num_classes, whole=True, keyed=defended.keyed)]
+    parts = (*defended.preprocessing_defences, *defended.transforms)
+    asked = [part.model for part in parts if isinstance(part, (FirstOrderPreprocessor, MixupInference))]
+    networks = {id(network): network for network in (defended.model, *asked)}
+    for network in known:
+        networks.pop(id(network), None)
+    return [survey(network, type(network).__name__, images, num_classes) for network in networks.values()]
 
 
 def randomness(defended: Defended, images: Tensor) -> tuple[bool, bool]:

@@ -15,11 +15,12 @@ from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
 from counteract._network import check_model
+from counteract._seeding import seeded
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.defences.art import is_art, undefended_of
 from counteract.defences.build import name_of
 from counteract.defended import check_undefended
-from counteract.evaluation.inputs import Inputs, Network
+from counteract.evaluation.inputs import IN_HAND, Inputs, Network
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
@@ -110,13 +111,14 @@ def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network:
     pixels = check_images(torch.as_tensor(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
-    classes = outputs_of(network, "in hand", pixels[:2].clone()).shape[1]
+    with seeded(0):
+        classes = outputs_of(network, type(network).__name__, pixels[:2]).shape[1]
     given = class_labels(labels, len(pixels), classes)
     if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset("images in hand", pixels, given, tuple(map(str, range(classes))))
+    return ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes))))
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from counteract._answers import NO_LABEL, labels_of
 from counteract._batches import GRANULE, BatchSize, in_batches
 from counteract._network import ask, borrowed
 from counteract._seeding import seeded
@@ -137,11 +138,15 @@ class Crafter:
         return {count: torch.cat(parts) for count, parts in made.items()}
 
     def _labels(self, images: Tensor, true: Tensor, *, targeted: bool) -> Tensor:
-        """Returns the labels that PGD is told: of a targeted one the true ones, from which it draws others."""
+        """Returns the labels that PGD is told: of a targeted one the true ones, from which it draws others.
+
+        A predicted label is the true one where the network's answer is not finite.
+        """
         if targeted or self.spec.attack_label == "true":
             return true
         with borrowed(self.subject.module), torch.no_grad():
-            return ask(self.subject.module, images).argmax(1)
+            predicted = labels_of(ask(self.subject.module, images))
+            return predicted.where(predicted != NO_LABEL, true)
 
     def _key(self, attack: Attack, judged: Judged | None, seed: int, sample: Sample, rows: Tensor) -> str:
         return examples_key(self.spec, self.subject, judged, attack, seed, sample.block, rows.cpu(), self.probes)

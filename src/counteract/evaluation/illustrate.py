@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from counteract._answers import labels_of
 from counteract._network import ask
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.registry import find_attack
@@ -29,8 +30,8 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     attack = next((found for found in map(find_attack, spec.attacks) if found.path), find_attack("pgd10"))
     judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=attack.targeted)
     adversarial = crafter.craft(attack, judged, 0, sample, torch.arange(len(block)))
-    lost = (_odds(network, sample.images).argmax(1) == sample.labels) & (
-        _odds(network, adversarial).argmax(1) != sample.labels
+    lost = (labels_of(_odds(network, sample.images)) == sample.labels) & (
+        labels_of(_odds(network, adversarial)) != sample.labels
     )
     found = lost.int().argsort(descending=True, stable=True)
     chosen, counted = found[: spec.illustrations], found[: min(spec.gains_over, int(lost.sum()))]
@@ -61,7 +62,7 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
 
 def _labels(defence: Counteraction, images: Tensor, keys: Tensor) -> Tensor:
     """Returns the labels that the defence draws, in ascending order: int64, shape (N, num_labels)."""
-    predicted = _odds(defence.model, images).argmax(1)
+    predicted = labels_of(_odds(defence.model, images))
     return defence._choose(defence.draw(keys, images, None), predicted).sort(1).values
 
 

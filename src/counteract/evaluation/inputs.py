@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
 
 from counteract._errors import UserError
-from counteract.datasets import Augmented, Dataset, load_dataset
+from counteract.datasets import DATASETS, Augmented, Dataset, load_dataset
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.models import is_factory, load_model
 from counteract.models.about import About, about
+
+IN_HAND = "images in hand"
+"""The name of a dataset of images that were passed in as they are, of whose origin nothing is known."""
 
 LEAKING = ("test", "test-augmented")
 """The pools of mixup inference that hold the images that are classified."""
@@ -49,6 +52,32 @@ class Inputs:
     networks: Mapping[str, Network]
     pool: Callable[[], Dataset]
     defences: Mapping[str, object] = field(default_factory=dict)
+
+
+def check_card(label: str, network: Network, data: Dataset) -> str | None:
+    """Returns what must be said of a network on other data than its card names; None if there is nothing.
+
+    Raises:
+        UserError: (a ValueError) the data are a dataset with a name of its own, and of other classes: it was not meant.
+    """
+    trained, classes = network.about.dataset, network.about.class_names
+    if trained is None or data.name in (trained, IN_HAND) or classes == data.class_names:
+        return None
+    if data.name in DATASETS:
+        raise UserError(
+            f"model {label} was trained on {trained}, as its card or its name says, and the dataset is {data.name}: "
+            f"name the right one, --dataset {trained} or a file with its images"
+        )
+    if not classes:
+        return None
+    return (
+        f"its card names {trained} and the classes {_few(classes)}; the images are of {data.name}, with the classes "
+        f"{_few(data.class_names)}"
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
 
 
 def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from counteract._precision import Precision
 from counteract._toml import validate
-from counteract._values import Count, Positive, Strict
+from counteract._values import Count, Eps, Strict
 from counteract.attacks.preset import DEFAULT, AttackPreset
 from counteract.attacks.threat_model import ThreatModel
 from counteract.defences import UNDEFENDED, check_parameters, parse_defence, spell_call
 from counteract.evaluation.upgrade import upgrade_spec
+from counteract.models.normalize import check_deviation, check_mean
 
 Values = dict[str, dict[str, Any]]
 """Parameters that differ from their defaults, by defence and name."""
+
+
+Mean = Annotated[float, AfterValidator(check_mean)]
+"""A mean of pixels in [0, 1]."""
+
+Deviation = Annotated[float, AfterValidator(check_deviation)]
+"""A standard deviation of pixels in [0, 1]."""
 
 
 class OwnNetwork(Strict):
     """Weights and normalisation of networks named `package.module:factory`: see `load_model`."""
 
     weights: str | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[Positive, ...] | None = None
+    mean: tuple[Mean, ...] | None = None
+    std: tuple[Deviation, ...] | None = None
 
 
 class Variant(Strict):
@@ -151,7 +159,7 @@ class EvaluationSpec(Strict):
     gains_over: Count = 60
     own_network: OwnNetwork = OwnNetwork()
     threat_model: ThreatModel = ThreatModel()
-    eps_step: Positive | None = None
+    eps_step: Eps | None = None
     attack_label: Literal["true", "predicted"] = "true"
     pixels: Literal["float", "8-bit"] = "float"
     preset: AttackPreset = Field(default_factory=lambda: AttackPreset.model_validate(DEFAULT))

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from counteract._network import borrowed, folded
+from counteract._errors import UserError
+from counteract._network import ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, seeded
-from counteract.attacks.victim import has_gradients, randomness
+from counteract.attacks.victim import has_gradients, randomness, survey_networks
 from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
 from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
+from counteract.defended import DefendedModule
 from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
-from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.inputs import Inputs, check_card
+from counteract.evaluation.probe import probe_images, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
-from counteract.evaluation.survey import probe_images, survey, take_probe
+from counteract.models.survey import survey
+from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, Through, WholeModule
+
+_FEW = 8
+"""Images of the data that a network is asked about."""
 
 _THROUGH = "without a useful gradient: attacks take that of the undefended network (BPDA)"
 """The words for attacks through a defence that has no gradient."""
@@ -130,14 +138,24 @@ class Subject:
 
     def __init__(self, label: str, spec: EvaluationSpec, inputs: Inputs, device: torch.device) -> None:
         network, data = inputs.networks[label], inputs.data
+        self._card = check_card(label, network, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
-        few = data.read(torch.arange(min(2, len(data))))
-        self.shape: Shape = (few.shape[1], few.shape[2], few.shape[3])
-        self.survey = survey(network.module, network.name, few, data.num_classes)
+        self._few = data.read(torch.arange(len(data))[:_FEW])
+        self.shape: Shape = data.image_shape
+        self.survey = survey(network.module, network.name, self._few, data.num_classes)
+        self._probe = self._take_probe(network.module)
         self.module = ready(network.module, device)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
+        self._precisions: dict[Precision, nn.Module] = {}
+        self._about_defences: dict[str, list[str]] = {}
+
+    def _take_probe(self, network: nn.Module) -> Probe:
+        """Returns the network's answers to fixed images, as it was loaded."""
+        images = probe_images(self.shape).to(device_of(network) or torch.device("cpu"), dtype_of(network))
+        with borrowed(network):
+            return take_probe(lambda x: ask(network, x), images, precise=self.survey.precise)
 
     @property
     def method(self) -> str | None:
@@ -147,13 +165,14 @@ class Subject:
     def identity(self, store: ProbeStore) -> str:
         """Returns the hash by which its results are found in the store's folder."""
         if id(store) not in self._identities:
-            self._identities[id(store)] = store.settle(self.key, self.survey.probe, f"model {self.label}")
+            self._identities[id(store)] = store.settle(self.key, self._probe, f"model {self.label}")
         return self._identities[id(store)]
 
     def note(self) -> NetworkNote:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
-        notes = found.notes()
+        notes = [*found.notes(), *([self._card] if self._card else [])]
+        notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
         if published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):
             notes.append(
@@ -174,20 +193,44 @@ class Subject:
         spec = self.spec
         made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
         built = made[spec.precision]
+        self._look_at(variant, built, made)
         return Judged(
             name=variant.name,
             defended=built.defended,
             given=made[spec.preset.precision].defended,
             key=self._key(variant, parameters, built),
             stranger=not built.ours,
-            network=in_precision(self.module, spec.preset.precision),
+            network=self._computing_in(spec.preset.precision),
             words=built.words,
             shape=self.shape,
             device=self.device,
         )
 
+    def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> None:
+        """Asks what a defence needs of the network, and of a stranger's what its own networks do.
+
+        Raises:
+            UserError: (a ValueError) the network has no gradient, and the defence moves images along it.
+        """
+        parts = built.defended.parts if isinstance(built.defended, DefendedModule) else ()
+        if self.survey.slopes.failure and any(isinstance(part, FirstOrderPreprocessor) for part in parts):
+            raise UserError(
+                f"defence {variant.name} moves images along a network's gradient, and model {self.label} has none of "
+                f"use ({self.survey.slopes.failure})"
+            )
+        if not built.ours:
+            known = (self.network.module, *map(self._computing_in, made))
+            found = survey_networks(built.defended, self._few, self.survey.classes, known)
+            self._about_defences[variant.name] = [note for each in found for note in each.notes()]
+
+    def _computing_in(self, precision: Precision) -> nn.Module:
+        """Returns the network in a precision, made once."""
+        if precision not in self._precisions:
+            self._precisions[precision] = in_precision(self.module, precision)
+        return self._precisions[precision]
+
     def _build(self, variant: Variant, parameters: Values, precision: Precision) -> Built:
-        network, images = in_precision(self.module, precision), probe_images(self.shape).to(self.device)
+        network, images = self._computing_in(precision), probe_images(self.shape).to(self.device)
         ingredients = Ingredients(network, images, self.survey.classes, self._inputs.pool)
         if variant.label in self._inputs.defences:
             return build_in_hand(self._inputs.defences[variant.label], ingredients)

@@ -23,6 +23,7 @@ class About:
         dataset: The dataset it was trained on.
         norm: The threat model that it is published for: `Linf`, `L2` or `corruptions`; None if there is none.
         eps: That threat model's eps, in units of [0, 1]; None for corruptions.
+        class_names: One name per class, as its card has them; nothing where it has none.
         source: Text that the network depends on beside its weights: a factory's name and the code of its modules.
     """
 
@@ -30,6 +31,7 @@ class About:
     dataset: str | None = None
     norm: str | None = None
     eps: float | None = None
+    class_names: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
 
 
@@ -49,7 +51,7 @@ def about(name: str) -> About:
 
 
 def _about_card(card: Card) -> About:
-    return About(method=card.method, dataset=card.dataset)
+    return About(method=card.method, dataset=card.dataset, class_names=card.class_names)
 
 
 def _about_robustbench(name: str) -> About:

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from counteract._answers import logits_in
 from counteract._errors import UserError
-from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract._network import ask, borrowed, check_model, device_of
 from counteract._softmax import log_probabilities
 
-_TOLERANCE = 1e-4
-"""The largest distance from 1 of a sum of probabilities: round-off of a thousand of them, with room."""
+_TOLERANCE = 1e-2
+"""The largest distance from 1 of a sum of probabilities: the round-off of half precision, with room."""
 
 
 class LogProbabilities(nn.Module):
@@ -33,7 +34,7 @@ class LogProbabilities(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logarithms of the probabilities."""
-        return log_probabilities(lambda: self.model(x))[0]
+        return log_probabilities(lambda: logits_in(self.model(x), len(x)))[0]
 
 
 def probe(shape: Sequence[int]) -> Tensor:
@@ -53,18 +54,28 @@ def check_network(network: object, name: str, images: Tensor, num_classes: int |
     Raises:
         UserError: (a ValueError) it does not take such images, or returns something other than logits.
     """
-    outputs = outputs_of(network, name, images)
+    check_logits(outputs_of(network, name, images), name, num_classes)
+
+
+def check_logits(outputs: Tensor, name: str, num_classes: int | None, *, probabilities: bool = False) -> None:
+    """Raises UserError for outputs of another number of classes, and for probabilities unless these are welcome."""
     if num_classes is not None and outputs.shape[1] != num_classes:
         raise UserError(f"model {name} has {outputs.shape[1]} outputs for {num_classes} classes")
-    if are_probabilities(outputs):
+    if not probabilities and are_probabilities(outputs):
         raise UserError(
             f"model {name} returns probabilities, not logits: leave out its last softmax, or return their logarithm"
             " (counteract.models.LogProbabilities)"
         )
 
 
-def outputs_of(network: object, name: str, images: Tensor) -> Tensor:
-    """The network's finite outputs for these images, shape (N, classes).
+def outputs_of(network: object, name: str, images: Tensor, keys: Tensor | None = None) -> Tensor:
+    """The network's outputs for these images, of which some are finite: shape (N, classes).
+
+    Args:
+        network: The network; it is left as it was found.
+        name: Its name in the error.
+        images: A few images in [0, 1], shape (N, C, H, W).
+        keys: One key an image, for a network that takes them.
 
     Raises:
         UserError: (a ValueError) it is no network, does not take such images, or returns something else.
@@ -74,26 +85,22 @@ def outputs_of(network: object, name: str, images: Tensor) -> Tensor:
     shape = tuple(images.shape[1:])
     try:
         with borrowed(network), torch.no_grad():
-            outputs = network(images.to(device_of(network), dtype_of(network)))
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            outputs = ask(network, images.to(device_of(network)), keys, name=f"model {name}")
+    except UserError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything
         raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
-    if not isinstance(outputs, Tensor):
-        raise UserError(f"model {name} must return a tensor of logits, found {type(outputs).__name__}")
-    if outputs.ndim != 2 or len(outputs) != len(images):
-        raise UserError(
-            f"model {name} must return logits of shape ({len(images)}, classes), found {tuple(outputs.shape)}"
-        )
-    if not outputs.isfinite().all():
+    if len(outputs) and not outputs.isfinite().all(1).any():
         raise UserError(f"model {name} returns NaN or infinite values for images of shape {shape} in [0, 1]")
     return outputs
 
 
 def are_probabilities(outputs: Tensor) -> bool:
-    """Returns whether all rows are probabilities: not negative, and adding up to 1."""
-    sums = outputs.double().sum(1)
-    return bool((outputs >= 0).all() and ((sums - 1).abs() < _TOLERANCE).all())
+    """Returns True where all rows that are finite are probabilities: not negative, and adding up to 1."""
+    finite = outputs[outputs.isfinite().all(1)].double()
+    return bool(len(finite) and (finite >= 0).all() and ((finite.sum(1) - 1).abs() < _TOLERANCE).all())
 
 
 def one_line(error: Exception) -> str:
     """An error's message on one line, cut if it is long (torch lists every weight); its type's name if it has none."""
-    return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+    return textwrap.shorten(str(error), 150, placeholder=" ...") or type(error).__name__

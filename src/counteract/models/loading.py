@@ -14,7 +14,7 @@ from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
 from counteract.models.factory import make_network
 from counteract.models.files import Card, load_network, read_card
-from counteract.models.normalize import Normalize
+from counteract.models.normalize import Normalize, check_deviation, check_mean
 
 _WEIGHTS = files("counteract.models") / "weights"
 
@@ -35,6 +35,11 @@ def shipped_card(name: str) -> Card:
 def is_factory(name: str) -> bool:
     """Returns whether a name means a factory of the user's: `package.module:factory`."""
     return ":" in name and not name.startswith("robustbench:") and not name.endswith(".safetensors")
+
+
+def is_named(name: str) -> bool:
+    """Returns True for a name that means a network with a normalisation of its own: one with a card, or of a zoo."""
+    return name.startswith("robustbench:") or name.endswith(".safetensors") or name in shipped_models()
 
 
 def load_model(
@@ -106,4 +111,10 @@ def _normalised(network: nn.Module, mean: Sequence[float] | None, std: Sequence[
         raise UserError("mean and std go together")
     if mean is None or std is None:
         return network
+    for name, values, check in (("mean", mean, check_mean), ("std", std, check_deviation)):
+        for value in values:
+            try:
+                check(value)
+            except UserError as error:
+                raise UserError(f"{name}: {error}, found {value:g}") from None
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), model=network))

@@ -10,6 +10,25 @@ from torch import Tensor, nn
 from counteract._errors import UserError
 
 
+def check_mean(value: float) -> float:
+    """Returns a mean of pixels in [0, 1]; any other is refused."""
+    if not 0 <= value <= 1:
+        raise UserError(f"a mean must lie in [0, 1], as pixels do{_hint(value)}")
+    return value
+
+
+def check_deviation(value: float) -> float:
+    """Returns a standard deviation of pixels in [0, 1]; any other is refused."""
+    if not 0 < value <= 1:
+        raise UserError(f"a standard deviation must lie in (0, 1], as pixels do{_hint(value)}")
+    return value
+
+
+def _hint(value: float) -> str:
+    """Returns the number that may have been meant by one of grey levels."""
+    return f"; did you mean {value:g}/255 = {value / 255:.4f}?" if 1 < value <= 255 else ""
+
+
 class Normalize(nn.Module):
     """Subtracts a mean and divides by a standard deviation, per channel.
 
@@ -32,5 +51,5 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(list(std)).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns `(x - mean) / std` for images of shape (N, C, H, W)."""
-        return (x - self.mean) / self.std
+        """Returns `(x - mean) / std` for images of shape (N, C, H, W), in their own dtype."""
+        return ((x - self.mean) / self.std).to(x.dtype)

@@ -45,6 +45,7 @@ class Smooth(RandomPreprocessor[Any]):
         with borrowed(self._exact.model):
             change = self._exact.smooth_perturbation(x, parameters)
         assert change is not None
+        change = change.nan_to_num(0)
         return exact + (x - x.detach()) + (change - change.detach())
 
 

@@ -81,8 +81,11 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
 
     def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
         logits = ask(model, x.to(device_of(model)))
-        if logits.ndim != 2 or len(logits) != len(x):
-            raise UserError(f"model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
+        if torch.is_grad_enabled() and x.requires_grad and not logits.requires_grad:
+            raise UserError(
+                f"model gives its images no gradient, along which {type(self).__name__} moves them: is there a detach, "
+                "a torch.no_grad or NumPy in it?"
+            )
         return logits
 
     def _check_params(self) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract import _random
+from counteract._answers import labels_of
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
@@ -85,10 +86,10 @@ class MixupInference(RandomPreprocessor[Tensor]):
         return f"weight {self.weight:g}"
 
     def prepare(self, x: Tensor) -> Tensor:
-        """The undefended network's predictions for the received images: int64, shape (N,)."""
+        """The undefended network's predictions for the received images, -1 for none: int64, shape (N,)."""
         device = device_of(self.model)
         with evaluating(self.model), torch.no_grad():
-            predicted = [ask(self.model, x[rows].to(device)).argmax(1) for rows in self._chunks(len(x))]
+            predicted = [labels_of(ask(self.model, x[rows].to(device))) for rows in self._chunks(len(x))]
         return torch.cat(predicted).to(x.device)
 
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Tensor:

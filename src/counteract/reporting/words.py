@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from counteract.attacks.registry import find_attack
+from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import CLEAN
+from counteract.models.loading import is_named
 from counteract.reporting.lines import levels
 
 FOOTNOTE = (
@@ -59,6 +61,9 @@ _DRAWS = (
     "Each example is judged by {draws} draws of the defence that no attack but `fixed` has seen: accuracy is the mean "
     "over them, any wrong the share of examples that one of them or more got wrong under any attack. "
 )
+
+_NEAR = 0.25
+"""Up to this share of the way from chance to perfection an accuracy is near chance."""
 
 _GAINS = (
     "Each defence with counteraction against the same without: the difference of accuracies on the same examples, in "
@@ -141,6 +146,7 @@ def remarks(run: Run) -> list[str]:
     """Returns the facts about this run alone: odd networks, attacks that could not run, what is missing, and why."""
     return [
         *_about_networks(run),
+        *_about_chance(run),
         *_about_parameters(run),
         *_about_obstacles(run),
         *_about_unusable(run),
@@ -154,6 +160,29 @@ def _about_networks(run: Run) -> list[str]:
     for label, note in run.networks.items():
         said = note.notes or (("its answers are random; its draws follow the block",) if note.random else ())
         found += [f"{label}: {text}" for text in said]
+    return found
+
+
+def _about_chance(run: Run) -> list[str]:
+    """Returns a line for each network whose clean accuracy guessing may reach: with what may be wrong with it."""
+    found = []
+    chance = 100 / max(1, len(run.class_names))
+    for model, name in run.spec.models.items():
+        clean = [row for row in run.rows if row.model == model and row.attack == CLEAN]
+        best = max(clean, key=lambda row: (row.defence == UNDEFENDED, row.accuracy), default=None)
+        if best is None or best.ci95[0] > chance or best.accuracy > chance + _NEAR * (100 - chance):
+            continue
+        standardised = is_named(name) or run.spec.own_network.mean is not None
+        advice = (
+            "are these the images, and the order of classes, that it was trained on?"
+            if standardised
+            else "if it was trained on standardised images, give their mean and deviation (--mean and --std, or "
+            "counteract.models.Normalize in front of it); else compare the order of its classes"
+        )
+        found.append(
+            f"{model}: {best.accuracy:.1f}% of the clean images are right with {best.defence}, and guessing gets "
+            f"{chance:.1f}%: {advice}"
+        )
     return found
 
 

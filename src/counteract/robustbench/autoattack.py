@@ -24,11 +24,15 @@ import torch
 from pyautoattack import checks
 from torch import Tensor, nn
 
+from counteract._answers import labels_of
 from counteract._errors import UserError
 from counteract._files import write_atomically
-from counteract._network import device_of
+from counteract._network import Asked, device_of
 from counteract.defended import DefendedModule
 from counteract.robustbench.eligibility import NOT_ELIGIBLE
+
+_CLASSES = {"apgd-dlr": 3, "apgd-t": 4}
+"""The least number of classes for attacks on the DLR loss."""
 
 
 class EvaluationState(pyautoattack.state.EvaluationState):
@@ -145,7 +149,7 @@ class AutoAttack(pyautoattack.AutoAttack):
         log_path: str | Path | None = None,
     ) -> None:
         super().__init__(
-            model,
+            Asked(model),
             attacks=list(attacks_to_run) or None,
             device=device or device_of(model) or "cpu",
             eps=eps,
@@ -153,8 +157,21 @@ class AutoAttack(pyautoattack.AutoAttack):
             seed=seed,
             version=version,
         )
+        self._defended = isinstance(model, DefendedModule)
         self.verbose = verbose
         self.log_path = log_path
+
+    def get_logits(self, x: Tensor) -> Tensor:
+        """Returns the logits by which images are judged; one that is not finite favours a class that there is not.
+
+        The maximum of such a row would be its first NaN, which is right where that is the label.
+        """
+        logits: Tensor = super().get_logits(x)
+        usable = (labels_of(logits) >= 0).unsqueeze(1)
+        if usable.all():
+            return logits
+        least = torch.finfo(logits.dtype).min
+        return torch.cat([logits.where(usable, least), torch.where(usable, least, 0.0)], dim=1)
 
     def run_standard_evaluation(
         self,
@@ -174,8 +191,10 @@ class AutoAttack(pyautoattack.AutoAttack):
             state_path: A file for the state; a run that finds one there goes on with it.
         """
         path = None if state_path is None else Path(state_path)
+        if len(x_orig):
+            self._fit(x_orig[:1])
         with self._logged(), mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState):
-            if isinstance(self.model, DefendedModule):
+            if self._defended:
                 self.logger.warning(NOT_ELIGIBLE)
             adversarial, predicted = super().run_standard_evaluation(x_orig, y_orig, batch_size=bs, state_path=path)
         return (adversarial, predicted) if return_labels else adversarial
@@ -193,6 +212,17 @@ class AutoAttack(pyautoattack.AutoAttack):
             return found
         finally:
             self.attacks_to_run = every
+
+    def _fit(self, image: Tensor) -> None:
+        """Leaves out the attacks whose losses need more classes than there are, and targets that there are not."""
+        with torch.no_grad():
+            classes = self.model(image.to(self.device)).shape[1]
+        for attack in (self.apgd_targeted, self.fab):
+            attack.n_target_classes = min(attack.n_target_classes, classes - 1)
+        missing = [name for name in self.attacks_to_run if classes < _CLASSES.get(name, 2)]
+        if missing:
+            self.attacks_to_run = [name for name in self.attacks_to_run if name not in missing]
+            self.logger.warning("%s did not run: of %d classes there are too few", ", ".join(missing), classes)
 
     @contextmanager
     def _logged(self) -> Iterator[None]:
@@ -224,13 +254,14 @@ def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str
         labels: Their labels, shape (N,).
     """
     found: list[str] = []
+    asked = Asked(model)
     logger = SimpleNamespace(warning=found.append)
-    checks.check_randomized(model, images, labels, logger=logger)
-    checks.check_range_output(model, images, logger=logger)
-    checks.check_dynamic(model, images, logger=logger)
+    checks.check_randomized(asked, images, labels, logger=logger)
+    checks.check_range_output(asked, images, logger=logger)
+    checks.check_dynamic(asked, images, logger=logger)
     points = images.detach().clone().requires_grad_()
     with torch.enable_grad():
-        loss = torch.nn.functional.cross_entropy(model(points), labels, reduction="sum")
+        loss = torch.nn.functional.cross_entropy(asked(points), labels, reduction="sum")
         checks.check_zero_gradients(torch.autograd.grad(loss, points)[0].contiguous(), logger=logger)
     return [" ".join(text.removesuffix(" See flags_doc.md for details.").split()) for text in found]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from counteract._network import borrowed
+from counteract._answers import labels_of
+from counteract._network import ask, borrowed
 from counteract._pgd import pgd
 from counteract._random import bits
 
 
 def predict(network: nn.Module, x: Tensor) -> Tensor:
-    """Returns the classes that the network gives in eval mode."""
+    """Returns the classes that the network gives in eval mode; -1 where its answer is not finite."""
     with torch.no_grad(), borrowed(network):
-        labels: Tensor = network(x).argmax(1)
-        return labels
+        return labels_of(ask(network, x))
 
 
 def random_start(x: Tensor, keys: Tensor, eps: float) -> Tensor:

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from torch import Tensor, nn
 
+from counteract._answers import NO_LABEL
 from counteract._errors import UserError
 from counteract._network import folded
 from counteract._processes import launched
@@ -273,7 +274,8 @@ class Trainer:
         recipe = self.recipe
         with self.fabric.autocast():
             if recipe.attack_labels == "predicted":
-                y = predict(self.network, x)
+                predicted = predict(self.network, x)
+                y = predicted.where(predicted != NO_LABEL, y)
             return attacked(
                 folded(self.network),
                 x,
