@@ -118,7 +118,7 @@ IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)
         ((IMAGES, LABELS[:3]), {}, "labels must be 4 integers, one for each of images; found"),
         ((IMAGES, LABELS.float()), {}, "labels must be 4 integers"),
         ((IMAGES, LABELS + 9), {}, "labels run from 9 to 12, but the network has 10 outputs"),
-        ((IMAGES, LABELS), {"defences": [3]}, "defences must be names, ART preprocessors .*found int"),
+        ((IMAGES, LABELS), {"defences": [3]}, "defences must be names, ART preprocessors, .*found int"),
         ((IMAGES, LABELS), {"defences": ["counterattack"]}, "defence 'counterattack' is not known"),
         ((IMAGES, LABELS), {"attacks": ["pdg10"]}, "attack 'pdg10' is not known; did you mean pgd10"),
         ((IMAGES, LABELS), {"norm": "L2"}, "norm"),
@@ -262,7 +262,7 @@ def test_more_labels_than_there_are_is_one_line_before_any_work(digits_net: nn.M
     network = First(digits_net, 3).eval()
     watcher = Watcher()
     for defence, message in (
-        ("counteraction", "counteraction: num_labels is 5, and of the 3 classes of model network"),
+        ("counteraction", "counteraction: num_labels is 5, but labels='non-predicted' leaves only 2 to draw from"),
         (Counteraction(network), "num_labels is 9, but labels='non-predicted' leaves only 2 to draw from"),
     ):
         given = {"counteraction": {"num_labels": 5}} if isinstance(defence, str) else {}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from counteract._batches import GRANULE
 from counteract.attacks.threat_model import ThreatModel
+from counteract.defended import DefendedModule
 from counteract.models.survey import Survey, survey
 from counteract.preprocessors import MixupInference
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
@@ -62,7 +63,19 @@ def survey_networks(
     networks = {id(network): network for network in (defended.model, *asked)}
     for network in known:
         networks.pop(id(network), None)
-    return [survey(network, type(network).__name__, images, num_classes) for network in networks.values()]
+    received = _received(defended, images)
+    return [
+        survey(network, type(network).__name__, received if network is defended.model else images, num_classes)
+        for network in networks.values()
+    ]
+
+
+def _received(defended: DefendedModule, images: Tensor) -> Tensor:
+    """The images that a network gets whose defences encode them; else those that are given, which say as much."""
+    keys = torch.arange(len(images), device=images.device)
+    with torch.no_grad():
+        encoded = defended.preprocess(images, keys)
+    return images if encoded.shape == images.shape else encoded
 
 
 def randomness(defended: Defended, images: Tensor) -> tuple[bool, bool]:

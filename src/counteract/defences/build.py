@@ -241,9 +241,10 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
     taken = signature_of(factory)
     offered = {"num_classes": lambda: of.num_classes, "input_shape": lambda: of.shape, "pool": of.pool}
     arguments = {name: offered[name]() for name in OFFERED if name in taken and name not in given} | dict(given)
+    # Of fewer classes there are fewer labels to draw.
     labels = defence.parameters.model_fields.get("num_labels")
     if labels is not None and "num_labels" not in given and isinstance(labels.default, int):
-        arguments["num_labels"] = min(labels.default, of.num_classes - 1)  # fewer classes, fewer labels to draw
+        arguments["num_labels"] = min(labels.default, of.num_classes - (given.get("labels") != "all"))
     network = [of.network] if defence.takes_network else []
     try:
         return factory(*network, **arguments)
