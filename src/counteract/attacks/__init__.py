@@ -5,7 +5,16 @@ from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.objective import Objective
 from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
 from counteract.attacks.preset import AttackPreset
-from counteract.attacks.registry import ATTACKS, CLEAN, Attack, attack_lines, attack_names, find_attack, obstacle
+from counteract.attacks.registry import (
+    ATTACKS,
+    CLEAN,
+    Attack,
+    attack_lines,
+    attack_names,
+    find_attack,
+    obstacle,
+    register_attack,
+)
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 
@@ -29,4 +38,5 @@ __all__ = [
     "example_keys",
     "find_attack",
     "obstacle",
+    "register_attack",
 ]

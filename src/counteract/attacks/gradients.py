@@ -144,13 +144,6 @@ class Gradients:
             judge = replace(objective, networks=networks[-1:], loss=losses.odds, draws=many, average="losses")
             return _best(judge, candidates)
 
-    def passes(self, victim: Victim, preset: AttackPreset) -> int:
-        """The number of answers that it asks for an image, a gradient counting as two; the final choice is left out."""
-        runs = self.runs.count(victim.num_classes, preset)
-        undefended = sum(self._begins_undefended(run) for run in range(runs))
-        draws = self.view.draws(victim, preset, self.average)
-        return 2 * (preset.steps + 1) * (undefended + runs * draws * self.view.count)
-
     def _candidates(self, objective: Objective, victim: Victim, images: Tensor, preset: AttackPreset) -> list[Tensor]:
         """The points that the runs end with, and those on the undefended network that some begin with."""
         found = []

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from counteract._batches import GRANULE, BatchSize, in_batches
+from counteract._batches import BatchSize, batches
 from counteract._network import ask, borrowed
-from counteract._seeding import seeded
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import Attack
@@ -23,11 +21,6 @@ from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.plan import examples_key
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Judged, Subject
-
-T = TypeVar("T")
-
-ROWS = 64
-"""Rows in a batch of a network with unkeyed draws, whatever the batch size: its draws follow the batch."""
 
 
 @dataclass(frozen=True)
@@ -145,28 +138,6 @@ class Crafter:
 
     def _key(self, attack: Attack, judged: Judged | None, seed: int, sample: Sample, rows: Tensor) -> str:
         return examples_key(self.spec, self.subject, judged, attack, seed, sample.block, rows.cpu(), self.probes)
-
-
-def batches(
-    work: Callable[[Tensor], T], count: int, size: BatchSize, where: tuple[int, ...] | None
-) -> Iterator[tuple[T, int]]:
-    """Does something with `count` examples, batch by batch: see `in_batches`.
-
-    Args:
-        work: The work, from the indices of a batch.
-        count: The number of examples.
-        size: The number of rows in a batch.
-        where: For work that draws from global generators, numbers to seed them with in each batch, which then has a
-            size of its own; else None.
-    """
-    if where is None:
-        yield from in_batches(work, count, size)
-        return
-    for start in range(0, count, ROWS):
-        index = torch.arange(start, min(start + ROWS, count), device=size.device)
-        with seeded(*where, start):
-            done = work(torch.cat([index, index[-1:].expand(-len(index) % GRANULE)]))
-        yield done, len(index)
 
 
 def number_of(name: str) -> int:

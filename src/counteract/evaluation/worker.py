@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from counteract._batches import BatchSize
+from counteract._batches import BatchSize, batches
 from counteract._network import ask
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read
-from counteract.evaluation.crafting import Crafter, batches, number_of
+from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.journal import Entry, Journal, pack
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.plan import Task, unit_key
