@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Images = TypeVar("Images", Tensor, npt.NDArray[Any])
 
-_PROJECTED = "{} of {} results lay outside of the threat model and were projected onto it"
+_PROJECTED = "{} of {} results lay outside of the threat model, and were projected onto it"
 """The note about an attack that keeps other bounds, or none."""
 
 

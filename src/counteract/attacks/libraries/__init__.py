@@ -6,10 +6,19 @@ from collections.abc import Callable
 
 from counteract._errors import UserError, unknown_name
 from counteract.attacks.libraries import art, autoattack, registered, torchattacks
-from counteract.attacks.libraries.foreign import AttackError, AttackWarning, Foreign, Recipe
+from counteract.attacks.libraries.foreign import AttackError, AttackWarning, Foreign, Recipe, heard
 from counteract.attacks.libraries.names import TARGETED, Spelled, read_name
 
-__all__ = ["LIBRARIES", "AttackError", "AttackWarning", "Foreign", "find_foreign", "foreign_lines", "foreign_names"]
+__all__ = [
+    "LIBRARIES",
+    "AttackError",
+    "AttackWarning",
+    "Foreign",
+    "find_foreign",
+    "foreign_lines",
+    "foreign_names",
+    "heard",
+]
 
 LIBRARIES: dict[str, Callable[[Spelled], Recipe]] = {"torchattacks": torchattacks.find, "art": art.find}
 """The libraries, by what stands before the colon."""

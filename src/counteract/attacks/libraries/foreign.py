@@ -36,11 +36,30 @@ what it returns for adversarial images."""
 
 
 class AttackError(UserError):
-    """A failure of somebody else's attack on a network, in one line."""
+    """A failure of somebody else's attack on a network, in one line: `attack NAME failed: REASON`."""
+
+    @property
+    def reason(self) -> str:
+        """The reason."""
+        return str(self).partition(" failed: ")[2]
 
 
 class AttackWarning(UserWarning):
     """Something that must be said of an attack's result."""
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Collects what must be said of attacks' results, each once, and lets all other warnings pass."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as every:
+        warnings.simplefilter("always", AttackWarning)
+        yield said
+    for each in every:
+        if not issubclass(each.category, AttackWarning):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno, source=each.source)
+        elif str(each.message) not in said:
+            said.append(str(each.message))
 
 
 @dataclass(frozen=True)
@@ -204,7 +223,7 @@ def _contained(what: str, kind: type[UserError]) -> Iterator[None]:
             with torch.enable_grad():
                 yield
     except Exception as error:
-        found = " ".join(str(error).split())
+        found = " ".join(str(error).split()).rstrip(".")
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         raise kind(f"{what}: {name}{found}"[:_LONGEST]) from error
 
@@ -216,7 +235,7 @@ def _heard(name: str) -> Iterator[list[str]]:
 
     class Hearing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            text = " ".join(record.getMessage().split())
+            text = " ".join(record.getMessage().split()).rstrip(".")
             if text not in said:
                 said.append(text)
 
