@@ -96,28 +96,6 @@ def test_every_attack_hurts_a_real_network(name: str, digits_net: nn.Module, dig
     assert (after > 0).float().mean() >= 0.3
 
 
-@pytest.mark.parametrize("name", ["clean", *EVERY])
-@pytest.mark.parametrize("random", [True, False])
-def test_what_an_attack_asks_for_is_what_it_is_said_to(name: str, random: bool, net: TinyNet, x: Tensor) -> None:
-    """A forward pass a gradient and a query, but for the choice among at most six points by four times three draws."""
-    asked = 0
-    labels, attack = predicted(net, x), find_attack(name)
-
-    def count(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        nonlocal asked
-        asked += len(inputs[0])
-
-    preset, victim = SMALL.model_copy(update={"draws": 3}), of(net, random=random)
-    net.register_forward_pre_hook(count)
-    attack.run(victim, x, labels, torch.arange(6), preset, None)
-    answers = attack.passes(victim, preset)
-    passes = answers // 2 if attack.gradients else answers
-    if name == "joint":  # there is no counteraction here to turn
-        passes -= preset.restarts * (preset.steps + 1) * (preset.draws if random else 1)
-    choice = 4 * 3 * 2 * (preset.targets + 1) if attack.preset else 0
-    assert passes <= asked / 6 <= passes + choice
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_one_attack_alone_is_told_the_draws_that_judge(name: str, net: TinyNet, x: Tensor) -> None:
     victim, keys, labels = random_victim(net), torch.arange(6), predicted(net, x)

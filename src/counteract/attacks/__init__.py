@@ -2,6 +2,7 @@
 
 from counteract.attacks.api import attack
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+from counteract.attacks.libraries import AttackError, AttackWarning, library_lines
 from counteract.attacks.objective import Objective
 from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
 from counteract.attacks.preset import AttackPreset
@@ -23,7 +24,9 @@ __all__ = [
     "CLEAN",
     "PGD",
     "Attack",
+    "AttackError",
     "AttackPreset",
+    "AttackWarning",
     "Objective",
     "Path",
     "ThreatModel",
@@ -37,6 +40,7 @@ __all__ = [
     "draw_targets",
     "example_keys",
     "find_attack",
+    "library_lines",
     "obstacle",
     "register_attack",
 ]

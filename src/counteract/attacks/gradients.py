@@ -41,9 +41,6 @@ class Runs(Protocol):
     def least_classes(self) -> int:
         """The number of classes that the losses need."""
 
-    def count(self, num_classes: int, preset: AttackPreset) -> int:
-        """The number of runs."""
-
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss of each run."""
 
@@ -62,11 +59,6 @@ class Restarts:
     loss: losses.Loss
     least_classes: int = 2
 
-    def count(self, num_classes: int, preset: AttackPreset) -> int:
-        """The number of restarts."""
-        del num_classes
-        return preset.restarts
-
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss, as often."""
         del objective, images
@@ -82,10 +74,6 @@ class TowardsClasses:
     """One run towards each of the likeliest other classes, each of which begins on the undefended network."""
 
     least_classes: int = 4
-
-    def count(self, num_classes: int, preset: AttackPreset) -> int:
-        """The number of classes that are tried."""
-        return min(preset.targets, num_classes - 1)
 
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss towards each of the classes."""

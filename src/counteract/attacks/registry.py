@@ -13,7 +13,7 @@ from counteract._errors import UserError, unknown_name
 from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
 from counteract.attacks.libraries import Foreign, find_foreign, foreign_lines, foreign_names
-from counteract.attacks.libraries.arguments import first_line
+from counteract.attacks.libraries.arguments import first_sentence
 from counteract.attacks.libraries.autoattack import VERSIONS
 from counteract.attacks.libraries.names import TARGETED, read_name
 from counteract.attacks.libraries.registered import REGISTERED, Factory, Registered
@@ -250,7 +250,7 @@ def register_attack(
         factory: Makes the attack: it is called with the network, a torch module from images in [0, 1] to logits, and
             returns a function from images and labels to adversarial images. Of the arguments `eps` (and `alpha`,
             `eps_step`), `norm`, `num_classes` and `targeted` it is passed those that it has; others are the user's.
-        about: One line about it; None for the first line of the factory's documentation.
+        about: One line about it; None for the first sentence of the factory's documentation.
         gradients: False if it asks for scores or labels alone.
         least_classes: The number of classes that it needs.
 
@@ -268,7 +268,8 @@ def register_attack(
         raise UserError(f"name {name!r} is taken, or is none for an attack; choose letters, digits, - and _")
     if not callable(factory):
         raise UserError(f"factory must be a function or a class that makes an attack, found {type(factory).__name__}")
-    REGISTERED[name] = Registered(factory, first_line(factory) if about is None else about, gradients, least_classes)
+    line = first_sentence(factory) if about is None else about
+    REGISTERED[name] = Registered(factory, line, gradients, least_classes)
 
 
 def attack_names() -> list[str]:

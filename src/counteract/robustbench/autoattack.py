@@ -238,7 +238,7 @@ def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str
 
 
 def _forget_calls() -> None:
-    """Sets AutoAttack's counts of gradients inside of a network to zero: it never does, and would blame the next one."""
+    """Sets AutoAttack's counts of gradients inside of a network to zero, which it never does itself."""
     checks.funcs.update(dict.fromkeys(checks.funcs, 0))
 
 

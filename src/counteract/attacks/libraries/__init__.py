@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from textwrap import shorten
 
 from counteract._errors import UserError, unknown_name
 from counteract.attacks.libraries import art, autoattack, registered, torchattacks
@@ -18,9 +20,43 @@ __all__ = [
     "foreign_lines",
     "foreign_names",
     "heard",
+    "library_lines",
 ]
 
-LIBRARIES: dict[str, Callable[[Spelled], Recipe]] = {"torchattacks": torchattacks.find, "art": art.find}
+_WIDTH = 110
+"""The number of characters of a library's own words in a list."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library of attacks.
+
+    Attributes:
+        about: One line about all of its attacks.
+        names: Returns the names of those that can be used.
+        find: Returns the way to make one.
+        unusable: The names of the others, and why.
+    """
+
+    about: str
+    names: Callable[[], list[str]]
+    find: Callable[[Spelled], Recipe]
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+
+LIBRARIES = {
+    "torchattacks": Library(
+        "any attack of torchattacks, with arguments in brackets: `torchattacks:CW(steps=50)`",
+        torchattacks.names,
+        torchattacks.find,
+    ),
+    "art": Library(
+        "any evasion attack of ART on classifiers of images: `art:HopSkipJump(max_iter=10)`",
+        art.names,
+        art.find,
+        art.UNUSABLE,
+    ),
+}
 """The libraries, by what stands before the colon."""
 
 
@@ -31,15 +67,29 @@ def foreign_names() -> list[str]:
 
 def foreign_lines() -> list[tuple[str, str]]:
     """Returns the names of attacks of others for lists, with one line about each; a library has one for all of its."""
-    lines = [
-        (
-            "torchattacks:NAME",
-            "any attack of torchattacks, with arguments in brackets: `torchattacks:CW(steps=50)`",
-        ),
-        ("art:NAME", "any evasion attack of ART on classifiers of images: `art:HopSkipJump(max_iter=10)`"),
-    ]
+    libraries = [(f"{library}:NAME", found.about) for library, found in LIBRARIES.items()]
     named = ((name, find_foreign(name)) for name in foreign_names())
-    return [*lines, *((name, found.recipe.help) for name, found in named if found)]
+    return [*libraries, *((name, found.recipe.help) for name, found in named if found)]
+
+
+def library_lines(library: str) -> list[tuple[str, str]]:
+    """Returns each attack of a library with one line about it: its bound, its needs, and the library's own words.
+
+    Raises:
+        UserError: (a ValueError) there is no such library.
+    """
+    if library not in LIBRARIES:
+        raise unknown_name("library of attacks", library, LIBRARIES)
+    found = LIBRARIES[library]
+    lines = {name: _line(found.find(read_name(f"{library}:{name}"))) for name in found.names()}
+    lines |= {name: f"cannot be used here: {why}" for name, why in found.unusable.items()}
+    return [(f"{library}:{name}", lines[name]) for name in sorted(lines, key=str.lower)]
+
+
+def _line(recipe: Recipe) -> str:
+    bound = "within eps" if recipe.bounded else "projected"
+    needs = ["gradients"] * recipe.gradients + ["-targeted"] * recipe.targets
+    return f"{', '.join([bound, *needs])}: {shorten(recipe.help, _WIDTH, placeholder='...')}"
 
 
 def find_foreign(text: str) -> Foreign | None:
@@ -49,10 +99,10 @@ def find_foreign(text: str) -> Foreign | None:
         UserError: (a ValueError) there is no such library, or not such an attack in it, or it takes no such arguments.
     """
     spelled = read_name(text)
-    finder = _finder(spelled)
-    if finder is None:
+    find = _finder(spelled)
+    if find is None:
         return None
-    recipe = finder(spelled)
+    recipe = find(spelled)
     if spelled.targeted and not recipe.targets:
         raise UserError(f"attack {spelled.short}: {spelled.place} has no targeted mode; leave out {TARGETED}")
     return Foreign(spelled, recipe)
@@ -62,7 +112,7 @@ def _finder(spelled: Spelled) -> Callable[[Spelled], Recipe] | None:
     if spelled.library:
         if spelled.library not in LIBRARIES:
             raise unknown_name("library of attacks", spelled.library, LIBRARIES)
-        return LIBRARIES[spelled.library]
+        return LIBRARIES[spelled.library].find
     if spelled.name in autoattack.VERSIONS:
         return autoattack.find
     return registered.find if spelled.name in registered.names() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ _BOUNDS = ("eps", "max_epsilon")
 _STEPS = ("alpha", "eps_step")
 """The names of a step's size."""
 
+_LINK, _END = re.compile(r"\s*[\[|(]?\s*(?:Paper link: )?https?://"), re.compile(r"(?<!\bal)\.(?=\s+[A-Z]|$)")
+"""The beginning of a link, and the end of a sentence."""
+
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _SPELLINGS: dict[Norm, tuple[object, ...]] = {"Linf": ("Linf", "inf", math.inf)}
@@ -31,10 +35,10 @@ def parameters_of(made: Callable[..., object]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(made).parameters)
 
 
-def first_line(made: object) -> str:
-    """Returns the first line of the documentation of a class or a function; empty where there is none."""
-    lines = (inspect.getdoc(made) or "").strip().splitlines()
-    return lines[0].strip() if lines else ""
+def first_sentence(made: object) -> str:
+    """Returns the first sentence of the documentation of a class or a function, without links and full stop."""
+    paragraph = _LINK.split((inspect.getdoc(made) or "").strip())[0].partition("\n\n")[0]
+    return _END.split(" ".join(paragraph.split()))[0].strip()
 
 
 def check_arguments(spelled: Spelled, parameters: Parameters, own: Collection[str]) -> None:

@@ -17,9 +17,9 @@ from torch.nn import CrossEntropyLoss
 from torch.nn.functional import one_hot
 
 from counteract._errors import UserError, unknown_name
-from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_line, fitted, parameters_of
+from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
-from counteract.attacks.libraries.names import Spelled
+from counteract.attacks.libraries.names import TARGETED, Spelled
 from counteract.attacks.threat_model import Norm
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ _OF_PROBABILITIES = ("SimBA", "VirtualAdversarialMethod")
 
 _TARGETS = ("SaliencyMapMethod", "TargetedUniversalPerturbation")
 """The attacks without an argument `targeted` that take labels for those to be reached."""
+
+_FROM_IMAGES = ("SignOPTAttack",)
+"""The attacks whose targeted mode begins at images of the targets, which a name cannot hold."""
+
+_TARGETED_ALONE = ("TargetedUniversalPerturbation",)
+"""Those among them that do not choose such labels by themselves."""
 
 _OWN_GENERATORS = ("BoundaryAttack", "BrendelBethgeAttack", "HopSkipJump")
 """The attacks that draw from generators of their own, which nobody seeds."""
@@ -107,12 +113,13 @@ def find(spelled: Spelled) -> Recipe:
     parameters = parameters_of(kind)
     check_arguments(spelled, parameters, _OWN)
     return Recipe(
-        help=first_line(kind),
+        help=first_sentence(kind),
         make=partial(_make, kind),
         gradients=name not in _WITHOUT_GRADIENTS,
-        targets="targeted" in parameters or name in _TARGETS,
+        targets=("targeted" in parameters or name in _TARGETS) and name not in _FROM_IMAGES,
         bounded=bound_of(parameters) is not None and name not in _OTHER_BOUNDS,
         least_classes=2,
+        logger="art",
         origin=f"adversarial-robustness-toolbox {version('adversarial-robustness-toolbox')}",
     )
 
@@ -129,6 +136,8 @@ def _exported() -> dict[str, type[EvasionAttack]]:
 def _make(kind: type[EvasionAttack], situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
     name, parameters, norm = kind.__name__, parameters_of(kind), situation.threat_model.norm
     fixed = name in _OTHER_BOUNDS
+    if name in _TARGETED_ALONE and not situation.targeted:
+        raise UserError(f"it has a targeted mode alone: write art:{name}{TARGETED}")
     given = fitted(
         parameters,
         arguments,

@@ -62,6 +62,8 @@ def read_name(text: str) -> Spelled:
     elif at + view.strip() != DEFENDED:
         raise UserError(f"attack {text}: only {DEFENDED} may stand behind the name, found @{view.strip()}")
     call = parse_call(head, "attack")
+    if at and "@" in call.name:
+        raise UserError(f"attack {text}: {DEFENDED} stands behind the brackets, at the end")
     library, _, name = call.name.rpartition(":")
     own = name.strip().removesuffix(TARGETED)
     return Spelled(

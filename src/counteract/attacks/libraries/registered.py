@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from counteract._errors import UserError
-from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_line, fitted, parameters_of
+from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
 
@@ -84,4 +84,4 @@ def _load(found: EntryPoint) -> Registered:
         factory = found.load()
     except Exception as error:
         raise UserError(f"attack {found.name}: {found.value} cannot be loaded: {error}") from error
-    return Registered(factory, first_line(factory))
+    return Registered(factory, first_sentence(factory))

@@ -12,7 +12,7 @@ import torchattacks
 from torch import nn
 
 from counteract._errors import unknown_name
-from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_line, fitted, parameters_of
+from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
 
@@ -45,10 +45,10 @@ def find(spelled: Spelled) -> Recipe:
     kind = getattr(torchattacks, spelled.name)
     check_arguments(spelled, parameters_of(kind), _OWN)
     return Recipe(
-        help=first_line(kind),
+        help=first_sentence(kind),
         make=partial(_make, kind),
         gradients=spelled.name not in _WITHOUT_GRADIENTS,
-        targets="targeted" in kind(nn.Linear(1, 1)).supported_mode,
+        targets="targeted" in kind(nn.LayerNorm(1)).supported_mode,
         bounded=bound_of(parameters_of(kind)) is not None and spelled.name not in _L2,
         least_classes=_CLASSES.get(spelled.name, 2),
         origin=f"torchattacks {version('torchattacks')}",
