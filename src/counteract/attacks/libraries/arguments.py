@@ -31,8 +31,11 @@ _SPELLINGS: dict[Norm, tuple[object, ...]] = {"Linf": ("Linf", "inf", math.inf)}
 
 
 def parameters_of(made: Callable[..., object]) -> dict[str, inspect.Parameter]:
-    """Returns the parameters of a class's constructor or of a function."""
-    return dict(inspect.signature(made).parameters)
+    """Returns the parameters of a class's constructor or of a function; none of one that does not tell."""
+    try:
+        return dict(inspect.signature(made).parameters)
+    except (TypeError, ValueError):
+        return {}
 
 
 def first_sentence(made: object) -> str:
