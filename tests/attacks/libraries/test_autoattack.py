@@ -70,12 +70,10 @@ def test_its_warnings_are_passed_on(tiny: tuple[TinyNet, Tensor, Tensor], capsys
     noisy = DefendedModule(net, transforms=[GaussianNoise(0.1)])
     within = DefendedModule(net, preprocessing_defences=[Counteraction(net, num_labels=9)])
     name = f"{CUSTOM}@defended"
-    dynamic = (
-        f"attack {name} warns: it seems to be a dynamic defense! The evaluation with AutoAttack might be insufficient."
-    )
-    random = f'attack {name} warns: it seems to be a randomized defense! Please use version="rand".'
-    assert said(name, within, images, labels) == [dynamic]
-    assert said(name, noisy, images, labels) == [random]  # what it found in another network is forgotten
+    dynamic = "it seems to be a dynamic defense! The evaluation with AutoAttack might be insufficient."
+    random = 'it seems to be a randomized defense! Please use version="rand".'
+    assert said(name, within, images, labels) == [f"attack {name} warns: {dynamic}"]
+    assert said(name, noisy, images, labels) == [f"attack {name} warns: {random}"]  # the other network is forgotten
     assert said(CUSTOM, noisy, images, labels) == []
     assert capsys.readouterr() == ("", "")
 
