@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from counteract.attacks.api import attack
+    from counteract.attacks.registry import register_attack
     from counteract.auditing import audit
     from counteract.classifier import DefendedClassifier
     from counteract.defences import register_defence
@@ -44,6 +45,7 @@ __all__ = [
     "evaluate",
     "from_art",
     "load_model",
+    "register_attack",
     "register_defence",
 ]
 
@@ -55,6 +57,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "from_art": "models",
     "load_model": "models",
+    "register_attack": "attacks.registry",
     "register_defence": "defences",
 }
 """The modules of public names; the others are defences, in `preprocessors`. No name may be that of a module."""

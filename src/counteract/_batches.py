@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from counteract._errors import UserError
+from counteract._seeding import seeded
 
 T = TypeVar("T")
 
@@ -19,6 +20,9 @@ for bit."""
 
 ROWS = {"cpu": 100, "cuda": 1000}
 """Rows in a batch unless the user says how many: CPUs gained nothing from more; GPUs halve theirs until they fit."""
+
+UNKEYED_ROWS = 64
+"""Rows in a batch of work that draws from global generators, whatever the batch size: its draws follow the batch."""
 
 
 class BatchSize:
@@ -72,6 +76,28 @@ def in_batches(work: Callable[[Tensor], T], count: int, size: BatchSize) -> Iter
             continue
         yield done, kept
         start += kept
+
+
+def batches(
+    work: Callable[[Tensor], T], count: int, size: BatchSize, where: tuple[int, ...] | None
+) -> Iterator[tuple[T, int]]:
+    """Does something with `count` examples, batch by batch: see `in_batches`.
+
+    Args:
+        work: The work, from the indices of a batch.
+        count: The number of examples.
+        size: The number of rows in a batch.
+        where: For work that draws from global generators, numbers to seed them with in each batch, which then has a
+            size of its own; else None.
+    """
+    if where is None:
+        yield from in_batches(work, count, size)
+        return
+    for start in range(0, count, UNKEYED_ROWS):
+        index = torch.arange(start, min(start + UNKEYED_ROWS, count), device=size.device)
+        with seeded(*where, start):
+            done = work(torch.cat([index, index[-1:].expand(-len(index) % GRANULE)]))
+        yield done, len(index)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

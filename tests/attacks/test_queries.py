@@ -27,7 +27,6 @@ def test_draws_of_a_random_defence_are_averaged(name: str, once: bool, net: nn.M
     victim = Victim(net, defended, True, once, ThreatModel(), 0.01, 10)
     attack = find_attack(name)
     found = attack.run(victim, x, torch.arange(6), torch.arange(6), PRESET, None)
-    assert attack.passes(victim, PRESET) == 6 * (3 if once else 1)
     assert sum(executions) == 6 * 6 * 3 * PRESET.executions
     assert not found.requires_grad
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchattacks
 from networks import TinyNet
 from torch import Tensor, nn
 
@@ -19,7 +20,10 @@ from counteract.attacks import (
     attack_names,
     find_attack,
     obstacle,
+    register_attack,
+    registry,
 )
+from counteract.attacks.libraries import registered
 from counteract.attacks.losses import margin
 from counteract.datasets import Dataset
 from counteract.whole import WholeModule
@@ -96,28 +100,6 @@ def test_every_attack_hurts_a_real_network(name: str, digits_net: nn.Module, dig
     assert (after > 0).float().mean() >= 0.3
 
 
-@pytest.mark.parametrize("name", ["clean", *EVERY])
-@pytest.mark.parametrize("random", [True, False])
-def test_what_an_attack_asks_for_is_what_it_is_said_to(name: str, random: bool, net: TinyNet, x: Tensor) -> None:
-    """A forward pass a gradient and a query, but for the choice among at most six points by four times three draws."""
-    asked = 0
-    labels, attack = predicted(net, x), find_attack(name)
-
-    def count(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        nonlocal asked
-        asked += len(inputs[0])
-
-    preset, victim = SMALL.model_copy(update={"draws": 3}), of(net, random=random)
-    net.register_forward_pre_hook(count)
-    attack.run(victim, x, labels, torch.arange(6), preset, None)
-    answers = attack.passes(victim, preset)
-    passes = answers // 2 if attack.gradients else answers
-    if name == "joint":  # there is no counteraction here to turn
-        passes -= preset.restarts * (preset.steps + 1) * (preset.draws if random else 1)
-    choice = 4 * 3 * 2 * (preset.targets + 1) if attack.preset else 0
-    assert passes <= asked / 6 <= passes + choice
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_one_attack_alone_is_told_the_draws_that_judge(name: str, net: TinyNet, x: Tensor) -> None:
     victim, keys, labels = random_victim(net), torch.arange(6), predicted(net, x)
@@ -137,9 +119,32 @@ def test_names_are_found() -> None:
     assert len(ATTACKS) == 20
 
 
+def test_names_of_others_are_attacks_like_ours() -> None:
+    one, other = find_attack("torchattacks:CW(c=1, steps=50)@defended"), find_attack("art:HopSkipJump-targeted")
+    assert (one.name, one.adaptive, one.targeted, one.gradients) == (
+        "torchattacks:CW(c=1, steps=50)@defended", True, False, True,
+    )  # fmt: skip
+    assert (other.name, other.adaptive, other.targeted, other.gradients) == (
+        "art:HopSkipJump-targeted", False, True, False,
+    )  # fmt: skip
+    for found in (one, other, find_attack("autoattack")):
+        assert found.unkeyed
+        assert not found.preset
+        assert found.path is None
+        assert found.origin is not None
+    assert not any(found.unkeyed or found.origin for found in ATTACKS.values())
+    assert one == find_attack(one.name)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("pgd10@defended", "pgd10 is this package's own and takes no arguments, suffixes or @defended"),
+        ("smooth(steps=3)", "smooth is this package's own"),
+        ("apgd-ce-targeted", "apgd-ce is this package's own"),
+        ("torchattacks:PGB", "did you mean torchattacks:PGD"),
+        ("torchatacks:PGD", "library of attacks 'torchatacks' is not known; did you mean torchattacks"),
+        ("autoatack", "did you mean autoattack"),
         ("bpda-agpd-ce", "attack 'bpda-agpd-ce' is not known; did you mean bpda-apgd-ce"),
         ("smoth", "did you mean smooth"),
         ("pgd0", "did you mean pgd"),
@@ -155,12 +160,14 @@ def test_a_typo_lists_near_names(name: str, message: str) -> None:
 def test_every_attack_has_one_line() -> None:
     lines = dict(attack_lines())
     assert list(lines)[:4] == ["clean", "pgdK", "pgdK-targeted", "noise"]
-    assert set(lines) == {*ATTACKS, "pgdK", "pgdK-targeted"}
+    others = {"torchattacks:NAME", "art:NAME", "autoattack", "autoattack-rand"}
+    assert set(lines) == {*ATTACKS, "pgdK", "pgdK-targeted", *others}
     for name, text in lines.items():
         assert "\n" not in text
         kind = None if name == "clean" else text.split(":")[0]
         adaptive = name in ATTACKS and ATTACKS[name].adaptive
-        assert kind in (None, "adaptive" if adaptive else "oblivious")
+        own = "adaptive" if adaptive else "oblivious"
+        assert kind in (None, "oblivious, or adaptive with @defended" if name in others else own)
 
 
 def test_obstacles_are_said_in_words(net: TinyNet) -> None:
@@ -180,3 +187,31 @@ def test_obstacles_are_said_in_words(net: TinyNet) -> None:
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in ("smooth", "cheap")])
 def test_attacks_on_a_whole_module_are_those_on_the_same_network(name: str, net: TinyNet, x: Tensor) -> None:
     assert torch.equal(attacked(name, of(net, WholeModule(net)), x), attacked(name, of(net), x))
+
+
+def test_a_registered_attack_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registered, "REGISTERED", {})
+    monkeypatch.setattr(registry, "REGISTERED", registered.REGISTERED)
+    register_attack("mine", torchattacks.MIFGSM, about="momentum", gradients=False, least_classes=5)
+    found = find_attack("mine(steps=3)@defended")
+    assert (found.help, found.gradients, found.least_classes, found.adaptive) == ("momentum", False, 5, True)
+    assert found.origin is torchattacks.MIFGSM
+    assert ("mine", "oblivious, or adaptive with @defended: momentum") in attack_lines()
+    register_attack("mine", torchattacks.PGD)  # again, as in a notebook
+    assert (
+        find_attack("mine").help == "PGD in the paper 'Towards Deep Learning Models Resistant to Adversarial Attacks'"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pgd10", "pgd7-targeted", "smooth", "clean", "none", "autoattack", "a:b", "a(b)", "a@b", "x-targeted", "", "a b"],
+)
+def test_a_name_that_is_taken_or_cannot_be_written_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"name '.*' is taken, or is none for an attack"):
+        register_attack(name, torchattacks.PGD)
+
+
+def test_what_makes_no_attack_is_refused() -> None:
+    with pytest.raises(ValueError, match="factory must be a function or a class that makes an attack, found int"):
+        register_attack("mine", 3)  # type: ignore[arg-type]

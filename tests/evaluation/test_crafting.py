@@ -34,6 +34,7 @@ from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Subject
 from counteract.models import ResNet
+from counteract.reporting.words import remarks
 
 CPU = torch.device("cpu")
 TINY = {"preset": "quick", "steps": 2, "queries": 4, "targets": 2, "draws": 2, "executions": 2}
@@ -61,9 +62,10 @@ def crafted(
         attack = find_attack(name)
         if attack.path is not None:
             together = [each for each in map(find_attack, names) if each.path == attack.path]
-            found |= crafter.on_path(attack.path, together, seed, sample)
+            made_together = crafter.on_path(attack.path, together, seed, sample)
+            found |= {name: each.images for name, each in made_together.items()}
         else:
-            found[name] = crafter.craft(attack, judged, seed, sample, torch.arange(len(data)))
+            found[name] = crafter.craft(attack, judged, seed, sample, torch.arange(len(data))).images
     return found
 
 
@@ -179,6 +181,63 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert path.read_text().count("\n") == journal.count("\n") + 2
     run(watcher, draws=2, folder=tmp_path)
     assert path.read_text().count("\n") == journal.count("\n") + 2 + 4
+
+
+OTHERS = (
+    "torchattacks:PGD(steps=2)", "torchattacks:PGD-targeted(steps=2)@defended", "torchattacks:GN(std=0.3)",
+    "art:SquareAttack(max_iter=2)@defended", "autoattack(version='custom', attacks_to_run=['apgd-ce'])@defended",
+)  # fmt: skip
+
+
+def test_attacks_of_others_run_in_batches_of_their_own_size(tmp_path: Path) -> None:
+    pytest.importorskip("pyautoattack")
+    few: dict[str, Any] = {"attacks": OTHERS, "limit": 70, "defences": ["crop-pad"]}
+    found, whole = (run(batch_size=size, **few) for size in (3, 1000))
+    assert shares(found) == shares(whole)
+    assert remarks(found) == remarks(whole)
+    assert [(row.attack_passes, row.projected) for row in found.rows] == [
+        (row.attack_passes, row.projected) for row in whole.rows
+    ]
+    assert not found.obstacles
+
+
+def test_what_is_said_of_examples_is_kept_with_them(tmp_path: Path) -> None:
+    pytest.importorskip("pyautoattack")
+    few: dict[str, Any] = {"attacks": OTHERS[2:], "limit": 10, "cache": tmp_path}
+    first = run(**few)
+    with mock.patch.object(Crafter, "_run", side_effect=AssertionError):
+        again = run(**few)
+    assert shares(again) == shares(first)
+    assert remarks(again) == remarks(first)
+    assert "torchattacks:GN(std=0.3) on digits-resnet-mixup: 10 of 10 results lay outside" in "".join(remarks(first))
+    assert "it seems to be a randomized defense!" in "".join(remarks(first))
+    assert [row.attack_passes for row in again.rows] == [row.attack_passes for row in first.rows]
+
+
+def test_examples_of_others_are_known_by_their_library_and_precision(tmp_path: Path) -> None:
+    name = "torchattacks:FGSM"
+    few: dict[str, Any] = {"attacks": [name, f"{name}@defended"], "limit": 4, "defences": ["undefended"]}
+
+    def made(**changes: Any) -> int:
+        before = len(list(tmp_path.rglob("*.safetensors")))
+        run(cache=tmp_path, **few | changes)
+        return len(list(tmp_path.rglob("*.safetensors"))) - before
+
+    assert (made(), made()) == (2, 0)
+    assert made(preset=TINY | {"steps": 3}) == 0
+    assert made(preset=TINY | {"precision": "bf16"}) == 1
+    with mock.patch("counteract.attacks.libraries.torchattacks.version", return_value="4.0"):
+        assert made() == 2
+
+
+def test_a_mistake_in_an_argument_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    for name, message in {
+        "torchattacks:PGD(step=3)": "did you mean steps",
+        "art:SquareAttack(p_init=3)": "attack art:SquareAttack.p_init=3. cannot be made: ",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            run(attacks=["clean", name], folder=tmp_path)
+    assert not (tmp_path / "journal.jsonl").exists()
 
 
 def test_an_adaptive_attack_on_no_defence_is_the_same_attack_on_the_network() -> None:

@@ -38,7 +38,7 @@ def shown(digits_net: nn.Module, digits: Dataset) -> Callable[..., tuple[Illustr
         crafter = Crafter(subject, spec, cache, probes, BatchSize(30, device, print))
         (block,) = cut(data)
         judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
-        adversarial = crafter.craft(find_attack("pgd3"), judged, 0, read(data, block, device), torch.arange(30))
+        adversarial = crafter.craft(find_attack("pgd3"), judged, 0, read(data, block, device), torch.arange(30)).images
         return illustrate(spec, subject, crafter, data, block), adversarial
 
     return make

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from watching import Watcher
 
-from counteract.attacks.registry import Attack
+from counteract.attacks import registry
+from counteract.attacks.libraries import registered
+from counteract.attacks.registry import Attack, register_attack
 from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
+from counteract.evaluation.folder import read_run
 from counteract.evaluation.plan import Task
 from counteract.evaluation.worker import Worker
 
@@ -116,3 +120,90 @@ def test_adversarial_images_may_be_rounded_to_8_bits() -> None:
     assert (rounded - clean).abs().max() <= 5 / 255 + 0.5 / 255 + 1e-6
     assert torch.equal(clean, asked["clean float"][0])
     assert correct(runs[0]).keys() == correct(runs[1]).keys()
+
+
+class Listening(Watcher):
+    """A watcher that remembers warnings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warned: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Registers `odd`, which fails as often as there are numbers in the list, and then darkens images."""
+    monkeypatch.setattr(registered, "REGISTERED", {})
+    monkeypatch.setattr(registry, "REGISTERED", registered.REGISTERED)
+    left: list[int] = []
+
+    def odd(model: nn.Module) -> Any:
+        def craft(images: Tensor, labels: Tensor) -> Tensor:
+            if left and left.pop():
+                raise RuntimeError("no luck")
+            return images * 0.99
+
+        return craft
+
+    register_attack("odd", odd)
+    return left
+
+
+def test_an_attack_that_fails_is_left_out_and_the_others_go_on(broken: list[int], tmp_path: Path) -> None:
+    broken.extend([1, 0])  # the last is the first block's, of several batches
+    watcher, names = Listening(), ["clean", "odd", "odd@defended", "pgd3"]
+    found = run(tmp_path, watcher, attacks=names, limit=300, seeds=1, draws=1)
+    assert watcher.begun == watcher.done
+    assert watcher.warned == [
+        "digits-resnet-mixup: attack odd failed: RuntimeError: no luck; the run goes on without it"
+    ]
+    reason = "it failed: RuntimeError: no luck"
+    assert found.obstacles == {
+        ("digits-resnet-mixup", "odd", name): reason for name in ("undefended", "gaussian-noise")
+    }
+    assert found.complete
+    assert [(row.attack, row.n) for row in found.rows] == [
+        (name, 300) for name in ("clean", "odd@defended", "pgd3") for _ in range(2)
+    ]
+    assert [case.attacks for case in found.worst_cases] == [("clean", "odd@defended", "pgd3")] * 2
+    again = read_run(tmp_path)
+    assert again.obstacles == found.obstacles
+    assert again.rows == found.rows
+
+
+def test_a_failed_attack_is_tried_again_by_the_next_run(broken: list[int], tmp_path: Path) -> None:
+    broken.append(1)
+    names: dict[str, Any] = {"attacks": ["clean", "odd"], "seeds": 1, "draws": 1}
+    assert run(tmp_path, Listening(), **names).obstacles
+    watcher = Watcher()
+    found = run(tmp_path, watcher, **names)
+    assert not found.obstacles
+    assert watcher.begun == 2 * 40
+    assert [row.attack for row in found.rows] == ["clean", "clean", "odd", "odd"]
+
+
+def test_a_failed_attack_leaves_the_rest_of_a_cascade_everything(broken: list[int]) -> None:
+    broken.append(1)
+    options: dict[str, Any] = {"seeds": 1, "draws": 1, "cascade": True}
+    with_it = run(watcher=Listening(), attacks=["clean", "odd", "pgd3"], **options)
+    without = run(attacks=["clean", "pgd3"], **options)
+    assert [row.accuracy for row in with_it.rows] == [row.accuracy for row in without.rows]
+
+
+def test_what_an_attack_costs_is_counted(broken: list[int]) -> None:
+    parameters = {"gaussian-noise": {"executions": 4}}
+    names = ["clean", "pgd3", "odd", "torchattacks:FGSM", "torchattacks:FGSM@defended", "bpda-pgd"]
+    found = run(attacks=names, parameters=parameters, seeds=1, preset=SMALL | {"draws": 2, "executions": 3})
+    passes = {(row.attack, row.defence): row.attack_passes for row in found.rows}
+    expected = {"clean": 0, "pgd3": 6, "odd": 0, "torchattacks:FGSM": 2, "torchattacks:FGSM@defended": 2}
+    assert {name: passes[name, "undefended"] for name in expected} == expected
+    assert {name: passes[name, "gaussian-noise"] for name in expected} == expected | {"torchattacks:FGSM@defended": 8}
+    known = passes["bpda-pgd", "gaussian-noise"]
+    assert known is not None
+    assert known > 4 * 2 * 4
+    half = run(attacks=["clean", "torchattacks:FGSM@defended"], parameters=parameters, cascade=True, draws=1, seeds=1)
+    clean, attacked = (row for row in half.rows if row.defence == "gaussian-noise")
+    assert attacked.attack_passes == pytest.approx(8 * clean.accuracy / 100)

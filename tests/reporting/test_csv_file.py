@@ -24,3 +24,4 @@ def test_the_csv_has_every_row_and_field() -> None:
     assert float(row["ci95_low"]) < 62.5 < float(row["ci95_high"])
     assert (row["executions"], row["forward_passes"], row["relative_time"]) == ("1", "13", "13.0")
     assert (float(row["seconds"]), row["unusable"]) == (13.0, "0")
+    assert (row["attack_passes"], row["projected"]) == ("", "0")

@@ -83,6 +83,24 @@ def test_accuracy_beyond_chance_is_no_matter() -> None:
     assert not chances(["own:make"], {"undefended": 0}, attacks=["pgd2"])
 
 
+def test_what_must_be_said_of_attacks_of_others() -> None:
+    names = ["clean", "torchattacks:CW(c=1)", "art:HopSkipJump@defended"]
+    found = make_run(SPEC | {"models": {"a": "x", "b": "y"}, "seeds": 1, "attacks": names}, lambda *_: [1, 0])
+    for cell in found.cells:
+        cell.attacked = 4
+        if cell.attack == "torchattacks:CW(c=1)" and cell.model == "a":
+            cell.projected = 3
+        if cell.attack == "art:HopSkipJump@defended" and (cell.model, cell.defence) == ("b", "rotation"):
+            cell.projected, cell.said = 1, {"attack art:HopSkipJump@defended warns: odd": None}
+    assert remarks(found) == [
+        "torchattacks:CW(c=1), art:HopSkipJump@defended: attacks of others, whose draws follow the block",
+        "torchattacks:CW(c=1) on a: 3 of 4 results lay outside of the threat model, and were projected onto it",
+        "art:HopSkipJump@defended on b: 1 of 4 results with rotation lay outside of the threat model, and were "
+        "projected onto it",
+        "b with rotation: attack art:HopSkipJump@defended warns: odd",
+    ]
+
+
 def test_damage_and_missing_cells_come_last() -> None:
     found = run(damage=("a line is damaged",), networks={"a": NetworkNote(notes=("odd",))})
     assert remarks(found) == ["a: odd", "a line is damaged"]

@@ -125,6 +125,21 @@ def test_an_interrupted_run_goes_on(
     assert json.loads(path.read_text()) == json.loads(whole.read_text())
 
 
+def test_one_network_is_not_blamed_for_gradients_inside_of_another(module: Any, linear: nn.Module) -> None:
+    images = torch.rand(4, 3, 8, 8)
+    labels = linear(images).argmax(1)
+
+    class Within(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                points = x.detach().requires_grad_()
+                slope = torch.autograd.grad(linear(points).sum(), points)[0]
+            return linear(x + 0.01 * slope)  # type: ignore[no-any-return]
+
+    assert any("dynamic" in text for text in module.warnings_about(Within(), images, labels))
+    assert not any("dynamic" in text for text in module.warnings_about(linear, images, labels))
+
+
 def test_robustbench_can_average_the_flags_of_a_state(
     module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:

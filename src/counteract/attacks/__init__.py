@@ -2,10 +2,20 @@
 
 from counteract.attacks.api import attack
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+from counteract.attacks.libraries import AttackError, AttackWarning, library_lines
 from counteract.attacks.objective import Objective
 from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
 from counteract.attacks.preset import AttackPreset
-from counteract.attacks.registry import ATTACKS, CLEAN, Attack, attack_lines, attack_names, find_attack, obstacle
+from counteract.attacks.registry import (
+    ATTACKS,
+    CLEAN,
+    Attack,
+    attack_lines,
+    attack_names,
+    find_attack,
+    obstacle,
+    register_attack,
+)
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 
@@ -14,7 +24,9 @@ __all__ = [
     "CLEAN",
     "PGD",
     "Attack",
+    "AttackError",
     "AttackPreset",
+    "AttackWarning",
     "Objective",
     "Path",
     "ThreatModel",
@@ -28,5 +40,7 @@ __all__ = [
     "draw_targets",
     "example_keys",
     "find_attack",
+    "library_lines",
     "obstacle",
+    "register_attack",
 ]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from counteract._batches import BatchSize, in_batches
+from counteract._batches import BatchSize, batches
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
@@ -20,7 +20,9 @@ from counteract._network import ask, borrowed, check_model, device_of, dtype_of
 from counteract._seeding import seeded
 from counteract._toml import validate
 from counteract._values import Eps, Strict
+from counteract.attacks.bounds import keep_within
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+from counteract.attacks.libraries import AttackWarning
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.registry import Attack, find_attack, obstacle
 from counteract.attacks.threat_model import ThreatModel
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
 
 Images = TypeVar("Images", Tensor, npt.NDArray[Any])
+
+_PROJECTED = "{} of {} results lay outside of the threat model, and were projected onto it"
+"""The note about an attack that keeps other bounds, or none."""
 
 
 class _Arguments(Strict):
@@ -60,10 +65,12 @@ def attack(
     """Makes adversarial examples of images in hand.
 
     Every random choice is a function of the seed and an image's position, so that the result does not depend on the
-    batch size. A module that draws from global generators is the exception: these are seeded for each batch.
+    batch size. A module that draws from global generators is the exception: these are seeded for each batch. Attacks of
+    libraries draw from them, too, but run in batches of a size of their own.
 
     Args:
-        name: The attack's name, such as `pgd50` or `bpda-apgd-cw`: `counteract attacks` lists them.
+        name: The attack's name, such as `pgd50`, `bpda-apgd-cw` or `torchattacks:APGD(steps=50)@defended`:
+            `counteract attacks` lists them.
         module: The network: it maps images in [0, 1] to logits, log-probabilities or probabilities of shape
             (N, classes). With a `DefendedModule`, oblivious attacks are made on its network alone, adaptive ones on all
             of it; any other module is attacked as a whole. An ART `PyTorchClassifier` without defences is taken as the
@@ -78,10 +85,12 @@ def attack(
         batch_size: Images in a batch; None for what suits the device.
 
     Returns:
-        Images in [0, 1] within eps of the clean ones: of the kind that was passed in, and on the same device.
+        Images in [0, 1] within eps of the clean ones: of the kind that was passed in, and on the same device. Results
+        of a library's attack that lie further away are projected, with an `AttackWarning`.
 
     Raises:
-        UserError: (a ValueError) an argument is not what it must be, or the attack cannot run on such a module.
+        UserError: (a ValueError) an argument is not what it must be, or the attack cannot run on such a module, or a
+            library's fails on it.
 
     Example:
         >>> from counteract import Counteraction, DefendedModule, attack, load_model
@@ -104,6 +113,7 @@ def attack(
         victim = _victim(network, pixels, given, gradients=found.gradients)
         true = _check_labels(labels, len(pixels), victim.num_classes).to(device)
         _check_obstacle(found, victim, pixels)
+        found.check(victim.undefended, given.threat_model, victim.num_classes, pixels[:2])
     keys = example_keys(seed, torch.arange(len(pixels), device=device))
     attacking, judging = attack_keys(keys), defence_keys(keys).unsqueeze(1)
 
@@ -113,8 +123,12 @@ def attack(
             return found.run(victim, pixels[rows], true[rows], attacking[rows], given.preset, known)
 
     size = BatchSize(batch_size, device, lambda message: warnings.warn(message, stacklevel=2))
-    parts = [made[:kept] for made, kept in in_batches(attacked, len(pixels), size)]
-    return _like(torch.cat(parts), images)
+    where = (seed,) if found.unkeyed else None
+    made = torch.cat([part[:kept] for part, kept in batches(attacked, len(pixels), size, where)])
+    adversarial, outside = keep_within(given.threat_model, pixels, made)
+    if outside.any():
+        warnings.warn(f"attack {name}: {_PROJECTED.format(int(outside.sum()), len(made))}", AttackWarning, stacklevel=2)
+    return _like(adversarial, images)
 
 
 def _check_arguments(eps: object, norm: object, eps_step: object, preset: object) -> _Arguments:
@@ -199,7 +213,7 @@ class _OneDraw(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The log-probabilities of one draw."""
-        scores: Tensor = self.module(x, torch.zeros(len(x), dtype=torch.int64, device=x.device))
+        scores: Tensor = self.module(x.clamp(0, 1), torch.zeros(len(x), dtype=torch.int64, device=x.device))
         return scores
 
 

@@ -41,9 +41,6 @@ class Runs(Protocol):
     def least_classes(self) -> int:
         """The number of classes that the losses need."""
 
-    def count(self, num_classes: int, preset: AttackPreset) -> int:
-        """The number of runs."""
-
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss of each run."""
 
@@ -62,11 +59,6 @@ class Restarts:
     loss: losses.Loss
     least_classes: int = 2
 
-    def count(self, num_classes: int, preset: AttackPreset) -> int:
-        """The number of restarts."""
-        del num_classes
-        return preset.restarts
-
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss, as often."""
         del objective, images
@@ -82,10 +74,6 @@ class TowardsClasses:
     """One run towards each of the likeliest other classes, each of which begins on the undefended network."""
 
     least_classes: int = 4
-
-    def count(self, num_classes: int, preset: AttackPreset) -> int:
-        """The number of classes that are tried."""
-        return min(preset.targets, num_classes - 1)
 
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss towards each of the classes."""
@@ -143,13 +131,6 @@ class Gradients:
             many = _JUDGING * draws if victim.random and self.view.adaptive else 1
             judge = replace(objective, networks=networks[-1:], loss=losses.odds, draws=many, average="losses")
             return _best(judge, candidates)
-
-    def passes(self, victim: Victim, preset: AttackPreset) -> int:
-        """The number of answers that it asks for an image, a gradient counting as two; the final choice is left out."""
-        runs = self.runs.count(victim.num_classes, preset)
-        undefended = sum(self._begins_undefended(run) for run in range(runs))
-        draws = self.view.draws(victim, preset, self.average)
-        return 2 * (preset.steps + 1) * (undefended + runs * draws * self.view.count)
 
     def _candidates(self, objective: Objective, victim: Victim, images: Tensor, preset: AttackPreset) -> list[Tensor]:
         """The points that the runs end with, and those on the undefended network that some begin with."""

@@ -60,7 +60,3 @@ class Queries:
         objective = Objective(networks, self.loss, labels, keys, draws, self.average)
         with both_borrowed(victim):
             return self.search(objective, images, keys, victim.threat_model.eps, preset.queries)
-
-    def passes(self, victim: Victim, preset: AttackPreset) -> int:
-        """The number of answers that it asks for an image."""
-        return preset.queries * DEFENDED.draws(victim, preset)

@@ -6,15 +6,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from counteract import _random
-from counteract._errors import unknown_name
+from counteract._errors import UserError, unknown_name
 from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
+from counteract.attacks.libraries import Foreign, find_foreign, foreign_lines, foreign_names
+from counteract.attacks.libraries.arguments import first_sentence
+from counteract.attacks.libraries.autoattack import VERSIONS
+from counteract.attacks.libraries.names import TARGETED, read_name
+from counteract.attacks.libraries.registered import REGISTERED, Factory, Registered
 from counteract.attacks.pgd import Path, draw_starts
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.queries import Queries, by_rays, by_squares
+from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 from counteract.attacks.views import CHEAP, DEFENDED, JOINT, JUDGED, SMOOTH, UNDEFENDED, no_obstacle
 from counteract.whole import Defended
@@ -25,11 +31,15 @@ CLEAN = "clean"
 Run = Callable[[Victim, Tensor, Tensor, Tensor, AttackPreset, Tensor | None], Tensor]
 """The function that attacks a batch: from a victim, clean images in [0, 1], labels (int64, shape (N,)), the attacker's
 key of each image (likewise), the effort, and the keys of the draws that will judge, shape (N, K), for an attack that
-knows them, to images within the bounds."""
+knows them, to images within the bounds; those of somebody else's attack may lie outside of the threat model."""
 
-Passes = Callable[[Victim, AttackPreset], int]
-"""The cost of an attack: from a victim and the effort to the number of network answers asked per image, a gradient
-counting as two."""
+Check = Callable[[nn.Module, ThreatModel, int, Tensor], None]
+"""The check that an attack can be made: from the undefended network, the threat model, the number of classes and a few
+images; it raises UserError where it cannot."""
+
+
+def _no_check(network: nn.Module, threat_model: ThreatModel, num_classes: int, images: Tensor) -> None:
+    """Returns: this attack can be made of every network."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +50,24 @@ class Attack:
         name: Its name.
         help: One line about it.
         run: Attacks a batch.
-        passes: Its cost.
         adaptive: True if it knows of the defence: then its examples are made for each defence anew.
         gradients: True if it uses gradients.
-        targeted: True if it is PGD towards other labels, for which the paper's tables have settings of their own.
+        targeted: True if it moves towards other labels, for which the paper's tables have settings of their own.
         known: True if it is told the draws that judge.
         preset: True if it depends on the preset.
         least_classes: The number of classes that it needs.
         path: The runs of PGD, of which this is a snapshot.
         steps: The number of steps after which it is taken.
         fits: The reason why it cannot be made on a defended network, or None.
+        unkeyed: True if it draws from global generators, which it seeds by the first image's key: its draws follow the
+            batch, which must not depend on the batch size.
+        origin: The code or the version that its results depend on; None for this package's own.
+        check: Makes sure that it can be made.
     """
 
     name: str
     help: str
     run: Run = field(compare=False, repr=False)
-    passes: Passes = field(compare=False, repr=False)
     adaptive: bool = False
     gradients: bool = True
     targeted: bool = False
@@ -65,6 +77,9 @@ class Attack:
     path: Path | None = None
     steps: int = 0
     fits: Callable[[Defended], str | None] = field(default=no_obstacle, compare=False, repr=False)
+    unkeyed: bool = False
+    origin: object = field(default=None, compare=False, repr=False)
+    check: Check = field(default=_no_check, compare=False, repr=False)
 
 
 def _clean() -> Attack:
@@ -75,7 +90,7 @@ def _clean() -> Attack:
         return images
 
     about = "the images as they are"
-    return Attack(CLEAN, about, run, _no_passes, gradients=False, preset=False, least_classes=1)
+    return Attack(CLEAN, about, run, gradients=False, preset=False, least_classes=1)
 
 
 def _noise(name: str, about: str) -> Attack:
@@ -85,12 +100,7 @@ def _noise(name: str, about: str) -> Attack:
         del labels, preset, known
         return draw_starts(_random.fold(keys, SUITE), images, victim.threat_model.eps)
 
-    return Attack(name, about, run, _no_passes, gradients=False, preset=False, least_classes=1)
-
-
-def _no_passes(victim: Victim, preset: AttackPreset) -> int:
-    del victim, preset
-    return 0
+    return Attack(name, about, run, gradients=False, preset=False, least_classes=1)
 
 
 def _pgd(steps: int, *, targeted: bool) -> Attack:
@@ -102,12 +112,8 @@ def _pgd(steps: int, *, targeted: bool) -> Attack:
         del preset, known
         return path.run(victim, images, labels, keys, [steps])[steps]
 
-    def passes(victim: Victim, preset: AttackPreset) -> int:
-        del victim, preset
-        return 2 * steps
-
     name, about = _pgd_line(str(steps), targeted=targeted)
-    return Attack(name, about, run, passes, targeted=targeted, preset=False, path=path, steps=steps)
+    return Attack(name, about, run, targeted=targeted, preset=False, path=path, steps=steps)
 
 
 def _pgd_line(steps: str, *, targeted: bool) -> tuple[str, str]:
@@ -122,7 +128,6 @@ def _along(name: str, about: str, made: Gradients) -> Attack:
         name,
         about,
         made.run,
-        made.passes,
         adaptive=view.adaptive,
         known=view.known,
         least_classes=made.runs.least_classes,
@@ -131,7 +136,7 @@ def _along(name: str, about: str, made: Gradients) -> Attack:
 
 
 def _asking(name: str, about: str, made: Queries) -> Attack:
-    return Attack(name, about, made.run, made.passes, adaptive=True, gradients=False)
+    return Attack(name, about, made.run, adaptive=True, gradients=False)
 
 
 _CE, _CW, _DLR, _T = (
@@ -180,22 +185,91 @@ ATTACKS: dict[str, Attack] = {
 
 _PGD = re.compile(r"pgd([1-9][0-9]*)(-targeted)?")
 
+_EITHER = "oblivious, or adaptive with @defended"
+"""The kind of somebody else's attack."""
+
 _READ_AS_CLEAN = ("none", "null")
+
+_OTHERS = "any other number of steps, torchattacks:NAME, art:NAME"
+"""The other names that are known."""
 
 
 def find_attack(name: str) -> Attack:
     """Finds an attack by its name.
 
     Raises:
-        UserError: (a ValueError) there is none of this name.
+        UserError: (a ValueError) there is none of this name, or it takes no such arguments.
     """
     name = CLEAN if name in _READ_AS_CLEAN else name
-    if name in ATTACKS:
-        return ATTACKS[name]
+    if (own := _find_own(name)) is not None:
+        return own
+    if (foreign := find_foreign(name)) is not None:
+        return _foreign(foreign)
+    spelled = read_name(name)
+    if name != spelled.place and _find_own(spelled.place) is not None:
+        raise UserError(
+            f"attack {name}: {spelled.place} is this package's own and takes no arguments, suffixes or @defended; "
+            "attacks through the defence are named bpda-..."
+        )
+    raise unknown_name("attack", name, [*attack_names(), *foreign_names()], _OTHERS)
+
+
+def _find_own(name: str) -> Attack | None:
+    """Returns one of this package's attacks, or None."""
     match = _PGD.fullmatch(name)
-    if match is None:
-        raise unknown_name("attack", name, attack_names(), "any other number of steps")
-    return _pgd(int(match[1]), targeted=match[2] is not None)
+    return _pgd(int(match[1]), targeted=match[2] is not None) if match else ATTACKS.get(name)
+
+
+def _foreign(found: Foreign) -> Attack:
+    """Returns somebody else's attack."""
+    spelled, recipe = found.spelled, found.recipe
+    return Attack(
+        spelled.text,
+        recipe.help,
+        found.run,
+        adaptive=spelled.defended,
+        gradients=recipe.gradients,
+        targeted=spelled.targeted,
+        preset=False,
+        least_classes=recipe.least_classes,
+        unkeyed=True,
+        origin=recipe.origin,
+        check=found.check,
+    )
+
+
+def register_attack(
+    name: str, factory: Factory, *, about: str | None = None, gradients: bool = True, least_classes: int = 2
+) -> None:
+    """Registers an attack, which goes then by its name wherever attacks do: `mine`, `mine(steps=5)@defended`.
+
+    Packages do the same with entry points in the group `counteract.attacks`, which name the factory.
+
+    Args:
+        name: Its name, without brackets, colons and @.
+        factory: Makes the attack: it is called with the network, a torch module from images in [0, 1] to logits, and
+            returns a function from images and labels to adversarial images. Of the arguments `eps` (and `alpha`,
+            `eps_step`), `norm`, `num_classes` and `targeted` it is passed those that it has; others are the user's.
+        about: One line about it; None for the first sentence of the factory's documentation.
+        gradients: False if it asks for scores or labels alone.
+        least_classes: The number of classes that it needs.
+
+    Raises:
+        UserError: (a ValueError) the name is taken by an attack of this package or cannot be one, or the factory cannot
+            be called.
+
+    Example:
+        >>> import torchattacks
+        >>> from counteract import register_attack
+        >>> register_attack("momentum", torchattacks.MIFGSM, about="PGD with momentum")
+    """
+    plain = bool(re.fullmatch(r"[\w][\w.-]*", name)) and not name.endswith(TARGETED)
+    if not plain or _find_own(name) is not None or name in (*_READ_AS_CLEAN, *VERSIONS):
+        raise UserError(f"name {name!r} is taken, or is none for an attack; choose letters, digits, - and _")
+    if not callable(factory):
+        raise UserError(f"factory must be a function or a class that makes an attack, found {type(factory).__name__}")
+    line = first_sentence(factory) if about is None else about
+    REGISTERED[name] = Registered(factory, line, gradients, least_classes)
 
 
 def attack_names() -> list[str]:
@@ -210,7 +284,8 @@ def attack_lines() -> list[tuple[str, str]]:
     pgd = [(name, f"oblivious: {about}") for name, about in (_pgd_line("K", targeted=t) for t in (False, True))]
     clean, *others = ATTACKS.values()
     kinds = ("oblivious", "adaptive")
-    return [(clean.name, clean.help), *pgd, *((a.name, f"{kinds[a.adaptive]}: {a.help}") for a in others)]
+    own = [(clean.name, clean.help), *pgd, *((a.name, f"{kinds[a.adaptive]}: {a.help}") for a in others)]
+    return [*own, *((name, f"{_EITHER}: {text}") for name, text in foreign_lines())]
 
 
 def obstacle(

@@ -28,14 +28,12 @@ class View:
 
     Attributes:
         networks: Makes them, with the executions of all draws.
-        count: Their greatest number.
         adaptive: True if the defence is among them.
         known: True if they are asked with the draws that judge.
         fits: The reason why they cannot be made of a defended network, or None.
     """
 
     networks: Networks
-    count: int = 1
     adaptive: bool = True
     known: bool = False
     fits: Callable[[Defended], str | None] = no_obstacle
@@ -105,5 +103,5 @@ SMOOTH = View(_smooth, fits=surrogates.no_smooth)
 CHEAP = View(_cheap, fits=surrogates.no_cheap)
 """The surrogate with few executions."""
 
-JOINT = View(_joint, count=3)
+JOINT = View(_joint)
 """The undefended network, the defended one, and the one whose defence acts the other way round."""

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from counteract import _random
-from counteract._batches import BatchSize
+from counteract._batches import BatchSize, batches
 from counteract._network import borrowed
 from counteract.attacks import Attack, Objective, ThreatModel, attack_keys, defence_keys, example_keys
 from counteract.attacks.losses import margin
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Sample, cut, read
 from counteract.evaluation.cache import ExampleCache
-from counteract.evaluation.crafting import Crafter, batches, number_of
+from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.spec import EvaluationSpec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -15,6 +16,21 @@ from counteract._errors import UserError
 from counteract._files import write_atomically
 
 _SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Made:
+    """Adversarial examples, and what is to be said of their making.
+
+    Attributes:
+        images: The examples, as the attack returned them.
+        passes: The forward passes that the attack took for all of them.
+        said: The attack's own warnings, a line each.
+    """
+
+    images: Tensor
+    passes: float
+    said: str = ""
 
 
 def default_cache() -> Path:
@@ -37,32 +53,34 @@ class ExampleCache:
         self.folder = folder
         self._warn = warn
 
-    def load(self, key: str) -> Tensor | None:
-        """The images stored under a key, or None."""
+    def load(self, key: str) -> Made | None:
+        """The examples stored under a key, or None."""
         path = self._path(key)
         if path is None or not path.exists():
             return None
         try:
             with safe_open(path, framework="pt") as file:
                 images: Tensor = file.get_tensor("images")
-                stored = (file.metadata() or {}).get("sha256")
-        except (OSError, SafetensorError) as error:
+                told = file.metadata() or {}
+            made = Made(images, float(told.get("passes", "nan")), told.get("said", ""))
+        except (OSError, SafetensorError, ValueError) as error:
             self._warn(f"cached examples {path} are damaged ({error}) and are made again")
             return None
-        if stored != checksum(images):
+        if told.get("sha256") != _sum(made):
             self._warn(f"cached examples {path} are damaged (checksum) and are made again")
             return None
-        return images
+        return made
 
-    def store(self, key: str, images: Tensor) -> None:
-        """Stores images under a key."""
+    def store(self, key: str, made: Made) -> None:
+        """Stores examples under a key."""
         path = self._path(key)
         if path is None:
             return
-        images = images.cpu().contiguous()
+        made = replace(made, images=made.images.cpu().contiguous())
+        told = {"sha256": _sum(made), "passes": repr(made.passes), "said": made.said}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, save({"images": images}, metadata={"sha256": checksum(images)}))
+            write_atomically(path, save({"images": made.images}, metadata=told))
         except (OSError, UserError) as error:
             self._warn(f"examples could not be cached: {error}")
 
@@ -80,6 +98,11 @@ class ExampleCache:
 
     def _path(self, key: str) -> Path | None:
         return self.folder / key[:2] / f"{key}{_SUFFIX}" if self.folder else None
+
+
+def _sum(made: Made) -> str:
+    """Returns a hash of examples with what is said of them."""
+    return hashlib.sha256(repr((checksum(made.images), made.passes, made.said)).encode()).hexdigest()
 
 
 def checksum(images: Tensor) -> str:

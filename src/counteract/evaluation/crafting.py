@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from counteract._answers import NO_LABEL, labels_of
-from counteract._batches import GRANULE, BatchSize, in_batches
+from counteract._batches import BatchSize, batches
 from counteract._network import ask, borrowed
-from counteract._seeding import seeded
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+from counteract.attacks.libraries import heard
+from counteract.attacks.meter import metered
 from counteract.attacks.pgd import Path
-from counteract.attacks.registry import Attack
+from counteract.attacks.registry import CLEAN, Attack
 from counteract.attacks.victim import Victim
 from counteract.evaluation.blocks import Sample
-from counteract.evaluation.cache import ExampleCache
+from counteract.evaluation.cache import ExampleCache, Made
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.plan import examples_key
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Judged, Subject
-
-T = TypeVar("T")
-
-ROWS = 64
-"""Rows in a batch of a network with unkeyed draws, whatever the batch size: its draws follow the batch."""
+from counteract.whole import WholeModule
 
 
 @dataclass(frozen=True)
@@ -49,22 +45,24 @@ class Crafter:
     probes: ProbeStore
     batch_size: BatchSize
 
-    def on_path(self, path: Path, attacks: Iterable[Attack], seed: int, sample: Sample) -> dict[str, Tensor]:
+    def on_path(self, path: Path, attacks: Iterable[Attack], seed: int, sample: Sample) -> dict[str, Made]:
         """Returns a block's examples of attacks that are snapshots of one run of PGD, by their names."""
         attacks = list(attacks)
         rows = torch.arange(len(sample.block))
         keys = {attack.name: self._key(attack, None, seed, sample, rows) for attack in attacks}
         found = {name: self.cache.load(key) for name, key in keys.items()}
-        if any(images is None for images in found.values()):
+        if any(each is None for each in found.values()):
             made = self._run_path(path, sorted({attack.steps for attack in attacks}), seed, sample)
             for attack in attacks:
                 if found[attack.name] is None:
-                    self.cache.store(keys[attack.name], made[attack.steps])
                     found[attack.name] = made[attack.steps]
-        return {name: images.to(sample.images.device) for name, images in found.items() if images is not None}
+                    self.cache.store(keys[attack.name], made[attack.steps])
+        return {name: _on(sample, each) for name, each in found.items() if each is not None}
 
-    def craft(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Tensor:
+    def craft(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Made:
         """Returns the examples of one attack for some rows of a block: int64 positions, shape (N,).
+
+        Those of somebody else's attack may lie outside of the threat model.
 
         Args:
             attack: The attack.
@@ -72,17 +70,21 @@ class Crafter:
             seed: The seed.
             sample: The block.
             rows: The positions in it.
+
+        Raises:
+            AttackError: somebody else's attack fails.
         """
         if attack.path is not None:
-            return self.on_path(attack.path, [attack], seed, sample)[attack.name][rows]
-        if len(rows) == 0 or attack.name == "clean":
-            return sample.images[rows]
+            made = self.on_path(attack.path, [attack], seed, sample)[attack.name]
+            return replace(made, images=made.images[rows])
+        if len(rows) == 0 or attack.name == CLEAN:
+            return Made(sample.images[rows], 0.0)
         key = self._key(attack, judged if attack.adaptive else None, seed, sample, rows)
         found = self.cache.load(key)
         if found is None:
             found = self._run(attack, judged, seed, sample, rows)
             self.cache.store(key, found)
-        return found.to(sample.images.device)
+        return _on(sample, found)
 
     def victim(self, judged: Judged, *, adaptive: bool) -> Victim:
         """Returns what an attack is made on; an oblivious one sees the network without the defence."""
@@ -100,7 +102,7 @@ class Crafter:
             num_classes=self.subject.survey.classes,
         )
 
-    def _run(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Tensor:
+    def _run(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Made:
         """Attacks some rows of a block, one batch after the other."""
         rows = rows.to(sample.images.device)
         victim, examples = self.victim(judged, adaptive=attack.adaptive), example_keys(seed, sample.index[rows])
@@ -114,12 +116,15 @@ class Crafter:
             return attack.run(victim, images, labels, keys[index], self.spec.preset, known)
 
         where = (seed, sample.block.start, number_of(attack.name))
-        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
-        parts = batches(attacked, len(rows), self.batch_size, where if unkeyed else None)
-        return torch.cat([found[:kept] for found, kept in parts])
+        unkeyed = attack.unkeyed or self.subject.survey.unkeyed or judged.unkeyed
+        with metered(*_asked(victim)) as meter, heard() as said:
+            parts = list(batches(attacked, len(rows), self.batch_size, where if unkeyed else None))
+        count = sum(len(found) for found, _ in parts)  # with the padding, which was asked about, too
+        passes = meter.passes * len(rows) / count
+        return Made(torch.cat([found[:kept] for found, kept in parts]), passes, "\n".join(said))
 
-    def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample) -> dict[int, Tensor]:
-        """Runs PGD on a block once, with snapshots after some numbers of steps."""
+    def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample) -> dict[int, Made]:
+        """Runs PGD on a block once, with snapshots after some numbers of steps; each costs what its own run would."""
         judged = self.subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
         victim = self.victim(judged, adaptive=False)
         keys = attack_keys(example_keys(seed, sample.index))
@@ -135,7 +140,9 @@ class Crafter:
         for found, kept in batches(snapshots, len(sample.block), self.batch_size, where if unkeyed else None):
             for count, images in found.items():
                 made[count].append(images[:kept])
-        return {count: torch.cat(parts) for count, parts in made.items()}
+        first = 0 if path.targeted or self.spec.attack_label == "true" else 1
+        cost = {count: len(sample.block) * float(first + 2 * count) for count in steps}
+        return {count: Made(torch.cat(parts), cost[count]) for count, parts in made.items()}
 
     def _labels(self, images: Tensor, true: Tensor, *, targeted: bool) -> Tensor:
         """Returns the labels that PGD is told: of a targeted one the true ones, from which it draws others.
@@ -152,26 +159,17 @@ class Crafter:
         return examples_key(self.spec, self.subject, judged, attack, seed, sample.block, rows.cpu(), self.probes)
 
 
-def batches(
-    work: Callable[[Tensor], T], count: int, size: BatchSize, where: tuple[int, ...] | None
-) -> Iterator[tuple[T, int]]:
-    """Does something with `count` examples, batch by batch: see `in_batches`.
+def _on(sample: Sample, made: Made) -> Made:
+    """Returns examples on the device of a block."""
+    return replace(made, images=made.images.to(sample.images.device))
 
-    Args:
-        work: The work, from the indices of a batch.
-        count: The number of examples.
-        size: The number of rows in a batch.
-        where: For work that draws from global generators, numbers to seed them with in each batch, which then has a
-            size of its own; else None.
-    """
-    if where is None:
-        yield from in_batches(work, count, size)
-        return
-    for start in range(0, count, ROWS):
-        index = torch.arange(start, min(start + ROWS, count), device=size.device)
-        with seeded(*where, start):
-            done = work(torch.cat([index, index[-1:].expand(-len(index) % GRANULE)]))
-        yield done, len(index)
+
+def _asked(victim: Victim) -> list[nn.Module]:
+    """Returns the networks whose passes are an attack's cost: the undefended one, and a whole module without it."""
+    whole = victim.defended if isinstance(victim.defended, WholeModule) else None
+    if whole is None or any(module is victim.undefended for module in whole.modules()):
+        return [victim.undefended]
+    return [victim.undefended, whole.model]
 
 
 def number_of(name: str) -> int:

@@ -154,16 +154,18 @@ def collect(
     """Puts a run together from its conditions and the entries that fill its cells."""
     spec, blocks = conditions.spec, conditions.blocks
     cells: dict[tuple[str, str, str], Cell] = {}
+    failed = _failures(conditions, entries)
     for model in spec.models:
         for attack in spec.attacks:
             for variant in spec.variants():
                 cells[model, attack, variant.name] = Cell(model, attack, variant.name)
     examples = blocks[-1].stop if blocks else 0
     for place in conditions.places:
-        cell = cells[place.model, place.attack, place.defence]
+        where = place.model, place.attack, place.defence
+        cell = cells[where]
         for block in blocks:
             entry = entries.get(unit_key(place.key, block))
-            if entry is not None:
+            if entry is not None and where not in failed:
                 _add(cell, place.seed, block, entry, examples)
     lines = (f"{damaged} damaged lines of the journal are left out",) if damaged else ()
     return Run(
@@ -175,9 +177,23 @@ def collect(
         illustrations={label: illustrations[label] for label in spec.models if label in illustrations},
         networks=conditions.networks,
         defences=conditions.defences,
-        obstacles=conditions.obstacles,
+        obstacles=conditions.obstacles | failed,
         damage=lines,
     )
+
+
+def _failures(conditions: Conditions, entries: Mapping[str, Entry]) -> dict[tuple[str, str, str], str]:
+    """Returns by network's label, attack and defence the reason why an attack failed, on the first block where it did.
+
+    What it found on other blocks does not count.
+    """
+    found: dict[tuple[str, str, str], str] = {}
+    for block in conditions.blocks:
+        for place in conditions.places:
+            entry = entries.get(unit_key(place.key, block))
+            if entry is not None and entry.failed:
+                found.setdefault((place.model, place.attack, place.defence), entry.failed)
+    return found
 
 
 def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> None:
@@ -189,6 +205,11 @@ def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> No
     cell.seconds += entry.seconds
     cell.undefended_seconds += entry.undefended_seconds
     cell.unusable += entry.unusable
+    cell.projected += entry.projected
+    if entry.attack_passes is not None:
+        cell.attacked += entry.n
+        cell.attack_passes += entry.attack_passes
+    cell.said |= dict.fromkeys(filter(None, entry.said.split("\n")))
 
 
 def write_illustrations(illustrations: Mapping[str, Illustrations], folder: Path) -> None:

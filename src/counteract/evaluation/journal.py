@@ -36,6 +36,10 @@ class Entry:
         seconds: The time that the predictions took.
         undefended_seconds: The time that the undefended network takes for as many.
         unusable: The number of answers that were not finite, and so counted as wrong.
+        attack_passes: The forward passes that the attack took for all of them; None where they were not counted.
+        projected: The number of adversarial images that lay outside of the threat model and were projected onto it.
+        said: The attack's own warnings, a line each.
+        failed: The reason why the attack failed, so that there are no answers; empty where it did not.
     """
 
     key: str
@@ -47,6 +51,10 @@ class Entry:
     seconds: float
     undefended_seconds: float
     unusable: int = 0
+    attack_passes: float | None = None
+    projected: int = 0
+    said: str = ""
+    failed: str = ""
 
     def shares(self) -> Tensor:
         """Returns the share of the draws in which each example was right: float64, shape (n,)."""
@@ -57,6 +65,12 @@ class Entry:
 def pack(correct: Tensor) -> str:
     """Returns the text for an entry's `correct`: bool, shape (draws, n)."""
     return np.packbits(correct.cpu().numpy()).tobytes().hex()
+
+
+def failure(key: str, n: int, reason: str) -> Entry:
+    """Returns the line of an attack that failed."""
+    wrong = pack(torch.zeros(1, n, dtype=torch.bool))
+    return Entry(key, n, draws=1, correct=wrong, executions=0, passes=0, seconds=0, undefended_seconds=0, failed=reason)
 
 
 @dataclass
@@ -116,7 +130,8 @@ class Journal:
         if self._path is None:
             return
         left = read_entries(self._path.parent)
-        self.entries, self.damaged = left.found, left.damaged
+        self.entries = {key: entry for key, entry in left.found.items() if not entry.failed}  # it may do better now
+        self.damaged = left.damaged
         write_atomically(self._path, b"".join(map(_line, self.entries.values())))
         for path in set(self._path.parent.glob(_PATTERN)) - {self._path}:
             path.unlink()

@@ -10,10 +10,11 @@ import torch
 from counteract.attacks.registry import Attack, find_attack, obstacle
 from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
-from counteract.evaluation.identity import Part, ProbeStore, fingerprint
+from counteract.evaluation.identity import Part, ProbeStore, fingerprint, object_key
 from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.survey import probe_images
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,18 @@ def check_names(spec: EvaluationSpec, inputs: Inputs | None = None) -> None:
 
 
 def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeStore) -> Plan:
-    """Returns every cell of a spec's tables with every seed, and the obstacles to others."""
+    """Returns every cell of a spec's tables with every seed, and the obstacles to others.
+
+    Raises:
+        UserError: (a ValueError) an attack cannot be made with its arguments.
+    """
     tasks: list[Task] = []
     obstacles: dict[tuple[str, str, str], str] = {}
     for subject in subjects:
         for seed in range(spec.seeds):
             before: dict[str, tuple[str, ...]] = {}
             for attack in map(find_attack, spec.attacks):
+                _check(attack, subject, spec)
                 for variant in spec.variants():
                     judged = subject.judged(variant, targeted=attack.targeted)
                     reason = _obstacle(attack, subject, judged)
@@ -111,6 +117,12 @@ def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeSto
                     if spec.cascade:
                         before[variant.name] = (*after, key)
     return Plan(tasks, obstacles)
+
+
+def _check(attack: Attack, subject: Subject, spec: EvaluationSpec) -> None:
+    """Makes sure that an attack can be made of a network with the arguments of its name."""
+    images = probe_images(subject.shape).to(subject.device)
+    attack.check(subject.module, spec.threat_model, subject.survey.classes, images)
 
 
 def _obstacle(attack: Attack, subject: Subject, judged: Judged) -> str | None:
@@ -163,10 +175,12 @@ def examples_key(
     through = () if judged is None else (judged.identity(store), spec.preset.precision)
     known = (spec.draws,) if attack.known else ()
     where = (subject.identity(store), subject.survey.classes, seed, block.start, block.digest, rows)
-    return fingerprint("examples", *where, *through, *known, *_attack_parts(spec, attack))
+    return fingerprint("made", *where, *through, *known, *_attack_parts(spec, attack))
 
 
 def _attack_parts(spec: EvaluationSpec, attack: Attack) -> tuple[Part, ...]:
     """Returns the parts of a key that an attack's own work depends on."""
-    effort = (spec.preset,) if attack.preset else ()
+    effort: tuple[Part, ...] = (spec.preset,) if attack.preset else ()
+    if attack.origin is not None:
+        effort = (*effort, object_key(attack.origin), spec.preset.precision if attack.adaptive else "float32")
     return (attack.name, spec.threat_model, spec.step, spec.attack_label, *effort)

@@ -36,6 +36,10 @@ class Cell:
         seconds: The time that all of these predictions took.
         undefended_seconds: The time that the undefended network takes for as many, in the same process.
         unusable: The number of answers that were not finite, and so count as wrong.
+        attacked: The number of examples for which the attack's forward passes were counted, seed by seed.
+        attack_passes: The forward passes that it took for all of them.
+        projected: The number of its results that lay outside of the threat model and were projected onto it.
+        said: Its own warnings, the keys of a dict.
     """
 
     model: str
@@ -47,6 +51,10 @@ class Cell:
     seconds: float = 0.0
     undefended_seconds: float = 0.0
     unusable: int = 0
+    attacked: int = 0
+    attack_passes: float = 0.0
+    projected: int = 0
+    said: dict[str, None] = field(default_factory=dict)
 
     def add(self, seed: int, correct: Tensor, seconds: float, undefended_seconds: float) -> None:
         """Adds one seed's measurement of every example: bool, or shares of draws with NaN for what is not measured."""
@@ -113,6 +121,9 @@ class Row(Accuracy):
             cascade had no image left.
         any_wrong: The examples, in percent, that one draw or more classified wrongly; the mean over seeds.
         unusable: The number of answers that were not finite, and so count as wrong.
+        attack_passes: The forward passes that the attack took for an example, a backward pass counting as one; None
+            where they were not counted.
+        projected: The number of adversarial images that lay outside of the threat model and were projected onto it.
     """
 
     dataset: str
@@ -125,6 +136,8 @@ class Row(Accuracy):
     relative_time: float
     any_wrong: float
     unusable: int
+    attack_passes: float | None
+    projected: int
 
 
 @dataclass(frozen=True)
@@ -253,6 +266,8 @@ def make_row(dataset: str, cell: Cell) -> Row | None:
         relative_time=cell.seconds / cell.undefended_seconds if cell.undefended_seconds else 0.0,
         any_wrong=_any_wrong(found),
         unusable=cell.unusable,
+        attack_passes=cell.attack_passes / cell.attacked if cell.attacked else None,
+        projected=cell.projected,
     )
 
 

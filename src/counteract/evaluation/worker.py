@@ -6,20 +6,23 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from counteract._batches import BatchSize
+from counteract._batches import BatchSize, batches
 from counteract._network import ask
+from counteract.attacks.bounds import keep_within
 from counteract.attacks.keys import defence_keys, example_keys
+from counteract.attacks.libraries import AttackError
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read
-from counteract.evaluation.crafting import Crafter, batches, number_of
-from counteract.evaluation.journal import Entry, Journal, pack
+from counteract.evaluation.cache import Made
+from counteract.evaluation.crafting import Crafter, number_of
+from counteract.evaluation.journal import Entry, Journal, failure, pack
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.plan import Task, unit_key
 from counteract.evaluation.spec import EvaluationSpec
@@ -50,6 +53,7 @@ class Worker:
     batch_size: BatchSize
     watcher: Watcher
     _pace: list[float] = field(default_factory=list)
+    _failed: dict[tuple[str, str], AttackError] = field(default_factory=dict)
 
     def left(self, blocks: Sequence[Block]) -> int:
         """Returns the number of cells times examples that are not in the journal yet."""
@@ -71,23 +75,36 @@ class Worker:
             examples = self._examples(mine, seed, sample)
             for task in mine:
                 rows = self._remaining(task, sample.block)
-                self._judge(task, seed, sample, rows, self._handed_on(task, examples(task, rows)))
+                try:
+                    self._judge(task, seed, sample, rows, examples(task, rows))
+                except AttackError as error:
+                    self._give_up(task, sample.block, error)
                 self.watcher.advance(len(sample.block))
 
-    def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Tensor]:
+    def _give_up(self, task: Task, block: Block, error: AttackError) -> None:
+        """Records that somebody else's attack failed, and says so the first time."""
+        if _work(task) not in self._failed:
+            self._failed[_work(task)] = error
+            self.watcher.warn(f"{task.place.model}: {error}; the run goes on without it")
+        self.journal.add(failure(unit_key(task.place.key, block), len(block), f"it failed: {error.reason}"))
+
+    def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Made]:
         """Returns a function from a task and rows to their adversarial images.
 
-        What does not know of the defence is made once for all defences and all rows of the block.
+        What does not know of the defence is made once for all defences and all rows of the block; what failed once is
+        not tried again.
         """
         paths: dict[Path, list[Task]] = {}
         for task in tasks:
             if task.attack.path is not None:
                 paths.setdefault(task.attack.path, []).append(task)
-        made: dict[str, Tensor] = {}
+        made: dict[str, Made] = {}
         every = torch.arange(len(sample.block))
 
-        def examples(task: Task, rows: Tensor) -> Tensor:
+        def examples(task: Task, rows: Tensor) -> Made:
             attack = task.attack
+            if _work(task) in self._failed:
+                raise self._failed[_work(task)]
             if attack.adaptive:
                 return self.crafter.craft(attack, task.judged, seed, sample, rows)
             if attack.name not in made:
@@ -96,7 +113,8 @@ class Worker:
                     made.update(self.crafter.on_path(attack.path, together.values(), seed, sample))
                 else:
                     made[attack.name] = self.crafter.craft(attack, task.judged, seed, sample, every)
-            return made[attack.name][rows.to(sample.images.device)]
+            found = made[attack.name]
+            return replace(found, images=found.images[rows.to(sample.images.device)])
 
         return examples
 
@@ -110,12 +128,15 @@ class Worker:
         """Returns the rows of a task: in a cascade those that each cell before it left right in some draw."""
         left = torch.ones(len(block), dtype=torch.bool)
         for key in task.after:
-            left &= self.journal.entries[unit_key(key, block)].shares() > 0
+            entry = self.journal.entries[unit_key(key, block)]
+            left &= torch.ones_like(left) if entry.failed else entry.shares() > 0
         return left.nonzero()[:, 0]
 
-    def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, images: Tensor) -> None:
+    def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, made: Made) -> None:
         """Asks a defended network for its labels of some rows, and records them; the other rows count as wrong."""
         at = rows.to(sample.images.device)
+        within, outside = keep_within(self.spec.threat_model, sample.images[at], made.images)
+        images = self._handed_on(task, within)
         keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
         predict = functools.partial(self._predict, task, images, keys, sample.block)
         predicted, seconds = timed(predict)
@@ -132,6 +153,9 @@ class Worker:
                 seconds=seconds,
                 undefended_seconds=self._undefended_pace(sample) * len(rows) * len(predicted),
                 unusable=int((predicted < 0).sum()),
+                attack_passes=made.passes,
+                projected=int(outside.sum()),
+                said=made.said,
             )
         )
 
@@ -171,6 +195,11 @@ class Worker:
         return self._pace[0]
 
 
+def _work(task: Task) -> tuple[str, str]:
+    """Returns what an attack's examples are made for: the attack, and the defence if it knows of it."""
+    return task.attack.name, task.place.defence if task.attack.adaptive else ""
+
+
 def _classify(judged: Judged, images: Tensor, keys: Tensor, index: Tensor) -> Tensor:
     return judged.defended.classify(images[index], keys[index])[0]
 
@@ -205,8 +234,8 @@ class Standing:
             found = entries.get(unit_key(task.place.key, block))
             cells.setdefault((task.place.defence, task.place.seed), []).append(found)
         for (defence, _), given in cells.items():
-            shares = [entry.shares() for entry in given if entry is not None]
-            if len(shares) == len(given):
+            shares = [entry.shares() for entry in given if entry is not None and not entry.failed]
+            if shares and None not in given:
                 self._right.setdefault(defence, []).append(float(torch.stack(shares).amin(0).mean()))
 
     def describe(self) -> str:

@@ -11,6 +11,7 @@ from counteract.evaluation.results import Run
 _COLUMNS = (
     "dataset", "model", "defence", "attack", "n", "seeds", "accuracy", "std", "ci95_low", "ci95_high",
     "any_wrong", "unusable", "executions", "forward_passes", "seconds", "relative_time",
+    "attack_passes", "projected",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from rich import box
@@ -21,9 +22,9 @@ def accuracy_table(run: Run) -> Table:
     """Returns a row for each network and defence, with a column for each attack, the worst case, and the costs."""
     spec = run.spec
     table = _table(f"{spec.title}\n{describe(run)}" if spec.title else describe(run), "defence")
-    heads = [attack.replace("-", "\n") for attack in spec.attacks]
+    heads = [re.sub(r"[-:@]|(?=\()", "\n", attack) for attack in spec.attacks]
     for head in [*heads, "worst of these\n(95% interval)", "forward\npasses", "in\ntime"]:
-        table.add_column(head, justify="right")
+        table.add_column(escape(head), justify="right")
 
     def cells(line: Line) -> list[str]:
         accuracies = [_short(line, attack) for attack in spec.attacks]
@@ -54,7 +55,7 @@ def summary_table(run: Run) -> Table:
 
     def cells(line: Line) -> list[str]:
         strongest = line.summary.strongest if line.summary else None
-        adaptive = str(Item(line.adaptive.text, strongest or ""))
+        adaptive = escape(str(Item(line.adaptive.text, strongest or "")))
         wrong = [line.any_wrong.text] if several else []
         return [line.clean.text, line.oblivious.text, adaptive, _worst(line), str(line.gain), *wrong]
 
@@ -68,7 +69,7 @@ def attack_table(run: Run, model: str) -> Table:
     for line in lines:
         table.add_column(escape(line.defence.replace("+", "+\n")), justify="right")
     for attack in run.spec.attacks:
-        table.add_row(attack, *(_short(line, attack) for line in lines))
+        table.add_row(escape(attack), *(_short(line, attack) for line in lines))
     table.add_section()
     table.add_row("forward passes", *(line.cost.text for line in lines))
     table.add_row("in time", *(line.time.text for line in lines))

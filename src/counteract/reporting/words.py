@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from counteract.attacks.registry import find_attack
 from counteract.defences import UNDEFENDED
@@ -149,6 +149,7 @@ def remarks(run: Run) -> list[str]:
         *_about_chance(run),
         *_about_parameters(run),
         *_about_obstacles(run),
+        *_about_attacks(run),
         *_about_unusable(run),
         *_one_label_at_a_time(run),
         *run.missing,
@@ -236,6 +237,32 @@ def _about_obstacles(run: Run) -> list[str]:
         f"{'' if len(defences) == every else ' with ' + ', '.join(defences)}: {why}"
         for (model, why, defences), attacks in groups.items()
     ]
+
+
+def _about_attacks(run: Run) -> list[str]:
+    """Returns what must be said of attacks of others: their draws, results that were projected, their own warnings."""
+    foreign = [name for name in run.spec.attacks if find_attack(name).unkeyed]
+    found = [f"{', '.join(foreign)}: attacks of others, whose draws follow the block"] if foreign else []
+    projected: dict[tuple[str, str, int, int], list[str]] = {}
+    said: dict[tuple[str, str], list[str]] = {}
+    for cell in run.measured:
+        if cell.projected:
+            where = cell.model, cell.attack, cell.projected, cell.attacked
+            projected.setdefault(where, []).append(cell.defence)
+        for text in cell.said:
+            said.setdefault((cell.model, text), []).append(cell.defence)
+    found += [
+        f"{attack} on {model}: {count} of {n} results{_with(run, attack, defences)} lay outside of the threat model, "
+        "and were projected onto it"
+        for (model, attack, count, n), defences in projected.items()
+    ]
+    return found + [f"{model} with {', '.join(defences)}: {text}" for (model, text), defences in said.items()]
+
+
+def _with(run: Run, attack: str, defences: Sequence[str]) -> str:
+    """Returns the defences that an attack was made through, unless it knew of none or it is all of them."""
+    every = len(defences) == len(run.spec.variants()) or not find_attack(attack).adaptive
+    return "" if every else f" with {', '.join(defences)}"
 
 
 def _about_unusable(run: Run) -> list[str]:

@@ -1,0 +1,31 @@
+"""The bounds of a threat model, kept: images outside of them are projected onto them, and said to be."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from counteract.attacks.threat_model import ThreatModel
+
+ROUND_OFF = 1e-6
+"""The distance from the bound that is still within it, for float32."""
+
+
+def keep_within(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Projects images onto the threat model's ball around the clean ones and onto [0, 1].
+
+    Args:
+        threat_model: The bound on a change.
+        clean: The clean images in [0, 1], shape (N, C, H, W).
+        images: The changed images, of the same shape.
+
+    Returns:
+        The images, those within the bounds bit for bit as they were; and True for each of the others: bool, shape (N,).
+    """
+    slack = max(ROUND_OFF, 2 * torch.finfo(images.dtype).eps)
+    near = (images - clean).abs().flatten(1).amax(1) <= threat_model.eps + slack
+    outside = ~(near & (images.flatten(1).amin(1) >= 0) & (images.flatten(1).amax(1) <= 1))
+    if not outside.any():
+        return images, outside
+    projected = (clean + (images - clean).clamp(-threat_model.eps, threat_model.eps)).clamp(0, 1)
+    return torch.where(outside.view(-1, 1, 1, 1), projected, images), outside

@@ -1,0 +1,71 @@
+"""torchattacks by name: `torchattacks:CW(c=1, steps=50)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import torch
+import torchattacks
+from torch import nn
+
+from counteract._errors import unknown_name
+from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
+from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
+from counteract.attacks.libraries.names import Spelled
+
+_OWN = ("model",)
+"""The parameters that are not the user's to give."""
+
+_L2 = ("PGDL2", "PGDRSL2")
+"""The attacks whose bound is measured in L2; that of all others in the max norm, or in a norm that is an argument."""
+
+_WITHOUT_GRADIENTS = ("VANILA", "GN", "SPSA", "OnePixel", "Pixle", "Square")
+"""The attacks that ask for scores alone, or for nothing."""
+
+_CLASSES = {"APGDT": 4, "AutoAttack": 4}
+"""The number of classes that an attack's loss needs, where it is more than two."""
+
+
+def names() -> list[str]:
+    """Returns the names of the attacks that torchattacks exports, without its wrappers of others."""
+    return [name for name in torchattacks.__all__ if name not in torchattacks.__wrapper__]
+
+
+def find(spelled: Spelled) -> Recipe:
+    """Returns the way to make one of torchattacks' attacks.
+
+    Raises:
+        UserError: (a ValueError) it has no such attack, or that takes no such arguments.
+    """
+    if spelled.name not in names():
+        raise unknown_name("attack", spelled.place, [f"torchattacks:{name}" for name in names()])
+    kind = getattr(torchattacks, spelled.name)
+    check_arguments(spelled, parameters_of(kind), _OWN)
+    return Recipe(
+        help=first_sentence(kind),
+        make=partial(_make, kind),
+        gradients=spelled.name not in _WITHOUT_GRADIENTS,
+        targets="targeted" in kind(nn.LayerNorm(1)).supported_mode,
+        bounded=bound_of(parameters_of(kind)) is not None and spelled.name not in _L2,
+        least_classes=_CLASSES.get(spelled.name, 2),
+        origin=f"torchattacks {version('torchattacks')}",
+    )
+
+
+def _make(kind: type[torchattacks.attack.Attack], situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
+    parameters, measured = parameters_of(kind), "L2" if kind.__name__ in _L2 else "Linf"
+    norm = situation.threat_model.norm
+    given = fitted(parameters, arguments, situation.threat_model, norm=norm, measured=measured)
+    if "n_classes" in parameters:  # of which all but one are targets
+        given.setdefault("n_classes", min(parameters["n_classes"].default, situation.num_classes))
+    if "seed" in parameters:  # by default the same in each call, or the time
+        given.setdefault("seed", int(torch.randint(2**31, ())))
+    attack = kind(situation.network, **given)
+    attack.set_device(situation.device)
+    if situation.targeted:
+        attack.set_mode_targeted_by_label(quiet=True)
+    crafting: Crafting = attack
+    return crafting
