@@ -39,6 +39,7 @@ def audit(
     seeds: int = 2,
     draws: int = 5,
     pool: Dataset | None = None,
+    surrogate: nn.Module | PyTorchClassifier | str | None = None,
     options: RunOptions | None = None,
     **more: Any,
 ) -> Audit:
@@ -60,6 +61,7 @@ def audit(
         seeds: The number of seeds.
         draws: The number of draws of a random defence that judge each example.
         pool: The images that mixup inference mixes with; None, where there are no `images`, for the training split.
+        surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.
         **more: Other fields of a spec: `eps_step`, `parameters`, `limit`, ...
 
@@ -89,10 +91,12 @@ def audit(
     fields = {"threat_model": {"norm": norm, "eps": eps}, "preset": preset, "seeds": seeds, "draws": draws}
     places = {"dataset": data.name, "models": {"network": loaded.name}}
     (name,) = named
-    spec = make_audit_spec(places | fields | more, name, "arguments")
+    other = None if surrogate is None else make_network(surrogate)
+    named_other = {} if other is None else {"surrogate": other.name}
+    spec = make_audit_spec(places | fields | named_other | more, name, "arguments")
     in_hand = {name: each for name, each in named.items() if not isinstance(each, str)}
     given = make_pool(pool) if pool is not None else spare
-    inputs = Inputs(data.take(spec.limit), {"network": loaded}, given, in_hand)
+    inputs = Inputs(data.take(spec.limit), {"network": loaded}, given, in_hand, other)
     return audit_spec(spec, options, inputs=inputs)
 
 
@@ -103,7 +107,10 @@ def _network_of(defence: object) -> object:
         UserError: (a ValueError) it is another kind of defence.
     """
     if not is_art(defence):
-        raise UserError("network is missing: pass the undefended network, which the defence alone does not tell")
+        raise UserError(
+            "network is missing: pass the undefended network; of a whole module whose network nobody knows, pass the "
+            'module as network and "undefended" as the defence, and if you have one like it, a surrogate'
+        )
     return defence
 
 

@@ -33,6 +33,10 @@ class Shared:
     weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
     std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
+    surrogate: Annotated[
+        str | None,
+        typer.Option(help="A network to make oblivious attacks on, for a --model that is defended already."),
+    ] = None
     model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models")
     trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False
     norm: Annotated[str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf.")] = None
@@ -75,7 +79,7 @@ class Shared:
         from counteract.evaluation import read_spec, spec_for_dataset, with_models
 
         data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits") | defaults
-        names = ("limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
+        names = ("surrogate", "limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.dataset:
             given["dataset"] = self.dataset

@@ -52,6 +52,7 @@ def evaluate(
     seeds: int = 1,
     draws: int = 1,
     pool: Dataset | None = None,
+    surrogate: nn.Module | PyTorchClassifier | str | None = None,
     options: RunOptions | None = None,
     **more: Any,
 ) -> Run:
@@ -71,6 +72,7 @@ def evaluate(
         seeds: The number of seeds.
         draws: The number of draws of a random defence that judge each example.
         pool: The images that mixup inference mixes with.
+        surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.
         **more: Other fields of a spec: `eps_step`, `parameters`, `cascade`, ...
 
@@ -90,14 +92,17 @@ def evaluate(
     data = make_data(images, labels, loaded.module)
     in_hand = name_defences(defences)
     fields = {"threat_model": {"norm": norm, "eps": eps}, "preset": preset, "seeds": seeds, "draws": draws}
+    other = None if surrogate is None else make_network(surrogate)
     spec = make_spec(
         {"dataset": data.name, "models": {"network": loaded.name}, "attacks": list(attacks), "defences": list(in_hand)}
         | fields
+        | ({} if other is None else {"surrogate": other.name})
         | more,
         "arguments",
     )
     objects = {name: defence for name, defence in in_hand.items() if not isinstance(defence, str)}
-    return evaluate_spec(spec, options, inputs=Inputs(data, {"network": loaded}, make_pool(pool), objects))
+    inputs = Inputs(data, {"network": loaded}, make_pool(pool), objects, other)
+    return evaluate_spec(spec, options, inputs=inputs)
 
 
 def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network: nn.Module) -> Dataset:

@@ -93,7 +93,7 @@ class Crafter:
         random, once = judged.random if adaptive else (False, False)
         unkeyed = self.subject.survey.unkeyed or judged.unkeyed
         return Victim(
-            undefended=self.subject.module,
+            undefended=self.subject.attackable,
             defended=judged.attacked,
             random=random or unkeyed,
             once=once or unkeyed,

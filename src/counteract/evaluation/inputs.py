@@ -46,12 +46,14 @@ class Inputs:
         networks: The networks by their labels.
         pool: Returns the images that mixup inference mixes with, loaded once they are asked for.
         defences: Defences in hand, by the names that the spec has for them.
+        surrogate: The network that oblivious attacks are made on; None for the network that is evaluated.
     """
 
     data: Dataset
     networks: Mapping[str, Network]
     pool: Callable[[], Dataset]
     defences: Mapping[str, object] = field(default_factory=dict)
+    surrogate: Network | None = None
 
 
 def check_card(label: str, network: Network, data: Dataset) -> str | None:
@@ -88,7 +90,8 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     """
     data = load_dataset(spec.dataset, "test", data_dir=options.data_dir).take(spec.limit)
     networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
-    return Inputs(data, networks, functools.cache(functools.partial(load_pool, spec, options)))
+    surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data, options)
+    return Inputs(data, networks, functools.cache(functools.partial(load_pool, spec, options)), surrogate=surrogate)
 
 
 def load_pool(spec: EvaluationSpec, options: RunOptions) -> Dataset:

@@ -12,9 +12,9 @@ from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.identity import Part, ProbeStore, fingerprint, object_key
 from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.probe import probe_images
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
-from counteract.evaluation.survey import probe_images
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeSto
 def _check(attack: Attack, subject: Subject, spec: EvaluationSpec) -> None:
     """Makes sure that an attack can be made of a network with the arguments of its name."""
     images = probe_images(subject.shape).to(subject.device)
-    attack.check(subject.module, spec.threat_model, subject.survey.classes, images)
+    attack.check(subject.attackable, spec.threat_model, subject.survey.classes, images)
 
 
 def _obstacle(attack: Attack, subject: Subject, judged: Judged) -> str | None:
     found = subject.survey
-    gradients = judged.gradients if attack.adaptive and judged.stranger else found.gradients
+    gradients = judged.gradients if attack.adaptive and (judged.stranger or judged.surrogate) else subject.has_gradients
     return obstacle(attack, num_classes=found.classes, gradients=gradients, defended=judged.defended)
 
 
@@ -142,7 +142,8 @@ def _cell_key(
 ) -> str:
     """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
     judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, spec.pixels, seed, *after)
-    return fingerprint("cell", subject.identity(store), *judging, *_attack_parts(spec, attack))
+    of_attack = (subject.surrogate_key, *_attack_parts(spec, attack))
+    return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 
 
 def unit_key(cell: str, block: Block) -> str:
@@ -174,7 +175,8 @@ def examples_key(
     """
     through = () if judged is None else (judged.identity(store), spec.preset.precision)
     known = (spec.draws,) if attack.known else ()
-    where = (subject.identity(store), subject.survey.classes, seed, block.start, block.digest, rows)
+    networks = (subject.identity(store), subject.surrogate_key)
+    where = (*networks, subject.survey.classes, seed, block.start, block.digest, rows)
     return fingerprint("made", *where, *through, *known, *_attack_parts(spec, attack))
 
 

@@ -125,6 +125,9 @@ class EvaluationSpec(Strict):
         cascade: True lets each attack try only the examples that some draw of the defence still classified correctly
             under every attack before it, as AutoAttack does; the others count as wrong. The worst case is what it would
             be without, and the accuracy under one attack is that under all attacks up to it.
+        surrogate: A network that oblivious attacks are made on, and adaptive ones begin with, in place of each of the
+            `models`: for one that is defended already, so that nobody knows the network under its defence. None for
+            the network itself.
         draws: The number of draws of the defence by which each example is judged; the accuracy is the mean over them.
         precision: The precision of the defended network, the defence's own passes included; oblivious attacks are made
             in float32 in any case.
@@ -153,6 +156,7 @@ class EvaluationSpec(Strict):
     limit: Count | None = None
     seeds: Count = 1
     cascade: bool = False
+    surrogate: str | None = None
     draws: Count = 1
     precision: Precision = "float32"
     illustrations: Annotated[int, Field(ge=0)] = 0

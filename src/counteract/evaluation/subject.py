@@ -19,7 +19,7 @@ from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule
 from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
-from counteract.evaluation.inputs import Inputs, check_card
+from counteract.evaluation.inputs import Inputs, Network, check_card
 from counteract.evaluation.probe import probe_images, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
@@ -44,7 +44,8 @@ class Judged:
         given: The same in the precision in which it is attacked.
         key: A hash of everything that can be read about it.
         stranger: True for a defence of somebody else, which nothing but its code and its answers tells apart.
-        network: The network without the defence, as it is attacked.
+        network: The network without the defence, or the surrogate, as it is attacked.
+        surrogate: True for a surrogate, whose gradient is one of use where that of the network is none.
         words: The defence's parameters, for reports.
         shape: The shape of an image.
         device: The device that it is on.
@@ -56,6 +57,7 @@ class Judged:
     key: str
     stranger: bool
     network: nn.Module
+    surrogate: bool
     words: str
     shape: Shape
     device: torch.device
@@ -91,9 +93,10 @@ class Judged:
     def attacked(self) -> Defended:
         """The network with the defence as attacks that know of it differentiate it.
 
-        Where its answers have no gradient that is of use, it is that of the network without it: BPDA.
+        Where its answers have no gradient that is of use, it is that of the network without it, or of the surrogate:
+        BPDA.
         """
-        if not self.stranger or self._has_gradients(self.given):
+        if not (self.stranger or self.surrogate) or self._has_gradients(self.given):
             return self.given
         through = WholeModule(Through(self.given, self.network))
         return through if self._has_gradients(through) else self.given
@@ -101,7 +104,7 @@ class Judged:
     @cached_property
     def gradients(self) -> bool:
         """True where attacks get a gradient that is of use; through our own defences, where the network has one."""
-        return not self.stranger or self._has_gradients(self.attacked)
+        return not (self.stranger or self.surrogate) or self._has_gradients(self.attacked)
 
     def _has_gradients(self, defended: Defended) -> bool:
         keys = torch.arange(len(self._images), device=self.device)
@@ -146,6 +149,7 @@ class Subject:
         self.survey = survey(network.module, network.name, self._few, data.num_classes)
         self._probe = self._take_probe(network.module)
         self.module = ready(network.module, device)
+        self.surrogate = self._survey_surrogate(inputs.surrogate)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
         self._precisions: dict[Precision, nn.Module] = {}
@@ -156,6 +160,29 @@ class Subject:
         images = probe_images(self.shape).to(device_of(network) or torch.device("cpu"), dtype_of(network))
         with borrowed(network):
             return take_probe(lambda x: ask(network, x), images, precise=self.survey.precise)
+
+    def _survey_surrogate(self, network: Network | None) -> nn.Module | None:
+        """Returns the surrogate as it is computed with, once it is known to take such images."""
+        if network is None:
+            return None
+        self._of_surrogate = survey(network.module, network.name, self._few, self.survey.classes)
+        self._surrogate_key = network_key(network.module, network.about.source)
+        return ready(network.module, self.device)
+
+    @property
+    def attackable(self) -> nn.Module:
+        """The network that oblivious attacks are made on: the surrogate where there is one."""
+        return self.module if self.surrogate is None else self.surrogate
+
+    @property
+    def has_gradients(self) -> bool:
+        """True where that network has a gradient that is of use."""
+        return (self.survey if self.surrogate is None else self._of_surrogate).gradients
+
+    @property
+    def surrogate_key(self) -> str:
+        """A hash of the surrogate; empty where there is none."""
+        return "" if self.surrogate is None else self._surrogate_key
 
     @property
     def method(self) -> str | None:
@@ -200,7 +227,8 @@ class Subject:
             given=made[spec.preset.precision].defended,
             key=self._key(variant, parameters, built),
             stranger=not built.ours,
-            network=self._computing_in(spec.preset.precision),
+            network=self._computing_in(spec.preset.precision) if self.surrogate is None else self.attackable,
+            surrogate=self.surrogate is not None,
             words=built.words,
             shape=self.shape,
             device=self.device,

@@ -113,6 +113,8 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         f"{'' if spec.pixels == 'float' else '; adversarial images rounded to ' + spec.pixels}",
         "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
     }
+    if spec.surrogate is not None:
+        found["surrogate"] = f"{spec.surrogate}: oblivious attacks were made on it, and adaptive ones begin with it"
     if any(find_attack(name).preset for name in spec.attacks):
         found["preset"] = ", ".join(f"{name} {value}" for name, value in spec.preset.model_dump().items())
     if spec.draws > 1:
