@@ -289,3 +289,30 @@ def test_a_network_on_other_data_than_its_card_names(digits: Dataset) -> None:
     for same in (ArrayDataset("mine", digits.images[:4], digits.labels[:4], digits.class_names), digits.take(4)):
         assert not run("digits-resnet-mixup", same).networks["network"].notes
     assert not run("digits-resnet-mixup", digits.images[:4], digits.labels[:4]).networks["network"].notes
+
+
+class Hidden(nn.Module):
+    """A network whose defence nobody can take off, and that answers with rounded probabilities."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.net((7 * x).round() / 7) * 4
+        return found.round()
+
+
+def test_oblivious_attacks_are_made_on_a_surrogate(digits_net: nn.Module, digits: Dataset) -> None:
+    data, network = digits.take(12), Hidden(digits_net).eval()
+    given: dict[str, Any] = {"attacks": ["clean", "apgd-ce", "bpda-apgd-ce"], "preset": "quick", "eps": 40 / 255}
+    without = evaluate(network, data, **given)
+    assert {row.attack for row in without.rows} == {"clean"}
+    found = evaluate(network, data, surrogate=digits_net, **given)
+    accuracy = {row.attack: row.accuracy for row in found.rows}
+    assert accuracy["clean"] == 100
+    assert max(accuracy["apgd-ce"], accuracy["bpda-apgd-ce"]) < 80
+    assert found.spec.surrogate == type(digits_net).__name__
+    ((_, words),) = found.parameters("network", "undefended")
+    assert words == "without a useful gradient: attacks take that of the surrogate (BPDA)"
+    assert not found.networks["network"].notes

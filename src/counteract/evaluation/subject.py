@@ -30,7 +30,7 @@ from counteract.whole import Defended, Through, WholeModule
 _FEW = 8
 """Images of the data that a network is asked about."""
 
-_THROUGH = "without a useful gradient: attacks take that of the undefended network (BPDA)"
+_THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
 
 
@@ -86,7 +86,8 @@ class Judged:
     def describe(self) -> str:
         """Returns the defence's parameters and what else reports must say of it."""
         found = ["its draws follow the block"] * self.unkeyed
-        found += [_THROUGH] * (self.attacked is not self.given)
+        other = "surrogate" if self.surrogate else "undefended network"
+        found += [_THROUGH.format(other)] * (self.attacked is not self.given)
         return ", ".join(filter(None, [self.words, *found]))
 
     @cached_property
@@ -198,7 +199,8 @@ class Subject:
     def note(self) -> NetworkNote:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
-        notes = [*found.notes(), *([self._card] if self._card else [])]
+        said = found.notes() if self.surrogate is None or found.gradients else found.notes(gradients=False)
+        notes = [*said, *([self._card] if self._card else [])]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
         if published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):

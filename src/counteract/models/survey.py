@@ -102,8 +102,12 @@ class Survey:
         """True where it computes in float32 or better."""
         return self.dtype in (torch.float32, torch.float64)
 
-    def notes(self) -> list[str]:
-        """Returns what reports must say of the network."""
+    def notes(self, *, gradients: bool = True) -> list[str]:
+        """Returns what reports must say of the network.
+
+        Args:
+            gradients: False leaves out what is to be said of its gradients.
+        """
         found = [self.form] if self.form else []
         if not self.precise:
             found.append(f"it computes in {str(self.dtype).removeprefix('torch.')}, to which its images are rounded")
@@ -117,7 +121,7 @@ class Survey:
                 "its answers are random, and seeding the global generators does not repeat them: another run "
                 "gives other figures"
             )
-        return [*found, *filter(None, [self.slopes.note()])]
+        return [*found, *filter(None, [self.slopes.note() if gradients else None])]
 
 
 def survey(
