@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._files import write_atomically
-from counteract._network import device_of
+from counteract._network import borrowed, device_of
 from counteract.defended import DefendedModule
 from counteract.robustbench.eligibility import NOT_ELIGIBLE
 
@@ -116,7 +116,7 @@ class _RunState(EvaluationState):
 
 
 class AutoAttack(pyautoattack.AutoAttack):
-    """AutoAttack (Croce and Hein 2020) as RobustBench calls it.
+    """AutoAttack (Croce and Hein 2020) as RobustBench calls it; the network is in eval mode meanwhile.
 
     Args:
         model: Maps images in [0, 1] to logits.
@@ -174,7 +174,8 @@ class AutoAttack(pyautoattack.AutoAttack):
             state_path: A file for the state; a run that finds one there goes on with it.
         """
         path = None if state_path is None else Path(state_path)
-        with self._logged(), mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState):
+        patched = mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState)
+        with self._logged(), borrowed(self.model), patched:
             if isinstance(self.model, DefendedModule):
                 self.logger.warning(NOT_ELIGIBLE)
             adversarial, predicted = super().run_standard_evaluation(x_orig, y_orig, batch_size=bs, state_path=path)
@@ -225,11 +226,11 @@ def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str
     """
     found: list[str] = []
     logger = SimpleNamespace(warning=found.append)
-    checks.check_randomized(model, images, labels, logger=logger)
-    checks.check_range_output(model, images, logger=logger)
-    checks.check_dynamic(model, images, logger=logger)
     points = images.detach().clone().requires_grad_()
-    with torch.enable_grad():
+    with borrowed(model), torch.enable_grad():
+        checks.check_randomized(model, images, labels, logger=logger)
+        checks.check_range_output(model, images, logger=logger)
+        checks.check_dynamic(model, images, logger=logger)
         loss = torch.nn.functional.cross_entropy(model(points), labels, reduction="sum")
         checks.check_zero_gradients(torch.autograd.grad(loss, points)[0].contiguous(), logger=logger)
     return [" ".join(text.removesuffix(" See flags_doc.md for details.").split()) for text in found]
