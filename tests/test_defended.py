@@ -352,7 +352,8 @@ def test_the_average_and_its_gradient_are_exact_where_probabilities_underflow(
         "executions": 5,
         "average": average,
     }
-    found, right = [], []
+    found: list[Tensor] = []
+    right: list[Tensor] = []
     for net, results in ((Scaled(scale).eval(), found), (Scaled(scale).eval().double(), right)):
         points = x.to(dtype_of(net)).requires_grad_()
         module = DefendedModule(net, executions_per_pass=executions_per_pass, **options)

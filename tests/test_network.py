@@ -121,7 +121,7 @@ def test_a_network_that_is_evaluated_keeps_its_parameters() -> None:
 
 def test_a_network_that_cannot_be_put_into_eval_mode_is_left_alone() -> None:
     class Stubborn(TinyNet):
-        def eval(self) -> TinyNet:
+        def eval(self) -> Stubborn:
             raise KeyError
 
     net = Stubborn().train()

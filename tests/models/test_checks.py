@@ -103,7 +103,8 @@ def test_logarithms_of_probabilities_are_exact(scale: float) -> None:
             self.network = TinyNet().eval()
 
         def forward(self, x: Tensor) -> Tensor:
-            return (scale * self.network(x)).softmax(1)
+            logits: Tensor = scale * self.network(x)
+            return logits.softmax(1)
 
     points, precise = IMAGES.clone().requires_grad_(), IMAGES.double().requires_grad_()
     found = LogProbabilities(Scaled().eval())(points)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -198,20 +199,31 @@ def test_without_gradients_no_graph_is_made(make: Maker, x: Tensor) -> None:
 def test_threads_draw_what_one_does(make: Maker, net: nn.Module, x: Tensor) -> None:
     defence, keys = make(batch_size=2), torch.arange(6)
     net.train()
-    net.get_submodule("norm").eval()
     expected = defence.sample(x, keys)
+    net.register_forward_hook(lambda *call: time.sleep(0.001))
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda _: defence.sample(x, keys), range(20)))
     assert all(torch.equal(each, expected) for each in found)
-    assert [module.training for module in net.modules()] == [True, True, False, True]
+    assert all(module.training for module in net.modules())
     assert all(parameter.requires_grad for parameter in net.parameters())
 
 
 def test_threads_never_share_a_call(x: Tensor) -> None:
-    noise = GaussianNoise(seed=0)
+    class Slow(GaussianNoise):
+        @property
+        def _calls(self) -> int:
+            number: int = self.__dict__["number"]
+            time.sleep(0.001)
+            return number
+
+        @_calls.setter
+        def _calls(self, number: int) -> None:
+            self.__dict__["number"] = number
+
+    noise = Slow(seed=0)
     with ThreadPoolExecutor(8) as threads:
-        images = list(threads.map(lambda _: noise.forward(x[:1])[0], range(200)))
-    assert len({float(image[0, 0, 0, 0]) for image in images}) == 200
+        images = list(threads.map(lambda _: noise.forward(x[:1])[0], range(100)))
+    assert len({float(image[0, 0, 0, 0]) for image in images}) == 100
 
 
 def test_numpys_numbers_are_numbers(make: Maker, x: Tensor) -> None:
