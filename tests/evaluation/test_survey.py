@@ -9,6 +9,7 @@ import torch
 from networks import TinyNet
 from torch import Tensor, nn
 
+from counteract import DefendedModule, RandomCropPad
 from counteract.evaluation.survey import probe_images, survey
 
 IMAGES = torch.rand(2, 3, 32, 32)
@@ -66,3 +67,11 @@ def test_probe_images_are_fixed_images() -> None:
 def test_a_network_of_other_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="model net has 10 outputs for 3 classes"):
         survey(TinyNet().eval(), "net", IMAGES, 3)
+
+
+def test_a_network_that_is_defended_already_is_refused() -> None:
+    defended = DefendedModule(TinyNet().eval(), transforms=[RandomCropPad()], executions=2)
+    with pytest.raises(
+        ValueError, match="model net is defended already, by RandomCropPad: name the"
+    ):
+        survey(nn.Sequential(defended), "net", IMAGES, 10)
