@@ -95,7 +95,7 @@ ATTACKS: dict[str, Run] = {
     "FeatureAdversariesPyTorch": towards_features(delta=0.1, layer=1, step_size=0.05),
     "FrameSaliencyAttack": _frames,
     "GRAPHITEBlackbox": _graphite(noise_size=(8, 8), num_xforms_mask=2, num_xforms_boost=2, num_boost_queries=4),
-    "GRAPHITEWhiteboxPyTorch": _graphite(num_xforms=2, steps=1, first_steps=1),
+    "GRAPHITEWhiteboxPyTorch": _graphite(num_xforms=2, steps=1, first_steps=1, min_tr=0.0),
     "HopSkipJump": run(init_size=10, init_eval=2, max_eval=4),
     "MomentumIterativeMethod": run(),
     "PixelAttack": run(es=1, th=5),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,6 +23,7 @@ from counteract import (
     RandomCropResize,
     _random,
 )
+from counteract._network import dtype_of
 from counteract.datasets import Dataset
 from counteract.defended import keep_winner
 
@@ -146,10 +150,14 @@ def test_a_certain_network_gives_finite_log_probabilities(x: Tensor) -> None:
         ({"executions": 0}, "executions must be an integer of at least 1"),
         ({"executions_per_pass": 0}, "executions_per_pass must be"),
         ({"average": "votes"}, "average must be 'probabilities' or 'logits', found 'votes'"),
+        ({"transforms": [nn.Identity()]}, "transforms must be preprocessors of this package or of ART, found Identity"),
+        ({"transforms": None}, "transforms must be preprocessors of this package or of ART, found NoneType"),
+        ({"transforms": GaussianNoise}, "found the class GaussianNoise itself"),
         (
-            {"transforms": [nn.Identity()]},
-            "transforms must be preprocessors of this package or of ART, found Identity",
+            {"preprocessing_defences": "hedge"},
+            "preprocessing_defences must be preprocessors of this package or of ART, found str",
         ),
+        ({"executions": True}, "executions must be an integer of at least 1, found True"),
         ({"clip_values": 1}, "clip_values"),
     ],
 )
@@ -364,3 +372,141 @@ def test_logits_are_found_in_whatever_a_network_returns(net: nn.Module, x: Tenso
         assert torch.equal(DefendedModule(Returning(kind).eval())(x[:count]), DefendedModule(net)(x[:count]))
     with pytest.raises(ValueError, match="model must return a tensor of logits, found a tuple"):
         DefendedModule(Returning("several").eval())(x)
+
+
+class Scaled(nn.Module):
+    """A network that is very sure of itself."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.network, self.scale = TinyNet(), scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.scale * self.network(x)
+        return logits
+
+
+@pytest.mark.parametrize("executions_per_pass", [None, 2])
+@pytest.mark.parametrize("average", ["probabilities", "logits"])
+@pytest.mark.parametrize("scale", [1.0, 10.0, 100.0])
+def test_the_average_and_its_gradient_are_exact_where_probabilities_underflow(
+    x: Tensor, scale: float, average: Any, executions_per_pass: int | None
+) -> None:
+    options: dict[str, Any] = {
+        "transforms": [RandomCropPad()],  # which only moves pixels: the same in both precisions
+        "executions": 5,
+        "average": average,
+    }
+    found: list[Tensor] = []
+    right: list[Tensor] = []
+    for net, results in ((Scaled(scale).eval(), found), (Scaled(scale).eval().double(), right)):
+        points = x.to(dtype_of(net)).requires_grad_()
+        module = DefendedModule(net, executions_per_pass=executions_per_pass, **options)
+        logs = module(points, KEYS)
+        margin = (logs[:, 2] - logs[:, 7]).sum()
+        results += [logs.detach().double(), torch.autograd.grad(margin, points)[0].double()]
+        assert torch.equal(module.classify(points, KEYS)[0], logs.argmax(1))
+    if scale == 100:
+        assert right[0].min() < -500
+    torch.testing.assert_close(found[0], right[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[1], right[1], rtol=1e-3, atol=1e-4 * float(right[1].abs().max()))
+    if average == "probabilities":  # once more, from its definition in double precision
+        crop, outputs = RandomCropPad(), []
+        for execution in range(5):
+            stream = _random.fold(_random.fold(KEYS, 1), execution)
+            outputs.append(net(crop.sample(x.double(), _random.fold(stream, 0))).log_softmax(1))
+        torch.testing.assert_close(right[0], torch.stack(outputs).logsumexp(0).detach() - math.log(5))
+
+
+def test_a_class_that_is_ruled_out_has_no_gradient_and_spoils_none(x: Tensor) -> None:
+    class Ruling(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            logits = super().forward(x).clone()
+            logits[:, 4] = -torch.inf
+            return logits
+
+    points = x.clone().requires_grad_()
+    logs = DefendedModule(Ruling().eval(), transforms=[GaussianNoise()], executions=3)(points, KEYS)
+    assert logs.isfinite().all()
+    assert (logs[:, 4] < -1e38).all()
+    (gradient,) = torch.autograd.grad(logs.clamp(min=-1e30).sum(), points)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precise_logits_are_averaged_in_single_precision(x: Tensor, dtype: torch.dtype) -> None:
+    for options in ({}, {"transforms": [RandomCropPad()], "executions": 3}):
+        module = DefendedModule(TinyNet().eval().to(dtype), **options)  # type: ignore[arg-type]
+        logs = module(x, KEYS)
+        assert logs.dtype == torch.float32
+        torch.testing.assert_close(logs.exp().sum(1), torch.ones(6))
+
+
+@pytest.mark.parametrize("executions_per_pass", [None, 1])
+def test_a_callers_autocast_stays_inside_of_the_network(x: Tensor, executions_per_pass: int | None) -> None:
+    net, dtypes = TinyNet().eval(), set()
+    net.register_forward_hook(lambda module, inputs, output: dtypes.add((inputs[0].dtype, output.dtype)))
+    module = DefendedModule(
+        net,
+        preprocessing_defences=[RandomCropResize()],
+        transforms=[RandomCropResize()],
+        executions=5,
+        executions_per_pass=executions_per_pass,
+    )
+    received: list[Tensor] = []
+    net.register_forward_pre_hook(lambda module, inputs: received.append(inputs[0]))
+    results = []
+    for enabled in (False, True):
+        points = x.clone().requires_grad_()
+        dtypes.clear()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logs = module(points, KEYS)
+        assert logs.dtype == torch.float32
+        (gradient,) = torch.autograd.grad(logs[:, 1].sum(), points)  # outside, where passes are computed again
+        assert dtypes == {(torch.float32, torch.bfloat16 if enabled else torch.float32)}
+        results.append((logs.detach(), gradient))
+    half = len(received) // 2
+    assert all(torch.equal(one, other) for one, other in zip(received[:half], received[half:], strict=True))
+    torch.testing.assert_close(results[1][0], results[0][0], atol=0.2, rtol=0)
+    assert (results[1][1] - results[0][1]).abs().max() < 0.1 * results[0][1].abs().max()
+
+
+def test_threads_get_the_answers_of_one(net: nn.Module, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
+    module = DefendedModule(
+        net,
+        preprocessing_defences=[Counteraction(net, num_labels=3)],
+        transforms=[RandomCropPad(), MixupInference(net, *pool)],
+        executions=6,
+        executions_per_pass=2,
+    )
+
+    def answer(_: int) -> tuple[Tensor, Tensor]:
+        points = x.clone().requires_grad_()
+        logs = module(points, KEYS)
+        return logs.detach(), torch.autograd.grad(logs[:, 1].sum(), points)[0]
+
+    expected = answer(0)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(answer, range(24)))
+    for logs, gradient in found:
+        assert torch.equal(logs, expected[0])
+        torch.testing.assert_close(gradient, expected[1])
+
+
+def test_numpys_numbers_and_ranges_are_taken(net: nn.Module, x: Tensor) -> None:
+    module = crops(
+        net, executions=np.int64(4), executions_per_pass=np.uint8(2), clip_values=(np.zeros(1), np.ones((3, 1, 1)))
+    )
+    assert torch.equal(module(x, KEYS), crops(net, executions=4, executions_per_pass=2)(x, KEYS))
+    assert [type(value) for value in (module.executions, module.executions_per_pass)] == [int, int]
+    assert module.clip_values == (0.0, 1.0)
+
+
+def test_what_is_defended_already_is_said(net: nn.Module) -> None:
+    twice = DefendedModule(net, preprocessing_defences=[Counteraction(net), GaussianNoise()])
+    for defended, by in ((crops(net), "RandomCropResize"), (twice, r"Counteraction\+GaussianNoise")):
+        for network in (defended, nn.Sequential(defended)):
+            with pytest.raises(ValueError, match=f"model is defended already, by {by}: give one DefendedModule"):
+                DefendedModule(network)
+    assert DefendedModule(DefendedModule(net)).executions == 1  # which defends nothing

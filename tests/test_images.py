@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +53,46 @@ def test_shapes() -> None:
         check_images(torch.zeros(3, 4, 4))
     with pytest.raises(ValueError, match="real"):
         check_images(torch.zeros(1, 3, 4, 4, dtype=torch.complex64))
+
+
+def test_what_is_no_tensor_is_named() -> None:
+    with pytest.raises(ValueError, match=r"x must be a tensor of images of shape \(N, C, H, W\), found ndarray"):
+        check_images(np.zeros((1, 3, 4, 4)))  # type: ignore[arg-type]
+
+
+def test_images_made_in_inference_mode_can_be_differentiated() -> None:
+    with torch.inference_mode():
+        x = torch.ones(1, 3, 4, 4)
+    assert not check_images(x).is_inference()
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (0, 255),
+        [0.0, 255.0],
+        np.array([0, 255], np.float32),
+        (np.zeros((3, 2, 2)), np.full(1, 255)),
+        (torch.tensor(0), np.uint8(255)),
+    ],
+)
+def test_ranges_in_any_numbers_are_pythons_own(pair: object) -> None:
+    found = check_clip_values(pair)
+    assert found == (0.0, 255.0)
+    assert [type(end) for end in found] == [float, float]
+    assert check_clip_values(None) is None
+
+
+@pytest.mark.parametrize("bad", [(np.zeros(2), np.arange(2) + 1), (torch.zeros(2), torch.arange(2) + 1)])
+def test_a_range_for_each_pixel_is_named(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"for all pixels .*, found arrays with another range for each pixel"):
+        check_clip_values(bad)
+
+
+def test_a_long_range_is_cut() -> None:
+    with pytest.raises(ValueError, match="clip_values must be") as error:
+        check_clip_values(list(range(1000)))
+    assert len(str(error.value)) <= 300
 
 
 @pytest.mark.parametrize("bad", [(1, 0), (0, 0), (0, 1, 2), "01", 1, (0, float("inf")), (float("nan"), 1)])

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 import torch
 from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._network import Asked, ask, borrowed, check_model, device_of, dtype_of, folded, parameter_dtype
+from counteract._network import (
+    Asked,
+    ask,
+    borrowed,
+    check_model,
+    device_of,
+    dtype_of,
+    evaluating,
+    folded,
+    parameter_dtype,
+)
 
 
 def half_frozen() -> TinyNet:
@@ -120,3 +133,56 @@ def test_a_network_that_folds_is_folded_and_another_stays() -> None:
     net = TinyNet()
     assert folded(net) is net
     assert isinstance(folded(Folding()), nn.ReLU)
+
+
+@pytest.mark.parametrize("use", [borrowed, evaluating])
+def test_the_last_of_several_borrowers_puts_it_back(use: Any) -> None:
+    net = half_frozen()
+    before = state(net)
+    first, second, third = use(net), use(net), use(net.norm)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not any(module.training for module in net.modules())
+    third.__enter__()
+    second.__exit__(None, None, None)
+    assert state(net) == before if use is evaluating else net.training
+    third.__exit__(None, None, None)
+    assert state(net) == before
+
+
+def test_threads_that_borrow_one_network_compute_in_eval_mode(x: Tensor) -> None:
+    net = half_frozen()
+    before, buffers = state(net), [value.clone() for value in net.buffers()]
+    with borrowed(net):
+        expected = net(x)
+
+    def use(number: int) -> bool:
+        with (borrowed if number % 2 else evaluating)(net), torch.no_grad():
+            return torch.equal(net(x), expected) and not any(module.training for module in net.modules())
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(use, range(200)))
+    assert state(net) == before
+    assert all(torch.equal(value, old) for value, old in zip(net.buffers(), buffers, strict=True))
+
+
+def test_a_network_that_is_evaluated_keeps_its_parameters() -> None:
+    net = half_frozen()
+    before = state(net)
+    with evaluating(net):
+        assert [parameter.requires_grad for parameter in net.parameters()] == before[4:]
+        assert not any(module.training for module in net.modules())
+    assert state(net) == before
+
+
+def test_a_network_that_cannot_be_put_into_eval_mode_is_left_alone() -> None:
+    class Stubborn(TinyNet):
+        def eval(self) -> Stubborn:
+            raise KeyError
+
+    net = Stubborn().train()
+    for _ in range(2):
+        with pytest.raises(KeyError), borrowed(net):
+            pass
+    assert all(state(net))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from counteract._precision import in_precision
+from counteract._precision import at_least_float32, in_precision, with_autocast, without_autocast
 from counteract.datasets import Dataset
 from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
 from counteract.reporting.words import notes
@@ -61,3 +62,39 @@ def test_results_in_bfloat16_do_not_stand_in_for_exact_ones(tmp_path: Path) -> N
 def test_a_precision_that_is_none() -> None:
     with pytest.raises(ValueError, match="precision"):
         make_spec(spec_for_dataset("digits") | {"precision": "fp8"}, "test")
+
+
+def test_without_autocast_networks_alone_have_the_callers() -> None:
+    matrix = torch.rand(3, 3)
+    with torch.autocast("cpu", torch.float16):
+        with without_autocast(matrix.device):
+            assert (matrix @ matrix).dtype == torch.float32
+            with with_autocast():
+                assert (matrix @ matrix).dtype == torch.float16
+                with without_autocast(matrix.device), with_autocast():  # of a defence in that network
+                    assert (matrix @ matrix).dtype == torch.float16
+                with torch.autocast("cpu", enabled=False), without_autocast(matrix.device), with_autocast():
+                    assert (matrix @ matrix).dtype == torch.float32
+            assert (matrix @ matrix).dtype == torch.float32
+        assert (matrix @ matrix).dtype == torch.float16
+    with without_autocast(matrix.device), with_autocast():
+        assert (matrix @ matrix).dtype == torch.float32
+    with without_autocast(torch.device("meta")):
+        pass
+
+
+def test_an_autocast_that_is_kept_is_that_of_its_thread() -> None:
+    matrix = torch.rand(3, 3)
+
+    def elsewhere() -> torch.dtype:
+        with with_autocast():
+            return (matrix @ matrix).dtype
+
+    with torch.autocast("cpu", torch.bfloat16), without_autocast(matrix.device), ThreadPoolExecutor(1) as other:
+        assert other.submit(elsewhere).result() == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_half_precision_becomes_single(dtype: torch.dtype) -> None:
+    found = at_least_float32(torch.ones(1, dtype=dtype)).dtype
+    assert found == (torch.float64 if dtype == torch.float64 else torch.float32)

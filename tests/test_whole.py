@@ -47,6 +47,20 @@ def test_logits_log_probabilities_and_probabilities(net: TinyNet, x: Tensor) -> 
     assert (module.executions, module.training) == (1, False)
 
 
+def test_probabilities_that_underflow_are_exact(net: TinyNet, x: Tensor) -> None:
+    class Sharp(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = 100 * net(x)
+            return logits.softmax(1)
+
+    points = x.clone().requires_grad_()
+    found, expected = WholeModule(Sharp(), probabilities=True)(points), (100 * net(points)).log_softmax(1)
+    assert expected.min() < -200
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad((logs[:, 2] - logs[:, 4]).sum(), points)[0] for logs in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_keys_are_passed_to_whoever_takes_them(net: TinyNet, x: Tensor) -> None:
     module = whole_module(Keyed(net), x[:2])
     assert module.keyed

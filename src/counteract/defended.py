@@ -46,7 +46,7 @@ class DefendedModule(nn.Module):
     what attacks that know of the defence differentiate.
 
     Under a caller's autocast the network computes in its precision, and everything around it in that of the images.
-    Several threads may use one module; without `keys`, the draws of each depend on the order of the calls.
+    Several threads may use one module in eval mode; without `keys`, their draws follow the order of the calls.
 
     Args:
         model: Maps images in `clip_values` to logits of shape (N, classes), normalisation inside.

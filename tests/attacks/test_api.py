@@ -333,3 +333,40 @@ def test_a_gradient_that_some_images_lack_is_said() -> None:
 def test_probabilities_in_a_defended_module_are_refused(net: TinyNet, x: Tensor) -> None:
     with pytest.raises(ValueError, match="model Sequential returns probabilities, not logits"):
         attack("pgd1", DefendedModule(nn.Sequential(net, nn.Softmax(1)).eval()), x, LABELS)
+
+
+def test_labels_of_any_integers_and_one_hot_ones_are_the_same(net: TinyNet, x: Tensor) -> None:
+    expected = attack("pgd3", net, x, LABELS)
+    for labels in (LABELS.int(), np.arange(6, dtype=np.uint8), torch.eye(10)[:6], np.eye(10, dtype=np.int32)[:6]):
+        assert torch.equal(attack("pgd3", net, x, labels), expected)
+
+
+@pytest.mark.parametrize("name", ["pgd3", "bpda-pgd", "smooth", "square"])
+def test_it_works_in_inference_mode(name: str, net: TinyNet, x: Tensor) -> None:
+    expected = attack(name, defended(net), x, LABELS, preset=SMALL)
+    with torch.inference_mode():
+        found = attack(name, defended(net), x.clone(), LABELS.clone(), preset=SMALL)
+        assert torch.is_inference_mode_enabled()
+    assert torch.equal(found, expected)
+    assert not found.is_inference()
+
+
+def test_a_frozen_layer_of_a_network_in_training_stays_as_it_was(net: TinyNet, x: Tensor) -> None:
+    net.train()
+    net.norm.eval()
+    for name in ("pgd3", "bpda-pgd", "smooth", "square"):
+        attack(name, defended(net), x, LABELS, preset=SMALL)
+        assert [module.training for module in net.modules()] == [True, True, False, True]
+        assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_module_that_holds_a_defended_one_is_told_to_pass_that(net: TinyNet, x: Tensor) -> None:
+    classifier = PyTorchClassifier(defended(net), nn.CrossEntropyLoss(), (3, 32, 32), 10, clip_values=(0, 1))
+    for module in (nn.Sequential(defended(net)), classifier):
+        with pytest.raises(ValueError, match=r"defended already, by Counteraction\+RandomCropPad: pass the Defended"):
+            attack("pgd3", module, x, LABELS)
+    own = DefendedClassifier(net, nn.CrossEntropyLoss(), (3, 32, 32), 10, transforms=[RandomCropPad()], executions=2)
+    assert torch.equal(
+        attack("bpda-pgd", own.model, x, LABELS, preset=SMALL),
+        attack("bpda-pgd", DefendedModule(net, transforms=[RandomCropPad()], executions=2), x, LABELS, preset=SMALL),
+    )

@@ -13,7 +13,7 @@ from networks import TinyNet
 from torch import nn
 
 import counteract
-from counteract import Counteraction, GaussianNoise
+from counteract import Counteraction, DefendedModule, GaussianNoise
 from counteract._errors import UserError
 from counteract.auditing import api
 from counteract.datasets import Dataset
@@ -56,6 +56,10 @@ def test_a_network_by_name_brings_its_images(monkeypatch: pytest.MonkeyPatch) ->
     ("changes", "words"),
     [
         ({"network": TinyNet()}, "images are missing: pass images and labels"),
+        (
+            {"network": DefendedModule(TinyNet(), preprocessing_defences=[GaussianNoise()])},
+            "network is defended already, by GaussianNoise",
+        ),
         ({"attacks": ["clean"]}, "attacks: an audit gives these itself"),
         ({"defence": 3}, "defences must be names"),
         ({"defence": "counteracton"}, "did you mean counteraction"),

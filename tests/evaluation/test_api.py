@@ -35,7 +35,10 @@ def test_tensors_arrays_datasets_and_art_classifiers_are_the_same(digits_net: nn
     first = accuracies(run(digits_net, images, labels))
     assert first["undefended", "clean"] > first["undefended", "pgd3"]
     assert accuracies(run(digits_net, images.numpy().astype(np.float64), labels.numpy().astype(np.int32))) == first
+    assert accuracies(run(digits_net, images, np.eye(10)[labels])) == first
     assert accuracies(run(digits_net, ArrayDataset("d", images, labels, digits.class_names))) == first
+    with torch.inference_mode():
+        assert accuracies(run(digits_net, images.clone(), labels.clone())) == first
     assert accuracies(run(classifier, images, labels)) == first
     assert accuracies(run("digits-resnet-mixup", images, labels)) == first
 
@@ -104,6 +107,15 @@ def test_few_classes_have_fewer_attacks(digits_net: nn.Module, digits: Dataset) 
         ("network", "apgd-t", "undefended"): "it needs 4 classes, and the network has 3",
     }
     assert len(found.rows) == 3
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_network_that_is_defended_already_is_said(wrapped: bool, net: nn.Module) -> None:
+    defended: Any = DefendedModule(net, transforms=[GaussianNoise()], executions=3)
+    if wrapped:
+        defended = PyTorchClassifier(defended, nn.CrossEntropyLoss(), (3, 32, 32), 10, clip_values=(0, 1))
+    with pytest.raises(ValueError, match="network is defended already, by GaussianNoise: pass the undefended network"):
+        run(defended, IMAGES, LABELS)
 
 
 IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)

@@ -13,8 +13,10 @@ from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
+from counteract import DefendedModule, RandomCropPad
 from counteract.datasets import Dataset
-from counteract.evaluation import Run, RunOptions, evaluate
+from counteract.evaluation import Inputs, Network, Run, RunOptions, evaluate, make_spec
+from counteract.evaluation.subject import Subject
 
 
 class Dropping(nn.Module):
@@ -87,3 +89,12 @@ class Unrepeatable(nn.Module):
 def test_draws_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
     (note,) = run(Unrepeatable(), digits.take(8), attacks=["clean"]).networks["network"].notes
     assert "another run gives other figures" in note
+
+
+def test_a_network_that_is_defended_already_is_refused(digits: Dataset) -> None:
+    defended = DefendedModule(TinyNet().eval(), transforms=[RandomCropPad()], executions=2)
+    data = digits.take(4)
+    inputs = Inputs(data, {"net": Network("net", nn.Sequential(defended))}, lambda: data)
+    spec = make_spec({"dataset": "digits", "models": ["net"], "attacks": ["clean"], "defences": ["undefended"]}, "test")
+    with pytest.raises(ValueError, match="model net is defended already, by RandomCropPad: name the undefended"):
+        Subject("net", spec, inputs, torch.device("cpu"))

@@ -123,3 +123,24 @@ def test_log_probabilities_restore_the_softmax() -> None:
     assert not repaired.training
     torch.testing.assert_close(repaired(IMAGES).softmax(1), network(IMAGES).softmax(1))
     assert LogProbabilities(Returns(torch.tensor([[0.0, 1.0]])))(IMAGES[:1]).isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_logarithms_of_probabilities_are_exact(scale: float) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = TinyNet().eval()
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = scale * self.network(x)
+            return logits.softmax(1)
+
+    points, precise = IMAGES.clone().requires_grad_(), IMAGES.double().requires_grad_()
+    found = LogProbabilities(Scaled().eval())(points)
+    expected = (scale * TinyNet().eval().double()(precise)).log_softmax(1)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4 * scale)
+    (gradient,), (right,) = (
+        torch.autograd.grad((logs[:, 3] - logs[:, 5]).sum(), x) for logs, x in ((found, points), (expected, precise))
+    )
+    torch.testing.assert_close(gradient.double(), right, rtol=1e-3, atol=1e-4 * scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,3 +30,9 @@ def test_the_anti_adversary_makes_predictions_surer(digits_net: nn.Module, x: Te
     before, after = (digits_net(images).softmax(1).max(1) for images in (x, defence.forward(x)[0]))
     assert torch.equal(before.indices, after.indices)
     assert (after.values > before.values).all()
+
+
+def test_a_step_beyond_the_range_is_refused(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match="eps_step must be a number from 0 to 1, the width"):
+        AntiAdversary(net, eps_step=8)
+    assert AntiAdversary(net, eps_step=8, clip_values=None).clip_values is None

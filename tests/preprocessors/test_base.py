@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +168,129 @@ def test_an_empty_batch_comes_back_empty(make: Maker, x: Tensor) -> None:
     assert make()(x[:0].numpy())[0].shape == (0, 3, 32, 32)
 
 
+def test_autocast_stays_inside_of_networks(make: Maker, net: nn.Module, x: Tensor) -> None:
+    seen: list[torch.dtype] = []
+    net.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    plain, keys = make().sample(x, torch.arange(6)), torch.arange(6)
+    asks, seen[:] = bool(seen), []
+    with torch.autocast("cpu", torch.bfloat16):
+        whole, parts = make().sample(x, keys), make(batch_size=4).sample(x, keys)
+        assert torch.is_autocast_enabled("cpu")
+        assert (x.flatten(1) @ x.flatten(1).T).dtype == torch.bfloat16
+    assert (whole.dtype, parts.dtype) == (torch.float32, torch.float32)
+    assert {*seen} == ({torch.bfloat16} if asks else set())
+    if not asks:
+        assert torch.equal(whole, plain)
+        assert torch.equal(parts, plain)
+    assert (whole - plain).abs().mean() < 0.02  # a sign that follows from bfloat16 is another here and there
+
+
+def test_it_works_in_inference_mode(make: Maker, x: Tensor) -> None:
+    expected, _ = make(seed=0).forward(x)
+    with torch.inference_mode():
+        assert torch.equal(make(seed=0).forward(x.clone())[0], expected)
+
+
+def test_without_gradients_no_graph_is_made(make: Maker, x: Tensor) -> None:
+    points = x.clone().requires_grad_()
+    assert make(seed=0).forward(points)[0].requires_grad
+    with torch.no_grad():
+        assert not make(seed=0).forward(points)[0].requires_grad
+
+
+def test_threads_draw_what_one_does(make: Maker, net: nn.Module, x: Tensor) -> None:
+    defence, keys = make(batch_size=2), torch.arange(6)
+    net.train()
+    expected = defence.sample(x, keys)
+    net.register_forward_hook(lambda *call: time.sleep(0.001))
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: defence.sample(x, keys), range(20)))
+    assert all(torch.equal(each, expected) for each in found)
+    assert all(module.training for module in net.modules())
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_threads_never_share_a_call(x: Tensor) -> None:
+    class Slow(GaussianNoise):
+        @property
+        def _calls(self) -> int:
+            number: int = self.__dict__["number"]
+            time.sleep(0.001)
+            return number
+
+        @_calls.setter
+        def _calls(self, number: int) -> None:
+            self.__dict__["number"] = number
+
+    noise = Slow(seed=0)
+    with ThreadPoolExecutor(8) as threads:
+        images = list(threads.map(lambda _: noise.forward(x[:1])[0], range(100)))
+    assert len({float(image[0, 0, 0, 0]) for image in images}) == 100
+
+
+def test_numpys_numbers_are_numbers(make: Maker, x: Tensor) -> None:
+    options = {"batch_size": np.int64(4), "seed": np.int32(0), "clip_values": np.array([0, 1], np.float32)}
+    defence = make(**options)
+    assert [type(value) for value in (defence.batch_size, defence.seed)] == [int, int]
+    assert defence.clip_values == (0.0, 1.0)
+    plain = make(batch_size=4, seed=0, clip_values=(0, 1))
+    assert torch.equal(defence.forward(x)[0], plain.forward(x)[0])
+    defence.set_params(clip_values=(torch.zeros(3, 1, 1), np.ones((3, 1, 1))))
+    assert defence.clip_values == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("eps", np.float32(0.05)),
+        ("eps_step", np.float16(0.05)),
+        ("num_labels", np.int64(3)),
+        ("steps", np.uint8(2)),
+        ("targeted", np.bool_(False)),
+    ],
+)
+def test_numpys_numbers_are_kept_as_pythons_own(name: str, value: Any, net: nn.Module, x: Tensor) -> None:
+    defence, plain = (Counteraction(net, seed=0, **{name: given}) for given in (value, value.item()))
+    assert type(getattr(defence, name)) in (bool, int, float)
+    assert torch.equal(defence.forward(x)[0], plain.forward(x)[0])
+
+
+@pytest.mark.parametrize("change", ["eps", "eps_step"])
+@pytest.mark.parametrize("defence", [Counteraction, Hedge])
+def test_a_change_beyond_the_range_is_refused(defence: Any, change: str, net: nn.Module) -> None:
+    with pytest.raises(
+        ValueError, match=rf"{change} must be a number from 0 to 1, .*\(8 of 255 .* are 8/255\), found 8"
+    ):
+        defence(net, **{change: 8})
+    with pytest.raises(
+        ValueError, match=rf"{change} must be a number from 0 to 1, the width of clip_values, found 1.5"
+    ):
+        defence(net, **{change: 1.5})
+    with pytest.raises(ValueError, match=rf"{change} must be a number from 0 to 0.5"):
+        defence(net, clip_values=(0.5, 1), **{change: 0.6})
+    kept = defence(net, clip_values=(0, 255), **{change: 8})
+    with pytest.raises(ValueError, match="the width of clip_values"):
+        kept.set_params(clip_values=(0, 1))
+    assert kept.clip_values == (0, 255)
+    defence(net, clip_values=None, **{change: 8})
+
+
+@pytest.mark.parametrize("layout", [(32, 32, 3), (28, 28, 1), (64, 48, 4)])
+@pytest.mark.parametrize("moving", [RandomRotation, RandomCropPad, RandomCropResize, RandomResizePad])
+def test_channels_last_are_refused_by_what_moves_pixels(moving: Any, layout: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"x must be images of shape \(N, C, H, W\), found .*like channels last"):
+        moving()(np.zeros((2, *layout), np.float32))
+    GaussianNoise()(np.zeros((2, *layout), np.float32))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
         ({"seed": 1.5}, "seed must be an integer or None, found 1.5"),
+        ({"seed": True}, "seed must be an integer or None, found True"),
         ({"clip_values": (1, 0)}, "clip_values must be"),
+        ({"clip_values": (np.zeros(3), np.arange(3) + 1)}, "arrays with another range for each pixel"),
     ],
 )
 def test_wrong_options(make: Maker, options: dict[str, Any], message: str) -> None:

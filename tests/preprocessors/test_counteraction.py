@@ -11,7 +11,7 @@ import torchattacks
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import Counteraction, load_model
+from counteract import AntiAdversary, Counteraction, Hedge, MixupInference, load_model
 from counteract.datasets import Dataset
 
 
@@ -239,3 +239,26 @@ def test_set_params_of_the_network_counts_its_labels_anew(net: nn.Module, x: Ten
         defence.forward(x)
     defence.set_params(num_labels=4)
     defence.forward(x)
+
+
+def test_a_network_that_writes_into_its_input_leaves_the_callers_alone(x: Tensor) -> None:
+    class InPlace(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.sub_(0.5).div_(0.25))
+
+    class Clean(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.sub(0.5).div(0.25))
+
+    before, pool = x.clone(), (torch.rand(6, 3, 32, 32), torch.arange(6))
+    for kind in (Counteraction, Hedge, AntiAdversary, MixupInference):
+        more = pool if kind is MixupInference else ()
+        writing, clean = (kind(net().eval(), *more, seed=0) for net in (InPlace, Clean))
+        assert torch.equal(writing.forward(x)[0], clean.forward(x)[0])
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("value", ["untargeted", 1, None])
+def test_targeted_is_true_or_false(net: nn.Module, value: object) -> None:
+    with pytest.raises(ValueError, match="targeted must be True or False, found"):
+        Counteraction(net, targeted=value)  # type: ignore[arg-type]

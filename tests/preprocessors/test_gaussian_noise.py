@@ -30,3 +30,13 @@ def test_noise_is_clipped_on_request(photos: Dataset) -> None:
 def test_a_wrong_deviation() -> None:
     with pytest.raises(ValueError, match="std must be"):
         GaussianNoise(-0.1)
+
+
+def test_without_a_range_pixels_are_taken_for_those_of_0_to_1_and_any_may_be_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"std must be a number from 0 to 1, .*8 of 255 grey levels are 8/255"):
+        GaussianNoise(8)
+    noise = GaussianNoise(8, clip_values=None)
+    assert noise.clip_values is GaussianNoise(1.0).clip_values is None
+    with pytest.raises(ValueError, match="std must be a number from 0 to 1"):
+        noise.set_params(clip_values=(0, 1))
+    GaussianNoise(8, clip_values=(0, 255))

@@ -65,9 +65,10 @@ def test_the_prediction_is_that_of_the_received_input(net: nn.Module, x: Tensor,
 
 def test_arrays_will_do_for_a_pool(net: nn.Module, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
     images, labels = (part.numpy() for part in pool)
-    found, _ = MixupInference(net, images.astype(np.float64), labels.astype(np.int32), seed=1).forward(x)
     expected, _ = MixupInference(net, *pool, seed=1).forward(x)
-    assert torch.equal(found, expected)
+    for given in (labels.astype(np.int32), np.eye(10)[labels], np.eye(10, dtype=np.int32)[labels]):
+        found, _ = MixupInference(net, images.astype(np.float64), given, seed=1).forward(x)
+        assert torch.equal(found, expected)
 
 
 def test_a_dataset_is_read_by_index(net: nn.Module, x: Tensor, tmp_path: Path, digits: Dataset) -> None:

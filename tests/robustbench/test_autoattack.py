@@ -161,3 +161,21 @@ def test_a_state_of_another_run_is_refused(
     path.write_text("{}")
     with pytest.raises(UserError, match="holds no state"):
         make(module, linear).run_standard_evaluation(*batch, state_path=path)
+
+
+def test_a_network_in_training_is_left_as_it_was(module: Any, batch: tuple[Tensor, Tensor]) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3).eval(), nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with torch.no_grad():
+        labels = nn.Sequential(*network).eval()(batch[0]).argmax(1)
+    network[0].train()
+    for each in (network, network[2], network[3]):
+        each.training = True
+    attack = make(module, network, attacks_to_run=["apgd-ce", "fab-t"])
+    attack.fab.n_iter = 2
+    attack.run_standard_evaluation(batch[0], labels)
+    module.warnings_about(network, batch[0], labels)
+    assert [each.training for each in network] == [True, False, True, True]
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())

@@ -61,10 +61,11 @@ def test_in_eval_mode_it_is_pytorchs_own() -> None:
 
 
 def test_every_layer_is_replaced_and_keeps_what_it_knows() -> None:
-    net = nn.Sequential(TinyNet(), nn.BatchNorm2d(2, eps=0.5, momentum=0.3))
+    net = nn.Sequential(TinyNet(), nn.BatchNorm2d(2, eps=0.5, momentum=0.3).eval())
     before = {name: value.clone() for name, value in net.state_dict().items()}
     globalise(net)
     layers = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     assert [type(layer) for layer in layers] == [GlobalBatchNorm2d] * 2
     assert (layers[1].eps, layers[1].momentum) == (0.5, 0.3)
+    assert [layer.training for layer in layers] == [True, False]
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -26,6 +26,8 @@ from counteract.models import load_model, read_card
 from counteract.training import Method, Run, train
 from counteract.training.adversary import attacked
 from counteract.training.checkpoint import save_checkpoint
+from counteract.training.loop import Trainer, make_fabric
+from counteract.training.outputs import build_network
 
 Digits = tuple[Dataset, Dataset]
 MakeRun = Callable[..., Run]
@@ -254,3 +256,15 @@ def test_predicted_labels_can_lead_the_attack(
     train_quietly(make_run(tmp_path / "predicted", "iat", epochs=1, attack_labels="predicted"), digits)
     true, predicted = labels[: len(labels) // 2], labels[len(labels) // 2 :]
     assert not true[0].equal(predicted[0])
+
+
+@pytest.mark.parametrize("method", ["mixup", "iat"])
+def test_a_frozen_layer_stays_as_it_was(method: Method, make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
+    run = make_run(tmp_path / "out", method, epochs=2)
+    network = build_network("resnet8", 8, digits[0], 0)
+    frozen = network.get_submodule("stem.1").eval()
+    statistics = {name: value.clone() for name, value in frozen.named_buffers()}
+    run.out.mkdir()
+    Trainer(make_fabric(run), run, network, digits[0], Console(file=io.StringIO())).fit()
+    assert [module for module in network.modules() if not module.training] == [frozen]
+    assert all(torch.equal(value, statistics[name]) for name, value in frozen.named_buffers())

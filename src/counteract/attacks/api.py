@@ -149,7 +149,7 @@ def _as_module(module: object) -> nn.Module:
         from counteract.models import from_art
 
         if isinstance(module, PyTorchClassifier):
-            return from_art(module)
+            module = from_art(module)
     check_model(module, "module")
     assert isinstance(module, nn.Module)
     if not isinstance(module, DefendedModule | WholeModule):

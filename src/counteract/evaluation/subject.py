@@ -17,7 +17,7 @@ from counteract.attacks.victim import has_gradients, randomness, survey_networks
 from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
 from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
-from counteract.defended import DefendedModule
+from counteract.defended import DefendedModule, check_undefended
 from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
 from counteract.evaluation.inputs import Inputs, Network, check_card
 from counteract.evaluation.probe import probe_images, take_probe
@@ -142,6 +142,9 @@ class Subject:
 
     def __init__(self, label: str, spec: EvaluationSpec, inputs: Inputs, device: torch.device) -> None:
         network, data = inputs.networks[label], inputs.data
+        check_undefended(
+            network.module, f"model {network.name}", "name the undefended network, and what defends it as a defence"
+        )
         self._card = check_card(label, network, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from counteract._answers import labels_of
 from counteract._errors import UserError
 from counteract._files import write_atomically
-from counteract._network import Asked, device_of
+from counteract._network import Asked, borrowed, device_of
 from counteract.defended import DefendedModule
 from counteract.robustbench.eligibility import NOT_ELIGIBLE
 
@@ -120,7 +120,7 @@ class _RunState(EvaluationState):
 
 
 class AutoAttack(pyautoattack.AutoAttack):
-    """AutoAttack (Croce and Hein 2020) as RobustBench calls it.
+    """AutoAttack (Croce and Hein 2020) as RobustBench calls it; the network is in eval mode meanwhile.
 
     Args:
         model: Maps images in [0, 1] to logits.
@@ -194,7 +194,8 @@ class AutoAttack(pyautoattack.AutoAttack):
         _forget_calls()
         if len(x_orig):
             self._fit(x_orig[:1])
-        with self._logged(), mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState):
+        patched = mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState)
+        with self._logged(), borrowed(self.model), patched:
             if self._defended:
                 self.logger.warning(NOT_ELIGIBLE)
             adversarial, predicted = super().run_standard_evaluation(x_orig, y_orig, batch_size=bs, state_path=path)
@@ -258,11 +259,11 @@ def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str
     found: list[str] = []
     asked = Asked(model)
     logger = SimpleNamespace(warning=found.append)
-    checks.check_randomized(asked, images, labels, logger=logger)
-    checks.check_range_output(asked, images, logger=logger)
-    checks.check_dynamic(asked, images, logger=logger)
     points = images.detach().clone().requires_grad_()
-    with torch.enable_grad():
+    with borrowed(model), torch.enable_grad():
+        checks.check_randomized(asked, images, labels, logger=logger)
+        checks.check_range_output(asked, images, logger=logger)
+        checks.check_dynamic(asked, images, logger=logger)
         loss = torch.nn.functional.cross_entropy(asked(points), labels, reduction="sum")
         checks.check_zero_gradients(torch.autograd.grad(loss, points)[0].contiguous(), logger=logger)
     return [" ".join(text.removesuffix(" See flags_doc.md for details.").split()) for text in found]

@@ -43,6 +43,7 @@ def globalise(network: nn.Module) -> None:
         if isinstance(child, nn.BatchNorm2d):
             replacement = GlobalBatchNorm2d(child.num_features, eps=child.eps, momentum=child.momentum)
             replacement.load_state_dict(child.state_dict())
+            replacement.training = child.training
             setattr(network, name, replacement)
         else:
             globalise(child)

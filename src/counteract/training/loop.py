@@ -216,7 +216,6 @@ class Trainer:
                 self._save()
 
     def _epoch(self, epoch: int) -> None:
-        self.network.train()
         began = time.monotonic()
         order = self.batches.order(epoch)
         losses = [self.step(order, epoch, number) for number in range(len(self.batches))]
