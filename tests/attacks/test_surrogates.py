@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import TinyNet
+from networks import Dark, TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
@@ -43,6 +43,15 @@ def test_smooth_answers_alike_and_differentiates_differently(name: str, net: Tin
     assert (F.cosine_similarity(straight, through) < 0.9999).all()
     with torch.no_grad():
         torch.testing.assert_close(surrogate(x, KEYS), module(x, KEYS))
+
+
+@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
+def test_smooth_answers_alike_where_the_defences_network_has_no_answer(name: str, net: TinyNet, x: Tensor) -> None:
+    module = DefendedModule(net, preprocessing_defences=[parts(Dark().eval())[name]], clip_values=None)
+    points = torch.cat([x[:5], torch.full((1, 3, 32, 32), 0.1)]).requires_grad_()
+    answer = smooth(module)(points, KEYS)
+    torch.testing.assert_close(answer, module(points, KEYS))
+    assert answer.isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
