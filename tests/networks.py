@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+from counteract.models import load_model
 
 
 class TinyNet(nn.Module):
@@ -88,3 +92,48 @@ class Keyed(Averaging):
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         del keys
         return super().forward(x)
+
+
+class Around(nn.Module):
+    """The shipped network of digits with something around it."""
+
+    def __init__(self, through: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.net, self.through = load_model("digits-resnet-mixup"), through
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.through(self.net, x)
+
+
+def plain() -> nn.Module:
+    """The network as it is."""
+    return Around(lambda net, x: net(x))
+
+
+def gamma() -> nn.Module:
+    """The same answers to images in [0, 1], on the way to which it writes into them."""
+    return Around(lambda net, x: net(x.sqrt_().square()))
+
+
+def dropping() -> nn.Module:
+    """A network that is random in eval mode, too."""
+    return Around(lambda net, x: net(nn.functional.dropout(x, 0.3)))
+
+
+def standardised() -> nn.Module:
+    """A network that expects standardised images."""
+    net = plain()
+    for module in net.modules():
+        if isinstance(getattr(module, "mean", None), Tensor):
+            module.mean.zero_()  # type: ignore[operator, union-attr]
+            module.std.fill_(1)  # type: ignore[operator, union-attr]
+    return net
+
+
+def by_batches() -> nn.Module:
+    """BatchNorm without running statistics, which normalises by the batch in eval mode, too."""
+    net = plain()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.track_running_stats, module.running_mean, module.running_var = False, None, None
+    return net

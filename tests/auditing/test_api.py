@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from art.estimators.classification import PyTorchClassifier
 from effort import TINY, make_presets_tiny
-from networks import TinyNet
-from torch import nn
+from networks import Averaging, Shifted, TinyNet
+from torch import Tensor, nn
 
 import counteract
 from counteract import Counteraction, DefendedModule, GaussianNoise
 from counteract._errors import UserError
 from counteract.auditing import api
 from counteract.datasets import Dataset
+from counteract.reporting.words import remarks
 
 FAST: dict[str, Any] = {"preset": TINY | {"steps": 1}, "seeds": 1, "draws": 1}
 
@@ -73,3 +75,56 @@ def test_mistakes(changes: dict[str, Any], words: str) -> None:
     given: dict[str, Any] = {"defence": "counteraction", "network": "digits-resnet-mixup", "limit": 2}
     with pytest.raises(UserError, match=words):
         counteract.audit(**(given | changes))
+
+
+class First(nn.Module):
+    """The first classes of a network."""
+
+    def __init__(self, net: nn.Module, count: int) -> None:
+        super().__init__()
+        self.net, self.count = net, count
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x)[:, : self.count]
+        return out
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_few_classes_are_audited_without_the_attacks_that_need_more(
+    digits_net: nn.Module, digits: Dataset, classes: int
+) -> None:
+    rows = (digits.labels < classes).nonzero()[:8, 0]
+    network = First(digits_net, classes).eval()
+    found = counteract.audit("counteraction", network, digits.images[rows], digits.labels[rows], **FAST)
+    assert found.run.complete
+    skipped = {attack for _, attack, _ in found.run.obstacles}
+    of_three = {"apgd-t", "bpda-pgd-t", "bpda-apgd-t"}
+    assert skipped == of_three | ({"apgd-dlr", "bpda-pgd-dlr", "bpda-apgd-dlr"} if classes == 2 else set())
+    assert any(f"did not run on network: it needs 4 classes, and the network has {classes}" in line for line in
+               remarks(found.run))  # fmt: skip
+    assert all(check.flag is not None for check in found.checks if check.name == "convergence")
+
+
+def test_a_network_that_writes_into_its_images_is_audited_as_one_that_does_not(digits: Dataset) -> None:
+    images, labels = digits.images[:8], digits.labels[:8]
+    before = images.clone()
+    plain, writing = (
+        counteract.audit(GaussianNoise(0.05), Shifted(in_place=each), images, labels, **FAST) for each in (False, True)
+    )
+    assert plain.checks == writing.checks
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize(
+    ("defence", "network"),
+    [(Averaging(), TinyNet()), ("counteraction", Averaging()), (DefendedModule(Averaging()), TinyNet())],
+    ids=["whole", "network", "module"],
+)
+def test_what_follows_the_batch_is_not_audited(defence: Any, network: nn.Module, digits: Dataset) -> None:
+    with pytest.raises(UserError, match=r"answers otherwise when .*: the accuracy follows the batch size"):
+        counteract.audit(defence, network, digits.images[:4], digits.labels[:4], **FAST)
+
+
+def test_a_network_on_other_data_than_its_card_names_is_not_audited(digits: Dataset) -> None:
+    with pytest.raises(UserError, match="was trained on cifar10"):
+        counteract.audit("counteraction", "cifar10-resnet18w16-iat", digits.take(4), **FAST)

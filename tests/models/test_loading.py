@@ -123,3 +123,56 @@ def test_a_name_that_is_not_known_lists_near_ones_or_every_kind() -> None:
         load_model("digits-resnet-mixpu")
     with pytest.raises(UserError, match=r"known: .*digits-resnet-mixup.*robustbench:\.\.\., package\.module:factory"):
         load_model("0")
+
+
+def evaluated(model: str, folder: Path, *options: str) -> tuple[dict[tuple[str, str], float], list[str]]:
+    """The accuracies of a network that the command line names, and the notes on it."""
+    places = ["--out", str(folder), "--cache", str(folder / "cache")]
+    given = ["--dataset", "digits", "--attack", "clean", "--limit", "16", "--model", f"m=networks:{model}"]
+    assert call(["evaluate", *given, *places, *(options or ["--defence", "undefended", "--defence", "crop-pad"])]) == 0
+    results = json.loads((folder / "results.json").read_text())
+    rows = {(row["defence"], row["attack"]): row["accuracy"] for row in results["rows"]}
+    return rows, results["networks"]["m"]["notes"]
+
+
+def test_a_network_that_writes_into_its_images_has_the_rows_of_one_that_does_not(tmp_path: Path) -> None:
+    plain, _ = evaluated("plain", tmp_path / "plain")
+    assert evaluated("gamma", tmp_path / "gamma")[0] == plain
+    assert plain["undefended", "clean"] > 80
+
+
+def test_a_network_that_is_random_in_eval_mode_repeats_and_says_so(tmp_path: Path) -> None:
+    first, second = (evaluated("dropping", tmp_path / name) for name in "ab")
+    assert first == second
+    assert "its answers are random" in first[1][0]
+
+
+def test_a_network_whose_answers_follow_the_batch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for size in ("2", "100"):
+        assert call([*SMALL, "--model", "networks:by_batches", "--batch-size", size]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("counteract: model networks:by_batches answers otherwise when")
+        assert "the accuracy follows the batch size" in line
+
+
+def test_a_forgotten_standardisation_is_hinted_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = shipped_card("digits-resnet-mixup")
+    mean, std = (",".join(map(str, values)) for values in (card.mean, card.std))
+    undefended = ["--defence", "undefended", "--limit", "60"]
+    right, _ = evaluated("standardised", tmp_path / "right", "--mean", mean, "--std", std, *undefended)
+    assert right["undefended", "clean"] > 80
+    assert "guessing" not in capsys.readouterr().out
+    wrong, _ = evaluated("standardised", tmp_path / "wrong", *undefended)
+    assert wrong["undefended", "clean"] < 40
+    hint = (
+        "little more than by guessing (10.0%): if it was trained on standardised images, give their mean and deviation"
+    )
+    assert hint in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_network_on_other_data_than_its_card_names_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([*SMALL, "--model", "cifar10-resnet18w16-iat"]) == 2
+    assert capsys.readouterr().err.strip() == (
+        "counteract: model cifar10-resnet18w16-iat was trained on cifar10, as its card or its name says, and the "
+        "dataset is digits: name the right one, --dataset cifar10 or a file with its images"
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from networks import Dark
 from torch import Tensor, nn
 
 from counteract import MixupInference
@@ -47,6 +48,14 @@ def test_never_the_predicted_class_whether_the_pool_has_it_or_not(net: nn.Module
     defence = MixupInference(net, torch.rand(5, 3, 32, 32), labels)
     chosen = labels[defence.draw(torch.arange(500), x[:1], torch.full((500,), predicted))]
     assert set(chosen.tolist()) == {0, 3, 8, 9} - {predicted}
+
+
+def test_without_a_prediction_every_class_is_drawn(x: Tensor) -> None:
+    labels, dark = torch.tensor([0, 3, 3, 8]), torch.full((1, 3, 32, 32), 0.1)
+    defence = MixupInference(Dark().eval(), torch.rand(4, 3, 32, 32), labels)
+    assert defence.prepare(torch.cat([dark, x[:1]]))[0] == -1
+    chosen = labels[defence.draw(torch.arange(500), dark.expand(500, -1, -1, -1), None)]
+    assert set(chosen.tolist()) == {0, 3, 8}
 
 
 def test_it_mixes_with_its_weight_on_the_input(net: nn.Module, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import TinyNet
+from networks import Dark, TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, Hedge
@@ -58,3 +58,13 @@ def test_the_smooth_derivative_against_finite_differences(name: str, net: TinyNe
     step = 1e-6 * direction
     ahead, behind = ((weighted((x + sign * step).requires_grad_())).detach() for sign in (1, -1))
     assert float((gradient * direction).sum()) == pytest.approx(float(ahead - behind) / 2e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
+def test_smooth_answers_alike_where_the_defences_network_has_no_answer(name: str, net: TinyNet, x: Tensor) -> None:
+    part = parts(Dark().eval())[name]
+    module = DefendedModule(net, preprocessing_defences=[part], clip_values=None)
+    points = torch.cat([x[:5], torch.full((1, 3, 32, 32), 0.1)]).requires_grad_()
+    answer = DefendedModule(net, preprocessing_defences=[part.smooth()], clip_values=None)(points, KEYS)
+    torch.testing.assert_close(answer, module(points, KEYS))
+    assert answer.isfinite().all()

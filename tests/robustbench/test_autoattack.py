@@ -179,3 +179,60 @@ def test_a_network_in_training_is_left_as_it_was(module: Any, batch: tuple[Tenso
     assert [each.training for each in network] == [True, False, True, True]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
+
+
+class Odd(nn.Module):
+    """A linear network that writes into its images, or returns a tuple, or has no answer to the first image's like."""
+
+    def __init__(self, linear: nn.Module, kind: str, first: Tensor) -> None:
+        super().__init__()
+        self.linear, self.kind, self.first = linear, kind, first
+
+    def forward(self, x: Tensor) -> Any:
+        if self.kind == "writes":
+            return self.linear(x.add_(1).sub_(1))
+        logits = self.linear(x)
+        if self.kind == "tuple":
+            return logits, None
+        near = ((x - self.first).abs().flatten(1).amax(1) < 2 * EPS).unsqueeze(1)
+        return logits.where(~near, torch.nan)
+
+
+@pytest.mark.parametrize("kind", ["writes", "tuple"])
+def test_a_network_gets_copies_and_may_return_what_it_likes(
+    module: Any, linear: nn.Module, batch: tuple[Tensor, Tensor], kind: str
+) -> None:
+    images, labels = batch
+    before = images.clone()
+    odd = make(module, Odd(linear, kind, images[0])).run_standard_evaluation(images, labels, bs=5)
+    torch.testing.assert_close(odd, make(module, linear).run_standard_evaluation(images, labels, bs=5))
+    assert torch.equal(images, before)
+    assert module.warnings_about(Odd(linear, kind, images[0]), images, labels) == []
+
+
+def test_an_answer_that_is_no_number_counts_as_wrong(module: Any, linear: nn.Module) -> None:
+    """Also where the label is 0, which is what a maximum over NaN comes to."""
+    images, labels = torch.rand(12, 3, 8, 8), torch.zeros(12, dtype=torch.int64)
+    list(linear.parameters())[1].data[0] += 100  # every image is taken for the first class, whatever is done to it
+    attack = make(module, Odd(linear, "none", images[0]))
+    _, predicted = attack.run_standard_evaluation(images, labels, bs=5, return_labels=True)
+    assert predicted.tolist() == [10, *[0] * 11]  # a class that there is not
+    assert attack.clean_accuracy(images, labels) == pytest.approx(11 / 12)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_of_few_classes_fewer_attacks_run(
+    module: Any, classes: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes)).eval()
+    images = torch.rand(4, 3, 8, 8)
+    every = ["apgd-ce", "apgd-dlr", "apgd-t", "fab-t", "square"]
+    attack = make(module, network, attacks_to_run=every)
+    for part in (attack.apgd_targeted, attack.fab):
+        part.n_iter = 2
+    monkeypatch.setattr(attack.logger, "propagate", True)
+    attack.run_standard_evaluation(images, network(images).argmax(1))
+    skipped = {2: ["apgd-dlr", "apgd-t"], 3: ["apgd-t"], 5: []}[classes]
+    assert attack.attacks_to_run == [name for name in every if name not in skipped]
+    said = f"{', '.join(skipped)} did not run: of {classes} classes there are too few"
+    assert (said in caplog.text) == bool(skipped)

@@ -62,8 +62,8 @@ _DRAWS = (
     "over them, any wrong the share of examples that one of them or more got wrong under any attack. "
 )
 
-_NEAR = 0.25
-"""Up to this share of the way from chance to perfection an accuracy is near chance."""
+_NEAR = 0.2
+"""Up to this share of the way from chance to perfection an accuracy is little better than guessing."""
 
 _GAINS = (
     "Each defence with counteraction against the same without: the difference of accuracies on the same examples, in "
@@ -173,7 +173,7 @@ def _about_chance(run: Run) -> list[str]:
     for model, name in run.spec.models.items():
         clean = [row for row in run.rows if row.model == model and row.attack == CLEAN]
         best = max(clean, key=lambda row: (row.defence == UNDEFENDED, row.accuracy), default=None)
-        if best is None or best.ci95[0] > chance or best.accuracy > chance + _NEAR * (100 - chance):
+        if best is None or best.accuracy > chance + _NEAR * (100 - chance):
             continue
         standardised = is_named(name) or run.spec.own_network.mean is not None
         advice = (
@@ -183,8 +183,8 @@ def _about_chance(run: Run) -> list[str]:
             "counteract.models.Normalize in front of it); else compare the order of its classes"
         )
         found.append(
-            f"{model}: {best.accuracy:.1f}% of the clean images are right with {best.defence}, and guessing gets "
-            f"{chance:.1f}%: {advice}"
+            f"{model}: {best.accuracy:.1f}% of the clean images are right with {best.defence}, little more than by "
+            f"guessing ({chance:.1f}%): {advice}"
         )
     return found
 
