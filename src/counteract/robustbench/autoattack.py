@@ -192,10 +192,10 @@ class AutoAttack(pyautoattack.AutoAttack):
         """
         path = None if state_path is None else Path(state_path)
         _forget_calls()
-        if len(x_orig):
-            self._fit(x_orig[:1])
         patched = mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState)
         with self._logged(), borrowed(self.model), patched:
+            if len(x_orig):
+                self._fit(x_orig[:1])
             if self._defended:
                 self.logger.warning(NOT_ELIGIBLE)
             adversarial, predicted = super().run_standard_evaluation(x_orig, y_orig, batch_size=bs, state_path=path)
