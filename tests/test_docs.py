@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from counteract.attacks import attack_lines
+from counteract.attacks import attack_lines, library_lines
 from counteract.cli.listing import to_markdown
 from counteract.datasets import DATASETS
 from counteract.defences import defence_lines
@@ -31,10 +31,12 @@ EXAMPLES = PYTHON.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
 LISTS: dict[str, Sequence[tuple[str, str]]] = {
     "attacks": attack_lines(),
+    "attacks --library torchattacks": library_lines("torchattacks"),
+    "attacks --library art": [line for line in library_lines("art") if line[0] != "art:BrendelBethgeAttack"],
     "defences": defence_lines(),
     "datasets": [(source.name, source.help) for source in DATASETS.values()],
 }
-"""The lists that stand in the documentation, by the command that prints them."""
+"""The lists that stand in the documentation, by the command that prints them; one attack is there where numba is."""
 
 OLD_WORDS = re.compile(
     r"--budget|--error\b|forward.equivalents|\bnull attack|cells\.jsonl|bare network|--(attack|defence) (none|null)\b|"

@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "robustbench": {"ground", "models", "defended"},
     "training": {"ground", "datasets", "models"},
     "defences": {"ground", "preprocessors", "postprocessing", "defended", "whole", "datasets", "models"},
-    "attacks": {"ground", "preprocessors", "defended", "whole", "defences", "classifier", "models"},
+    "attacks": {"ground", "preprocessors", "defended", "whole", "defences", "classifier", "models", "robustbench"},
 }
 LAYERS["evaluation"] = {*LAYERS, "attacks"} - {"training"}
 LAYERS["auditing"] = {*LAYERS["evaluation"], "evaluation"}

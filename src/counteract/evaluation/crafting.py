@@ -119,8 +119,9 @@ class Crafter:
         unkeyed = attack.unkeyed or self.subject.survey.unkeyed or judged.unkeyed
         with metered(*_asked(victim)) as meter, heard() as said:
             parts = list(batches(attacked, len(rows), self.batch_size, where if unkeyed else None))
-        count = sum(len(found) for found, _ in parts)  # with the padding, which was asked about, too
-        passes = meter.passes * len(rows) / count
+        # Our own attacks ask about the padding, too.
+        share = 1.0 if attack.unkeyed else len(rows) / sum(len(found) for found, _ in parts)
+        passes = meter.passes * share
         return Made(torch.cat([found[:kept] for found, kept in parts]), passes, "\n".join(said))
 
     def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample) -> dict[int, Made]:

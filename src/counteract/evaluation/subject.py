@@ -272,11 +272,11 @@ class Subject:
     def _key(self, variant: Variant, parameters: Values, built: Built) -> str:
         """Returns a hash of a defence: name, parameters and pool, and of a stranger's all that can be read of it."""
         if variant.label in self._inputs.defences:
-            return object_key(built.parts)
+            return fingerprint(self.key, object_key(built.parts))
         parts = [(call, find_defence(call.name)) for call in parse_defence(variant.defence)]
         given = [repr(sorted(parameters_of(*part, parameters).items())) for part in parts]
         pooled = [self._pool_key] if any(part.name == "mixup-inference" for _, part in parts) else []
-        strange = [] if built.ours else [object_key(built.parts)]
+        strange = [] if built.ours else [self.key, object_key(built.parts)]
         return fingerprint(variant.defence, self.spec.precision, *given, *pooled, *strange)
 
     @cached_property

@@ -87,6 +87,19 @@ def test_results_are_clipped(net: TinyNet, x: Tensor) -> None:
     assert (float(found.min()), float(found.max())) == (0, 1)
 
 
+def test_padding_is_not_attacked(net: TinyNet, x: Tensor) -> None:
+    padded = torch.tensor([0, 1, 2, 3, 3, 3, 3, 3])
+
+    def craft(situation: Situation, images: Tensor, labels: Tensor) -> Tensor:
+        assert labels.tolist() == [0, 1, 2, 3]
+        return images * torch.rand_like(images)
+
+    found = foreign(craft).run(of(net), x[padded], padded, KEYS[padded], PRESET, None)
+    assert found.shape == (8, 3, 32, 32)
+    assert all(torch.equal(row, found[3]) for row in found[4:])
+    assert torch.equal(found[:4], foreign(craft).run(of(net), x[:4], padded[:4], KEYS[:4], PRESET, None))
+
+
 def test_targets_are_drawn_from_each_key(net: TinyNet, x: Tensor) -> None:
     told: list[Tensor] = []
 

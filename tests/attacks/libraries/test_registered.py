@@ -109,13 +109,13 @@ def test_through_a_defence_every_query_draws_afresh(net: TinyNet, x: Tensor) -> 
     assert not torch.equal(first, fifth)
     attack("asking", defended, x, torch.arange(6))
     assert torch.equal(answers[6], answers[7])
-    assert torch.equal(answers[6][:6], net(x))
+    assert torch.equal(answers[6], net(x))
 
 
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        ("shape", r"it returned shape \(1, 3, 32, 32\) for images of shape \(8, 3, 32, 32\)"),
+        ("shape", r"it returned shape \(1, 3, 32, 32\) for images of shape \(6, 3, 32, 32\)"),
         ("nan", "it returned pixels that are no finite numbers"),
         ("text", "it returned str and not images"),
         ("none", "it returned NoneType and not images"),

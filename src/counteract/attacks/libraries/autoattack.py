@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,6 @@ from counteract._errors import UserError
 from counteract.attacks.libraries.arguments import check_arguments, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
-
-if TYPE_CHECKING:
-    from counteract.robustbench.autoattack import AutoAttack
 
 VERSIONS = {"autoattack": "standard", "autoattack-rand": "rand"}
 """The names, and the versions of AutoAttack that they mean."""
@@ -77,7 +74,7 @@ def _official(
     seed: int | None = None,
     version: str = "standard",
     attacks_to_run: Sequence[str] = (),
-) -> AutoAttack:
+) -> Any:
     """Returns AutoAttack, silent.
 
     Raises:

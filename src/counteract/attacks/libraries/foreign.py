@@ -135,7 +135,8 @@ class Foreign:
     ) -> Tensor:
         """Attacks a batch: see `registry.Run`. The result lies in [0, 1], but may lie outside of the threat model.
 
-        All draws are functions of the first image's key: they follow the batch.
+        All draws are functions of the first image's key: they follow the batch. Rows at its end that repeat the last
+        key are padding, and not attacked again.
 
         Raises:
             AttackError: the attack fails, or returns something else than as many images.
@@ -143,14 +144,17 @@ class Foreign:
         del preset, known
         name, root = self.spelled.short, _random.fold(keys[0], _STREAM)
         asked = Asked(victim.defended, root) if self.spelled.defended else Asked(victim.undefended)
-        aims = draw_targets(keys, labels, victim.num_classes) if self.spelled.targeted else labels
+        count = 1 + int((keys[1:] != keys[:-1]).sum())
+        pixels, aims = images[:count].detach().clone(), labels[:count].clone()
+        if self.spelled.targeted:
+            aims = draw_targets(keys[:count], aims, victim.num_classes)
         contained = _contained(f"attack {name} failed", AttackError)
         with both_borrowed(victim), seeded(int(root)), _heard(self.recipe.logger) as said, contained:
             crafting = self._make(asked, victim.threat_model, victim.num_classes, images)
-            found = _checked(crafting(images.detach().clone(), aims.clone()), images)
+            found = _checked(crafting(pixels, aims), images[:count])
         for text in said:
             warnings.warn(f"attack {name} warns: {text}", AttackWarning, stacklevel=2)
-        return found
+        return torch.cat([found, found[-1:].expand(len(images) - count, -1, -1, -1)])
 
     def _make(self, asked: Asked, threat_model: ThreatModel, num_classes: int, images: Tensor) -> Crafting:
         shape, targeted = tuple(images.shape[1:]), self.spelled.targeted
