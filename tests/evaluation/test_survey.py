@@ -71,7 +71,5 @@ def test_a_network_of_other_classes_is_refused() -> None:
 
 def test_a_network_that_is_defended_already_is_refused() -> None:
     defended = DefendedModule(TinyNet().eval(), transforms=[RandomCropPad()], executions=2)
-    with pytest.raises(
-        ValueError, match="model net is defended already, by RandomCropPad: name the"
-    ):
+    with pytest.raises(ValueError, match="model net is defended already, by RandomCropPad: name the"):
         survey(nn.Sequential(defended), "net", IMAGES, 10)
