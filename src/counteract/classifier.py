@@ -153,6 +153,18 @@ class DefendedClassifier(PyTorchClassifier):
             y = nn.functional.one_hot(y.long(), self.nb_classes)  # of which ART would make an array
         return super(DefendedClassifier, twin).compute_loss(x, y, reduction, **kwargs)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def loss_gradient(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the gradient of the loss as in ART, also where a caller has turned gradients off."""
+        return super().loss_gradient(*args, **kwargs)
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def class_gradient(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the gradients of classes as in ART, also where a caller has turned gradients off."""
+        return super().class_gradient(*args, **kwargs)
+
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains the undefended network as in ART, through the transforms with `apply_fit=True`."""
         with self._as(self._made("apply_fit", 1)):
