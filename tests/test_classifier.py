@@ -542,6 +542,18 @@ def test_gradients_are_there_where_a_caller_has_turned_them_off(off: Any, net: T
         np.testing.assert_array_equal(mine, right)
 
 
+def test_training_and_copying_leave_the_classifier_in_use(net: TinyNet, images: Any) -> None:
+    classifier = make(net, transforms=[RandomCropPad()], executions=3)
+    seen: list[nn.Module] = []
+    net.register_forward_hook(lambda *call: seen.append(classifier.model))
+    model = classifier.model
+    classifier.fit(images, ONE_HOT, nb_epochs=1)
+    classifier.get_activations(images, "conv")
+    classifier.clone_for_refitting()
+    assert seen
+    assert all(each is model for each in seen)
+
+
 def test_threads_get_the_answers_of_one(net: TinyNet, images: Any) -> None:
     class Slow(nn.CrossEntropyLoss):
         def forward(self, *arguments: Tensor) -> Tensor:
