@@ -523,6 +523,38 @@ def test_a_network_that_is_something_else_is_named(net: TinyNet) -> None:
     assert make(net, transforms=(transform for transform in [RandomCropPad()])).predict(np.zeros((1, 3, 32, 32))).size
 
 
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_there_where_a_caller_has_turned_them_off(off: Any, net: TinyNet, images: Any) -> None:
+    classifier = make(net, preprocessing_defences=[Counteraction(net)], transforms=[RandomRotation(0.0)], executions=2)
+
+    def everything() -> list[Any]:
+        attack = ProjectedGradientDescentPyTorch(classifier, eps=0.1, max_iter=2, verbose=False)
+        return [
+            classifier.predict(images),
+            classifier.loss_gradient(images, ONE_HOT),
+            classifier.class_gradient(images, 3),
+            attack.generate(images, ONE_HOT),
+        ]
+
+    expected = everything()
+    with off():
+        found = everything()
+    for mine, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, right)
+
+
+def test_training_and_copying_leave_the_classifier_in_use(net: TinyNet, images: Any) -> None:
+    classifier = make(net, transforms=[RandomCropPad()], executions=3)
+    seen: list[nn.Module] = []
+    net.register_forward_hook(lambda *call: seen.append(classifier.model))
+    model = classifier.model
+    classifier.fit(images, ONE_HOT, nb_epochs=1)
+    classifier.get_activations(images, "conv")
+    classifier.clone_for_refitting()
+    assert seen
+    assert all(each is model for each in seen)
+
+
 def test_threads_get_the_answers_of_one(net: TinyNet, images: Any) -> None:
     class Slow(nn.CrossEntropyLoss):
         def forward(self, *arguments: Tensor) -> Tensor:

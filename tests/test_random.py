@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -73,3 +74,8 @@ def test_fresh_keys_follow_manual_seed() -> None:
     torch.manual_seed(5)
     assert torch.equal(first, _random.fresh_keys(3))
     assert not torch.equal(first, second)
+
+
+def test_numpys_integers_are_seeds() -> None:
+    for seed in (3, -1, 2**63 - 1):
+        assert torch.equal(_random.key(np.int64(seed)), _random.key(seed))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 def _int64(value: int) -> int:
     """The two's complement of `value` modulo 2**64, which is what an int64 tensor can hold."""
-    value &= (1 << 64) - 1
+    value = int(value) & ((1 << 64) - 1)  # NumPy's integers are 64 bits wide at most
     return value - (1 << 64) if value >= 1 << 63 else value
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,16 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_images
-from counteract._network import ask, check_model, device_of, dtype_of, evaluating
+from counteract._network import answer_of, ask, check_model, device_of, dtype_of, evaluating
 from counteract.defended import Average, DefendedModule
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.adapter import adapt_all
 
 _CLOSE = 1e-3
 """The share of the largest score by which round-off may change an answer."""
+
+_CHECKED = frozenset({"preprocessing", "preprocessing_defences", "transforms", "channels_first", "clip_values"})
+"""The parameters that decide, besides the network, if a defence can do its work."""
 
 
 class DefendedClassifier(PyTorchClassifier):
@@ -92,7 +94,8 @@ class DefendedClassifier(PyTorchClassifier):
         self._executions = executions
         self._average = average
         self._executions_per_pass = executions_per_pass
-        self._defend()
+        self._model._model = self._made("apply_predict", executions)
+        self._check_defences()
 
     @property
     def undefended(self) -> nn.Module:
@@ -139,7 +142,10 @@ class DefendedClassifier(PyTorchClassifier):
                 kwargs["preprocessing_defences"] = _alike(kwargs["preprocessing_defences"])
             super().set_params(**kwargs)
             self._replace(network)
-            self._defend()
+            defended = self._made("apply_predict", self._executions)
+            if network is not before["_undefended"] or kwargs.keys() & _CHECKED:
+                self._check_defences()
+            self._model._model = defended
         except Exception:
             self.__dict__ = before
             raise
@@ -151,30 +157,39 @@ class DefendedClassifier(PyTorchClassifier):
         return super().reduce_labels(y)
 
     def compute_loss(self, x: Any, y: Any, reduction: str = "none", **kwargs: Any) -> Any:
-        """Computes the loss as in ART, which changes the loss meanwhile: here that of a twin, not of other threads."""
-        twin = object.__new__(type(self))
-        twin.__dict__ = self.__dict__ | {"_loss": copy.copy(self._loss)}
+        """Computes the loss as in ART, which changes the loss meanwhile: here a copy, not that of other threads."""
+        twin = self._twin(_loss=copy.copy(self._loss))
         if isinstance(y, Tensor) and y.ndim == 1:
             y = nn.functional.one_hot(y.long(), self.nb_classes)  # of which ART would make an array
         return super(DefendedClassifier, twin).compute_loss(x, y, reduction, **kwargs)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def loss_gradient(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the gradient of the loss as in ART, also where a caller has turned gradients off."""
+        return super().loss_gradient(*args, **kwargs)
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def class_gradient(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the gradients of classes as in ART, also where a caller has turned gradients off."""
+        return super().class_gradient(*args, **kwargs)
+
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains the undefended network as in ART, through the transforms with `apply_fit=True`."""
-        with self._as(self._made("apply_fit", 1)):
-            super().fit(*args, **kwargs)
+        super(DefendedClassifier, self._twin(self._made("apply_fit", 1))).fit(*args, **kwargs)
 
     def fit_generator(self, generator: Any, nb_epochs: int = 20, **kwargs: Any) -> None:
         """Trains the undefended network as in ART, through all defences with `apply_fit=True`."""
         if any(defence.apply_fit for defence in self.preprocessing_defences or ()):
             NeuralNetworkMixin.fit_generator(self, generator, nb_epochs=nb_epochs)  # ART's own would leave them out
             return
-        with self._as(self._made("apply_fit", 1)):
-            super().fit_generator(generator, nb_epochs=nb_epochs, **kwargs)
+        twin = self._twin(self._made("apply_fit", 1))
+        super(DefendedClassifier, twin).fit_generator(generator, nb_epochs=nb_epochs, **kwargs)
 
     def clone_for_refitting(self) -> DefendedClassifier:
         """Returns a classifier with a copy of the undefended network, without its weights, and the same defences."""
-        with self._as(self._undefended):
-            clone: DefendedClassifier = super().clone_for_refitting()
+        clone: DefendedClassifier = super(DefendedClassifier, self._twin(self._undefended)).clone_for_refitting()
         return clone
 
     def get_activations(
@@ -183,8 +198,7 @@ class DefendedClassifier(PyTorchClassifier):
         """Returns a layer's activations: an array, of the undefended network; or a tensor, the mean over executions."""
         self._model.eval()
         activations, defended = _Activations(self._undefended, self._layer_name(layer)), self.model
-        with self._as(defended if framework else self._undefended):
-            preprocessed, _ = self._apply_preprocessing(x, None, fit=False, no_grad=not framework)
+        preprocessed, _ = self._apply_preprocessing(x, None, fit=False, no_grad=not framework)
         pixels = torch.as_tensor(preprocessed, device=self._device)
         if framework:
             rows = _mean(activations, defended, pixels) if isinstance(defended, _Defended) else activations(pixels)
@@ -216,26 +230,18 @@ class DefendedClassifier(PyTorchClassifier):
             self._undefended = network.to(self._device)
             self._model = self._make_model_wrapper(network)
             self._layer_names = self._model.get_layers
-            self.__dict__.pop("_features", None)  # ART's, of hooks on the old network
 
-    def _defend(self) -> None:
-        """Puts the network, averaged over the transforms that apply, where ART looks for its model."""
-        if self._transforms is not None:
-            self._transforms = list(adapt_all(self._transforms, "transforms"))
-        self._model._model = self._made("apply_predict", self._executions)
-        if not self._model._forward_pre_hooks:
-            self._model.register_forward_pre_hook(_copied)
+    def _make_model_wrapper(self, model: nn.Module) -> Any:
+        """ART's wrapper of a network, which gets copies of what ART passes it."""
+        wrapper = super()._make_model_wrapper(model)
+        wrapper.register_forward_pre_hook(_copied)
+        return wrapper
 
     def _made(self, applies: str, executions: int) -> nn.Module:
         """The network, averaged over the transforms that apply; the undefended one where none does."""
+        if self._transforms is not None:
+            self._transforms = list(adapt_all(self._transforms, "transforms"))
         transforms = [transform for transform in self._transforms or () if getattr(transform, applies)]
-        own = [d for d in (*(self.preprocessing_defences or ()), *transforms) if isinstance(d, RandomPreprocessor)]
-        self._check_standardisation(transforms, own)
-        if moving := [type(defence).__name__ for defence in own if defence.spatial and not self.channels_first]:
-            raise UserError(
-                f"channels_first is False, but {moving[0]} moves pixels in images of shape (N, C, H, W):"
-                " transpose the images, set channels_first=True, and let the network transpose them back if it must"
-            )
         defended = _Defended(
             self._undefended,
             transforms=transforms,
@@ -247,21 +253,30 @@ class DefendedClassifier(PyTorchClassifier):
         )
         return defended if transforms else self._undefended
 
-    @contextmanager
-    def _as(self, network: nn.Module) -> Iterator[None]:
-        """Computes with another network for a while."""
-        before = self._model._model
-        self._model._model = network
-        try:
-            yield
-        finally:
-            self._model._model = before
+    def _twin(self, network: nn.Module | None = None, **changes: Any) -> DefendedClassifier:
+        """The same classifier with another network or other changes, while other threads may be using this one."""
+        if network is not None:
+            changes["_model"] = self._make_model_wrapper(network)
+        twin = object.__new__(type(self))
+        twin.__dict__ = self.__dict__ | changes
+        return twin
 
     def _range(self) -> tuple[float, float] | None:
         """Returns the range that all pixels lie in, if that is known."""
         if self.clip_values is None:
             return None
         return float(np.min(self.clip_values[0])), float(np.max(self.clip_values[1]))
+
+    def _check_defences(self) -> None:
+        """Raises UserError where a defence cannot do its work on such images, or on such a network."""
+        transforms = [each for each in self._transforms or () if each.apply_predict or each.apply_fit]
+        own = [d for d in (*(self.preprocessing_defences or ()), *transforms) if isinstance(d, RandomPreprocessor)]
+        if moving := [type(defence).__name__ for defence in own if defence.spatial and not self.channels_first]:
+            raise UserError(
+                f"channels_first is False, but {moving[0]} moves pixels in images of shape (N, C, H, W):"
+                " transpose the images, set channels_first=True, and let the network transpose them back if it must"
+            )
+        self._check_standardisation(transforms, own)
 
     def _check_standardisation(self, transforms: Sequence[Any], own: Sequence[RandomPreprocessor[Any]]) -> None:
         """Raises UserError where ART standardises images after defences that need the network to do it."""
@@ -353,7 +368,7 @@ class _Activations(nn.Module):
         seen: list[Tensor] = []
         hook = self.network.get_submodule(self.layer).register_forward_hook(lambda *call: seen.append(call[2]))
         try:
-            self.network(x)
+            answer_of(self.network, x)
         finally:
             hook.remove()
         if not seen:

@@ -145,6 +145,8 @@ def test_an_art_classifier_that_cannot_be_used_is_named() -> None:
     defended = DefendedClassifier(TinyNet(), nn.CrossEntropyLoss(), (3, 32, 32), 10, transforms=transforms)
     with pytest.raises(UserError, match="has defences"):
         from_art(defended)
+    with pytest.raises(UserError, match="takes images with channels last"):
+        from_art(classifier(channels_first=False))
     with pytest.raises(UserError, match="model of the classifier returns probabilities"):
         from_art(classifier(model=nn.Sequential(TinyNet(), nn.Softmax(1))))
     with pytest.raises(UserError, match="has 10 outputs for 7 classes"):

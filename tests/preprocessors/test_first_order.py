@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from art.estimators.classification import PyTorchClassifier
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import AntiAdversary, Hedge
+from counteract import AntiAdversary, Counteraction, Hedge, from_art
 
 
 @pytest.mark.parametrize("make", [Hedge, AntiAdversary])
@@ -35,3 +36,11 @@ def test_the_gradient_back_is_the_identity_and_the_network_is_left_as_it_was(
 def test_wrong_arguments(make: Any, net: nn.Module, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         make(**({"model": net} | options))
+
+
+@pytest.mark.parametrize("make", [Counteraction, Hedge, AntiAdversary])
+def test_of_an_art_classifier_it_asks_for_its_network(make: Any, net: nn.Module, x: Tensor) -> None:
+    classifier = PyTorchClassifier(net, nn.CrossEntropyLoss(), (3, 32, 32), 10, preprocessing=(0.5, 0.25))
+    with pytest.raises(ValueError, match=r"found PyTorchClassifier \(of an ART classifier, .*from_art\(classifier\)"):
+        make(classifier)
+    assert make(from_art(classifier)).forward(x)[0].shape == x.shape

@@ -77,12 +77,15 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
         classifier: A `PyTorchClassifier`, without defences of its own.
 
     Raises:
-        UserError: (a ValueError) it is another kind of classifier, has defences, or its network returns no logits.
+        UserError: (a ValueError) it is another kind of classifier, has defences, takes images with channels last, or
+            its network returns no logits.
     """
     from art.estimators.classification import PyTorchClassifier
 
     if not isinstance(classifier, PyTorchClassifier):
         raise UserError(f"classifier must be ART's PyTorchClassifier, found {type(classifier).__name__}")
+    if not classifier.channels_first:
+        raise UserError("classifier takes images with channels last: make its network take (N, C, H, W)")
     if classifier.preprocessing_defences or classifier.postprocessing_defences or _has_transforms(classifier):
         raise UserError(
             "classifier has defences, which its network alone would lose: "

@@ -30,7 +30,8 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
     network included, so a refitted clone is still defended with the old network's gradients.
 
     Args:
-        model: The undefended network: images in `clip_values` to logits, normalisation inside.
+        model: The undefended network: images in `clip_values` to logits, normalisation inside. `counteract.from_art`
+            makes one of an ART classifier, whose own network may leave the normalisation to ART.
         **options: Those of `RandomPreprocessor`.
     """
 
