@@ -125,8 +125,8 @@ def standardised() -> nn.Module:
     net = plain()
     for module in net.modules():
         if isinstance(getattr(module, "mean", None), Tensor):
-            module.mean.zero_()  # type: ignore[operator, union-attr]
-            module.std.fill_(1)  # type: ignore[operator, union-attr]
+            module.mean.zero_()  # type: ignore[operator]
+            module.std.fill_(1)  # type: ignore[operator]
     return net
 
 

@@ -66,8 +66,8 @@ def chances(names: list[str], clean: dict[str, int], **changes: Any) -> list[str
 
 def test_accuracy_near_chance_says_what_to_try() -> None:
     assert chances(["own:make"], {"undefended": 5}) == [
-        "own:make: 12.5% of the clean images are right with undefended, little more than by guessing (10.0%): if it was "
-        "trained on standardised images, give their mean and deviation (--mean and --std, or "
+        "own:make: 12.5% of the clean images are right with undefended, little more than by guessing (10.0%): if it "
+        "was trained on standardised images, give their mean and deviation (--mean and --std, or "
         "counteract.models.Normalize in front of it); else compare the order of its classes"
     ]
     for own in ({"names": ["digits-resnet-iat"]}, {"own_network": {"mean": [0.5], "std": [0.2]}}):
