@@ -13,7 +13,8 @@ from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
-from counteract.datasets import Dataset
+from counteract._errors import UserError
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions, evaluate
 
 
@@ -87,3 +88,19 @@ class Unrepeatable(nn.Module):
 def test_draws_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
     (note,) = run(Unrepeatable(), digits.take(8), attacks=["clean"]).networks["network"].notes
     assert "another run gives other figures" in note
+
+
+def test_a_pool_must_have_the_shape_of_the_data_and_the_networks_labels(net: nn.Module, digits: Dataset) -> None:
+    data, watcher = digits.take(4), Watcher()
+    images = torch.rand(4, 3, 16, 16)
+    for pool, message in (
+        (ArrayDataset("p", images, torch.arange(4), digits.class_names), r"pool must have .*\(3, 16, 16\)"),
+        (
+            ArrayDataset("p", digits.images[:4], torch.tensor([0, 1, 2, 12]), tuple("abcdefghijklm")),
+            "pool has labels up to 12, and model network has 10 classes",
+        ),
+    ):
+        options = RunOptions(watcher=watcher)
+        with pytest.raises(UserError, match=message):
+            evaluate(net, data, defences=["mixup-inference"], attacks=["clean"], pool=pool, options=options)
+    assert not watcher.begun
