@@ -87,10 +87,9 @@ def test_where_there_is_no_prediction_an_attack_leads_away_from_the_true_label(d
     data = ArrayDataset("some", images, torch.full((8,), 3), digits.class_names)
     labels = []
     for label in ("true", "predicted"):
-        with mock.patch(
-            "counteract.attacks.pgd.pgd", side_effect=lambda *given, **_: labels.append(given[2]) or {1: images}
-        ):
+        with mock.patch("counteract.attacks.pgd.pgd", return_value={1: images}) as called:
             crafted(Dark().eval(), data, ["pgd1"], attack_label=label)
+        labels.append(called.call_args.args[2])
     true, predicted = labels
     assert predicted[2:].equal(true[2:])
     assert predicted[:2].equal(Dark().eval()(images[:2]).argmax(1))
