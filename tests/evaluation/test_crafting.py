@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 import torch
 import torchattacks
+from networks import Dark
 from torch import nn
 from watching import Watcher
 
@@ -80,6 +81,20 @@ def test_attacks_on_the_predicted_label_do_not_look_at_the_true_one(digits_net: 
     others = (predicted + 1) % 10
     assert torch.equal(attacked(others, "predicted"), attacked(predicted, "true"))
     assert not torch.equal(attacked(others, "true"), attacked(predicted, "true"))
+
+
+def test_where_there_is_no_prediction_an_attack_leads_away_from_the_true_label(digits: Dataset) -> None:
+    images = digits.images[:8] * 0.5 + 0.3
+    images[2:] = 0.1  # of which this network says nothing
+    data = ArrayDataset("some", images, torch.full((8,), 3), digits.class_names)
+    labels = []
+    for label in ("true", "predicted"):
+        with mock.patch("counteract.attacks.pgd.pgd", return_value={1: images}) as called:
+            crafted(Dark().eval(), data, ["pgd1"], attack_label=label)
+        labels.append(called.call_args.args[2])
+    true, predicted = labels
+    assert predicted[2:].equal(true[2:])
+    assert predicted[:2].equal(Dark().eval()(images[:2]).argmax(1))
 
 
 def test_one_run_of_steps_gives_what_separate_runs_of_torchattacks_give(digits_net: ResNet, digits: Dataset) -> None:

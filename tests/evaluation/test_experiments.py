@@ -179,6 +179,8 @@ def test_a_file_of_images_starts_from_cifars_preset_without_its_networks() -> No
     data = spec_for_dataset("some/cifar.npz")
     assert data["dataset"] == "some/cifar.npz"
     assert "models" not in data
+    assert not {"size", "num_labels"} & {key for each in data["parameters"].values() for key in each}
+    assert spec_for_dataset("cifar10")["parameters"]["counteraction"]["num_labels"] == 9
 
 
 def test_a_file_extends_an_experiment(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from counteract import Counteraction
 from counteract._batches import BatchSize
 from counteract.attacks.registry import find_attack
-from counteract.datasets import Dataset
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import ExampleCache, make_spec, spec_for_dataset
 from counteract.evaluation.blocks import cut, read
 from counteract.evaluation.crafting import Crafter
@@ -93,3 +93,27 @@ def test_the_pairs_that_gain_are_counted_over_the_images_that_the_attack_broke(
     drawn = shown(**few)[0].order
     assert drawn.shape == (3, 2)
     assert not (drawn == torch.tensor([0, 1])).all()  # they are drawn, not the first ones
+
+
+class Three(nn.Module):
+    """Three classes."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x)[:, :3]
+        return out
+
+
+def test_of_few_classes_there_are_fewer_labels(digits_net: nn.Module, digits: Dataset) -> None:
+    data = digits.select((digits.labels < 3).nonzero()[:12, 0])
+    few = ArrayDataset("few", data.images, data.labels, ("0", "1", "2"))
+    spec = make_spec(spec_for_dataset("digits") | {"attacks": ["clean", "pgd3"], "illustrations": 3}, "test")
+    label, device = "m", torch.device("cpu")
+    subject = Subject(label, spec, Inputs(few, {label: Network(label, Three(digits_net).eval())}, lambda: few), device)
+    crafter = Crafter(subject, spec, ExampleCache(None, print), ProbeStore(None, print), BatchSize(12, device, print))
+    found = illustrate(spec, subject, crafter, few, cut(few)[0])
+    assert found.alone.shape[:2] == (3, 2)
+    assert found.gained.shape[1] == 2

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import RunOptions, load_inputs, make_spec
-from counteract.evaluation.inputs import load_pool
+from counteract.evaluation.inputs import IN_HAND, check_card, load_pool
 from counteract.evaluation.spec import EvaluationSpec
+from counteract.models.about import About
 
 
 def spec(**changes: object) -> EvaluationSpec:
@@ -43,3 +45,26 @@ def test_pools() -> None:
         load_pool(spec(pool="tests"), RunOptions())
     with pytest.raises(ValueError, match="has no training split for mixup-inference"):
         load_pool(spec(dataset="x.npz"), RunOptions())
+
+
+def test_other_data_than_a_networks_card_names_are_refused_or_said(digits: Dataset) -> None:
+    letters = ArrayDataset("letters", digits.images[:2], digits.labels[:2], tuple("abcdefghij"))
+    same = ArrayDataset("a-file", digits.images[:2], digits.labels[:2], digits.class_names)
+    in_hand = ArrayDataset(IN_HAND, digits.images[:2], digits.labels[:2], tuple("abcdefghij"))
+    own, other = About(dataset="digits", class_names=digits.class_names), About(dataset="cifar10")
+    for known, data in ((own, digits), (own, same), (own, in_hand), (About(), digits), (other, in_hand)):
+        assert check_card("m", known, data) is None
+    assert "its card names digits and the classes 0, 1, 2, ...; the images are of letters" in str(
+        check_card("m", own, letters)
+    )
+    assert check_card("m", other, letters) is None  # of which nothing is known
+    assert "its card names mine and" in str(check_card("m", About(dataset="mine", class_names=("a",)), digits))
+    for known in (other, About(dataset="cifar10", class_names=tuple("abcdefghij"))):
+        with pytest.raises(ValueError, match=r"model m was trained on cifar10, as .*, and the dataset is digits: name"):
+            check_card("m", known, digits)
+
+
+def test_other_data_are_noticed_before_a_network_is_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="was trained on cifar10, as its card or its name says"):
+        load_inputs(spec(models=["robustbench:cifar10/Linf/Standard"]), RunOptions(model_dir=tmp_path))
+    assert not list(tmp_path.iterdir())

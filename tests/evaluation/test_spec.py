@@ -41,6 +41,13 @@ def test_a_spec_survives_its_own_json() -> None:
         ({"models": []}, "mine.toml: models"),
         ({"threat_model": {"eps": "8/0"}}, r'threat_model.eps: .*a fraction such as "8/255", found .8/0.'),
         ({"threat_model": {"eps": "-8/255"}}, "threat_model.eps: .*greater than 0"),
+        ({"threat_model": {"eps": 8}}, r"mine.toml: threat_model.eps: did you mean 8/255\? .*, found 8"),
+        ({"eps_step": 2.5}, r"mine.toml: eps_step: did you mean 2.5/255\? .*equal to 1, found 2.5"),
+        ({"eps_step": 1000}, r"mine.toml: eps_step: Pixels have a range of 1"),
+        ({"own_network": {"mean": [120]}}, r"own_network.mean.0: a mean must lie in \[0, 1\], .* 120/255 = 0.4706\?"),
+        ({"own_network": {"mean": [-0.1]}}, r"own_network.mean.0: a mean must lie in \[0, 1\]"),
+        ({"own_network": {"std": [1, 58]}}, r"own_network.std.1: a standard deviation must lie in \(0, 1\]"),
+        ({"own_network": {"std": [0]}}, r"own_network.std.0: a standard deviation must lie in"),
         ({"settings": [{"model": "nett", "parameters": {}}]}, "settings name the model 'nett'; models are net"),
         (
             {"settings": [{"parameters": {"crop-resise": {}}}]},

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from watching import Watcher
 
 from counteract import DefendedModule, RandomCropPad
-from counteract.datasets import Dataset
+from counteract._errors import UserError
+from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Inputs, Network, Run, RunOptions, evaluate, make_spec
 from counteract.evaluation.subject import Subject
 
@@ -98,3 +99,19 @@ def test_a_network_that_is_defended_already_is_refused(digits: Dataset) -> None:
     spec = make_spec({"dataset": "digits", "models": ["net"], "attacks": ["clean"], "defences": ["undefended"]}, "test")
     with pytest.raises(ValueError, match="model net is defended already, by RandomCropPad: name the undefended"):
         Subject("net", spec, inputs, torch.device("cpu"))
+
+
+def test_a_pool_must_have_the_shape_of_the_data_and_the_networks_labels(net: nn.Module, digits: Dataset) -> None:
+    data, watcher = digits.take(4), Watcher()
+    images = torch.rand(4, 3, 16, 16)
+    for pool, message in (
+        (ArrayDataset("p", images, torch.arange(4), digits.class_names), r"pool must have .*\(3, 16, 16\)"),
+        (
+            ArrayDataset("p", digits.images[:4], torch.tensor([0, 1, 2, 12]), tuple("abcdefghijklm")),
+            "pool has labels up to 12, and model network has 10 classes",
+        ),
+    ):
+        options = RunOptions(watcher=watcher)
+        with pytest.raises(UserError, match=message):
+            evaluate(net, data, defences=["mixup-inference"], attacks=["clean"], pool=pool, options=options)
+    assert not watcher.begun

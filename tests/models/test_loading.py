@@ -164,9 +164,7 @@ def test_a_forgotten_standardisation_is_hinted_at(tmp_path: Path, capsys: pytest
     assert "guessing" not in capsys.readouterr().out
     wrong, _ = evaluated("standardised", tmp_path / "wrong", *undefended)
     assert wrong["undefended", "clean"] < 40
-    hint = (
-        "little more than by guessing (10.0%): if it was trained on standardised images, give their mean and deviation"
-    )
+    hint = "little more than by guessing (10.0%): if it was trained on standardised images, give their mean"
     assert hint in " ".join(capsys.readouterr().out.split())
 
 

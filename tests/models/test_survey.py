@@ -114,6 +114,22 @@ def test_the_network_and_the_images_are_left_as_they_were() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+class Stubborn(TinyNet):
+    """A network that stays in training mode, and so moves the statistics of its BatchNorm whenever it is asked."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.norm.training = True
+        return super().forward(x)
+
+
+def test_a_network_that_changes_when_it_is_asked_is_refused_unchanged() -> None:
+    network = Stubborn()
+    before = copy.deepcopy(network.state_dict())
+    with pytest.raises(UserError, match="follows the batch size"):
+        survey(network, "net", IMAGES)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def statistics_of_batches(net: nn.Module) -> nn.Module:
     """BatchNorm without running statistics, which normalises by the batch in eval mode too."""
     for module in net.modules():

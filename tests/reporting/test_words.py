@@ -72,7 +72,7 @@ def test_accuracy_near_chance_says_what_to_try() -> None:
     ]
     for own in ({"names": ["digits-resnet-iat"]}, {"own_network": {"mean": [0.5], "std": [0.2]}}):
         (line,) = chances(own.pop("names", ["own:make"]), {"undefended": 2}, **own)  # type: ignore[arg-type]
-        assert line.endswith("are these the images, and the order of classes, that it was trained on?")
+        assert line.endswith("compare the images and the order of classes with those that it was trained on")
 
 
 def test_accuracy_beyond_chance_is_no_matter() -> None:

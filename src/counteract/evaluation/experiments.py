@@ -15,6 +15,9 @@ from counteract.evaluation.upgrade import upgrade_spec
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+_FOLLOWING = ("size", "num_labels")
+"""Parameters that follow the images or the network where nobody gives them."""
+
 _PRESETS = files("counteract.evaluation") / "presets"
 
 
@@ -42,7 +45,8 @@ def read_spec(name: str) -> dict[str, Any]:
 def spec_for_dataset(dataset: str) -> dict[str, Any]:
     """Returns the spec to start from for a dataset; it may lack networks.
 
-    For an .npz file it is CIFAR-10's, without networks and with sizes of crops that follow the images'.
+    For an .npz file it is CIFAR-10's, without networks, with sizes of crops that follow the images', and with numbers
+    of labels that follow the network's.
 
     Raises:
         UserError: (a ValueError) the dataset is neither known nor an .npz file.
@@ -53,7 +57,9 @@ def spec_for_dataset(dataset: str) -> dict[str, Any]:
         raise unknown_name("dataset", dataset, _names(_PRESETS), "a path ending in .npz")
     data = with_models(spec_for_dataset("cifar10"), []) | {"dataset": dataset}
     values = data["parameters"].items()
-    return data | {"parameters": {name: {k: v for k, v in each.items() if k != "size"} for name, each in values}}
+    return data | {
+        "parameters": {name: {k: v for k, v in each.items() if k not in _FOLLOWING} for name, each in values}
+    }
 
 
 def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:

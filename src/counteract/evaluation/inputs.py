@@ -56,16 +56,16 @@ class Inputs:
     surrogate: Network | None = None
 
 
-def check_card(label: str, network: Network, data: Dataset) -> str | None:
+def check_card(label: str, known: About, data: Dataset) -> str | None:
     """Returns what must be said of a network on other data than its card names; None if there is nothing.
 
     Raises:
-        UserError: (a ValueError) the data are a dataset with a name of its own, and of other classes: it was not meant.
+        UserError: (a ValueError) both are datasets with names of their own, and of other classes: it was not meant.
     """
-    trained, classes = network.about.dataset, network.about.class_names
+    trained, classes = known.dataset, known.class_names
     if trained is None or data.name in (trained, IN_HAND) or classes == data.class_names:
         return None
-    if data.name in DATASETS:
+    if data.name in DATASETS and (trained in DATASETS or not classes):
         raise UserError(
             f"model {label} was trained on {trained}, as its card or its name says, and the dataset is {data.name}: "
             f"name the right one, --dataset {trained} or a file with its images"
@@ -118,6 +118,8 @@ def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOpt
     Raises:
         UserError: (a ValueError) it cannot be loaded, or does not take such images.
     """
+    known = about(name)
+    check_card(name, known, data)
     if is_factory(name):
         own = spec.own_network
         module = load_model(
@@ -130,4 +132,4 @@ def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOpt
         )
     else:
         module = load_model(name, model_dir=options.model_dir, trust=options.trust)
-    return Network(name, module, about(name))
+    return Network(name, module, known)

@@ -145,7 +145,7 @@ class Subject:
         check_undefended(
             network.module, f"model {network.name}", "name the undefended network, and what defends it as a defence"
         )
-        self._card = check_card(label, network, data)
+        self._card = check_card(label, network.about, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
         self._few = data.read(torch.arange(len(data))[:_FEW])
@@ -281,8 +281,19 @@ class Subject:
 
     @cached_property
     def _pool_key(self) -> str:
-        """A hash of the images that mixup inference mixes with."""
+        """A hash of the images that mixup inference mixes with.
+
+        Raises:
+            UserError: (a ValueError) they have another shape than the data, or labels that the network has not.
+        """
         pool = self._inputs.pool()
+        if pool.image_shape != self.shape:
+            raise UserError(f"pool must have images of the data's shape, {self.shape}, found {pool.image_shape}")
+        if len(pool) and int(pool.labels.max()) >= self.survey.classes:
+            raise UserError(
+                f"pool has labels up to {int(pool.labels.max())}, and model {self.label} has {self.survey.classes} "
+                "classes: the labels must be the network's"
+            )
         return pool.digest(0, len(pool))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parameter import is_lazy
 
 from counteract import _random
 from counteract._answers import unwrap
@@ -149,7 +151,7 @@ def survey(
     """
     place, named = device_of(network) or torch.device("cpu"), f"model {name}"
     asked = _enough(images).to(place, dtype_of(network))
-    with seeded(0):
+    with seeded(0), _unchanged(network):
         outputs = outputs_of(network, name, asked, torch.arange(len(asked), device=place) if keyed else None)
     check_logits(outputs, name, num_classes, probabilities=whole)
 
@@ -165,7 +167,7 @@ def survey(
             ) from error
 
     keys = torch.arange(len(asked), device=place)
-    with borrowed(network), seeded(0):
+    with borrowed(network), seeded(0), _unchanged(network):
         unkeyed = draws_unkeyed(lambda x: answer(x, keys), asked)
         precise = parameter_dtype(network).itemsize >= 4 and place.type == "cpu" and not whole
         _check_company(answer, named, asked, _EXACT if precise else _ROUGH, random=unkeyed)
@@ -183,6 +185,18 @@ def probe_images(shape: tuple[int, int, int]) -> Tensor:
     fine = _random.uniform(_random.fold(keys, 1), channels * height * width).view(_COUNT, channels, height, width)
     smooth = F.interpolate(coarse.float(), size=(height, width), mode="bilinear", align_corners=False)
     return 0.9 * smooth + 0.1 * fine.float()
+
+
+@contextmanager
+def _unchanged(network: nn.Module) -> Iterator[None]:
+    """Puts a network's buffers back: some change theirs when they are asked, whatever their mode."""
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers() if not is_lazy(buffer)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
 
 
 def _enough(images: Tensor) -> Tensor:

@@ -177,7 +177,7 @@ def _about_chance(run: Run) -> list[str]:
             continue
         standardised = is_named(name) or run.spec.own_network.mean is not None
         advice = (
-            "are these the images, and the order of classes, that it was trained on?"
+            "compare the images and the order of classes with those that it was trained on"
             if standardised
             else "if it was trained on standardised images, give their mean and deviation (--mean and --std, or "
             "counteract.models.Normalize in front of it); else compare the order of its classes"
