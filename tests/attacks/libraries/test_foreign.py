@@ -179,11 +179,14 @@ def test_other_warnings_pass() -> None:
 
 def test_a_failure_to_make_it_is_the_users_and_one_while_it_runs_is_its_own(net: TinyNet, x: Tensor) -> None:
     def make(situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
+        torch.rand(3)
         raise AssertionError("no\nsuch thing.")
 
+    state = torch.get_rng_state()
     odd = Foreign(read_name("odd"), Recipe("", make, True, True, False, 2, None))
     with pytest.raises(ValueError, match=r"^attack odd cannot be made: AssertionError: no such thing$") as refused:
         odd.check(net, ThreatModel(), 10, x)
     assert not isinstance(refused.value, AttackError)
+    assert torch.equal(torch.get_rng_state(), state)
     with pytest.raises(AttackError, match=r"^attack odd failed: AssertionError: no such thing$"):
         odd.run(of(net), x, torch.arange(6), KEYS, PRESET, None)

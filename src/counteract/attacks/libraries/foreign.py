@@ -126,9 +126,8 @@ class Foreign:
         Raises:
             UserError: (a ValueError) it cannot be made with such arguments, or lacks a package.
         """
-        asked = Asked(network)
-        with _contained(f"attack {self.spelled.short} cannot be made", UserError):
-            self._make(asked, threat_model, num_classes, images)
+        with seeded(0), _contained(f"attack {self.spelled.short} cannot be made", UserError):
+            self._make(Asked(network), threat_model, num_classes, images)
 
     def run(
         self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
