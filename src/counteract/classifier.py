@@ -91,7 +91,7 @@ class DefendedClassifier(PyTorchClassifier):
         self._executions = executions
         self._average = average
         self._executions_per_pass = executions_per_pass
-        self._model._model = self._made("apply_predict", executions)
+        self._defend()
         self._check_defences()
 
     @property
@@ -131,18 +131,18 @@ class DefendedClassifier(PyTorchClassifier):
             UserError: (a ValueError) see the class.
         """
         before = self.__dict__ | {"preprocessing_operations": list(self.preprocessing_operations)}
+        wrapper, model = self._model, self.model
         try:
             network = kwargs.pop("model", self._undefended)
             if isinstance(preprocessing := kwargs.get("preprocessing"), tuple):
                 kwargs["preprocessing"] = StandardisationMeanStdPyTorch(*preprocessing, device_type=self.device_type)
             super().set_params(**kwargs)
             self._replace(network)
-            defended = self._made("apply_predict", self._executions)
-            if network is not before["_undefended"] or kwargs.keys() & _CHECKED:
+            self._defend()
+            if self._undefended is not before["_undefended"] or kwargs.keys() & _CHECKED:
                 self._check_defences()
-            self._model._model = defended
         except Exception:
-            self.__dict__ = before
+            self.__dict__, wrapper._model = before, model
             raise
 
     def reduce_labels(self, y: Any) -> Any:
@@ -226,10 +226,14 @@ class DefendedClassifier(PyTorchClassifier):
             self._model = self._make_model_wrapper(network)
             self._layer_names = self._model.get_layers
 
-    def _made(self, applies: str, executions: int) -> nn.Module:
-        """The network, averaged over the transforms that apply; the undefended one where none does."""
+    def _defend(self) -> None:
+        """Puts the network, averaged over the transforms that apply, where ART looks for its model."""
         if self._transforms is not None:
             self._transforms = list(check_defences("transforms", self._transforms))
+        self._model._model = self._made("apply_predict", self._executions)
+
+    def _made(self, applies: str, executions: int) -> nn.Module:
+        """The network, averaged over the transforms that apply; the undefended one where none does."""
         transforms = [transform for transform in self._transforms or () if getattr(transform, applies)]
         defended = _Defended(
             self._undefended,
@@ -245,7 +249,8 @@ class DefendedClassifier(PyTorchClassifier):
     def _twin(self, network: nn.Module | None = None, **changes: Any) -> DefendedClassifier:
         """The same classifier with another network or other changes, while other threads may be using this one."""
         if network is not None:
-            changes["_model"] = self._make_model_wrapper(network)
+            changes["_model"] = copy.copy(self._model)  # ART's wrapper, with whatever hooks it has
+            changes["_model"].__dict__["_modules"] = {"_model": network}
         twin = object.__new__(type(self))
         twin.__dict__ = self.__dict__ | changes
         return twin
