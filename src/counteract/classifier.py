@@ -94,7 +94,7 @@ class DefendedClassifier(PyTorchClassifier):
         self._executions = executions
         self._average = average
         self._executions_per_pass = executions_per_pass
-        self._model._model = self._made("apply_predict", executions)
+        self._defend()
         self._check_defences()
 
     @property
@@ -134,6 +134,7 @@ class DefendedClassifier(PyTorchClassifier):
             UserError: (a ValueError) see the class.
         """
         before = self.__dict__ | {"preprocessing_operations": list(self.preprocessing_operations)}
+        wrapper, model = self._model, self.model
         try:
             network = kwargs.pop("model", self._undefended)
             if isinstance(preprocessing := kwargs.get("preprocessing"), tuple):
@@ -142,12 +143,11 @@ class DefendedClassifier(PyTorchClassifier):
                 kwargs["preprocessing_defences"] = _alike(kwargs["preprocessing_defences"])
             super().set_params(**kwargs)
             self._replace(network)
-            defended = self._made("apply_predict", self._executions)
-            if network is not before["_undefended"] or kwargs.keys() & _CHECKED:
+            self._defend()
+            if self._undefended is not before["_undefended"] or kwargs.keys() & _CHECKED:
                 self._check_defences()
-            self._model._model = defended
         except Exception:
-            self.__dict__ = before
+            self.__dict__, wrapper._model = before, model
             raise
 
     def reduce_labels(self, y: Any) -> Any:
@@ -237,10 +237,14 @@ class DefendedClassifier(PyTorchClassifier):
         wrapper.register_forward_pre_hook(_copied)
         return wrapper
 
-    def _made(self, applies: str, executions: int) -> nn.Module:
-        """The network, averaged over the transforms that apply; the undefended one where none does."""
+    def _defend(self) -> None:
+        """Puts the network, averaged over the transforms that apply, where ART looks for its model."""
         if self._transforms is not None:
             self._transforms = list(adapt_all(self._transforms, "transforms"))
+        self._model._model = self._made("apply_predict", self._executions)
+
+    def _made(self, applies: str, executions: int) -> nn.Module:
+        """The network, averaged over the transforms that apply; the undefended one where none does."""
         transforms = [transform for transform in self._transforms or () if getattr(transform, applies)]
         defended = _Defended(
             self._undefended,
@@ -256,7 +260,8 @@ class DefendedClassifier(PyTorchClassifier):
     def _twin(self, network: nn.Module | None = None, **changes: Any) -> DefendedClassifier:
         """The same classifier with another network or other changes, while other threads may be using this one."""
         if network is not None:
-            changes["_model"] = self._make_model_wrapper(network)
+            changes["_model"] = copy.copy(self._model)  # ART's wrapper, with whatever hooks it has
+            changes["_model"].__dict__["_modules"] = {"_model": network}
         twin = object.__new__(type(self))
         twin.__dict__ = self.__dict__ | changes
         return twin
