@@ -16,6 +16,7 @@ from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._network import borrowed, check_model, device_of, dtype_of
 from counteract._seeding import seeded
+from counteract._strangers import among_strangers
 from counteract._toml import validate
 from counteract._values import Positive, Strict
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
@@ -97,7 +98,8 @@ def attack(
     pixels = _check_images(images, device, dtype_of(network))
     if len(pixels) == 0:
         return _like(pixels, images)
-    with seeded(seed), borrowed(network):
+    strangers = {f"module {type(network).__name__}": network}
+    with among_strangers(strangers), seeded(seed), borrowed(network):
         victim = _victim(network, pixels, given)
         true = _check_labels(labels, len(pixels), victim.num_classes).to(device)
         _check_obstacle(found, victim, pixels)
@@ -110,7 +112,8 @@ def attack(
             return found.run(victim, pixels[rows], true[rows], attacking[rows], given.preset, known)
 
     size = BatchSize(batch_size, device, lambda message: warnings.warn(message, stacklevel=2))
-    parts = [made[:kept] for made, kept in in_batches(attacked, len(pixels), size)]
+    with among_strangers(strangers):
+        parts = [made[:kept] for made, kept in in_batches(attacked, len(pixels), size)]
     return _like(torch.cat(parts), images)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from counteract.cli import listing
-from counteract.cli.app import app
+from counteract.cli.app import command
 
 
-@app.command()
+@command()
 def attacks(markdown: listing.MarkdownOption = False) -> None:
     """Lists the attacks that --attack takes; K is any number of steps."""
     from counteract.attacks import attack_lines

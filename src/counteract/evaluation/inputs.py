@@ -50,6 +50,11 @@ class Inputs:
     pool: Callable[[], Dataset]
     defences: Mapping[str, object] = field(default_factory=dict)
 
+    def strangers(self) -> dict[str, object]:
+        """Returns the networks and the defences in hand, by their names in errors."""
+        defences = {f"defence {name}": defence for name, defence in self.defences.items()}
+        return defences | {f"model {network.name}": network.module for network in self.networks.values()}
+
 
 def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     """Loads the data and the networks of a spec.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._network import borrowed, check_model, device_of, dtype_of
+from counteract._strangers import strangers_code
 
 _TOLERANCE = 1e-4
 """The largest distance from 1 of a sum of probabilities: round-off of a thousand of them, with room."""
@@ -65,16 +66,17 @@ def outputs_of(network: object, name: str, images: Tensor) -> Tensor:
     """The network's finite outputs for these images, shape (N, classes).
 
     Raises:
-        UserError: (a ValueError) it is no network, does not take such images, or returns something else.
+        UserError: (a ValueError) it is no network, does not take such images, fails, or returns something else.
     """
     check_model(network, f"model {name}")
     assert isinstance(network, nn.Module)
     shape = tuple(images.shape[1:])
-    try:
-        with borrowed(network), torch.no_grad():
-            outputs = network(images.to(device_of(network), dtype_of(network)))
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
+    with strangers_code(f"model {name}"):
+        try:
+            with borrowed(network), torch.no_grad():
+                outputs = network(images.to(device_of(network), dtype_of(network)))
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
     if not isinstance(outputs, Tensor):
         raise UserError(f"model {name} must return a tensor of logits, found {type(outputs).__name__}")
     if outputs.ndim != 2 or len(outputs) != len(images):
