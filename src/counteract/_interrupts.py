@@ -15,8 +15,9 @@ class Interrupt(KeyboardInterrupt):
 
 @contextmanager
 def telling_interrupts() -> Iterator[None]:
-    """Lets Ctrl-C raise `Interrupt`; elsewhere than in the main thread it stays as it is."""
-    if threading.current_thread() is not threading.main_thread():
+    """Lets Ctrl-C raise `Interrupt`; where it is ignored, and elsewhere than in the main thread, it stays as it is."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, _interrupt)

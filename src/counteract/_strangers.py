@@ -73,12 +73,20 @@ def _culprit(error: BaseException, strangers: Mapping[str, object]) -> str | Non
     owners = {id(part): name for name, thing in strangers.items() for part in _parts(thing)}
     names = [name for name, thing in strangers.items() if thing is None or name in owners.values()]
     theirs = None in strangers.values()
-    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+    for frame in _frames(error):
         owner = owners.get(id(frame.f_locals.get("self")))
         if owner is not None:
             return owner
         theirs = theirs or _is_theirs(frame)
     return " or ".join(names) if theirs and names else None
+
+
+def _frames(error: BaseException) -> list[FrameType]:
+    """Returns the frames that an error came through, the innermost first; those of its causes before its own."""
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None and cause not in causes:
+        causes.append(cause)
+    return [frame for each in reversed(causes) for frame, _ in reversed(list(traceback.walk_tb(each.__traceback__)))]
 
 
 def _parts(thing: object) -> list[object]:

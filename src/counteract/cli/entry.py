@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -36,26 +38,41 @@ for an interruption; 0 is success, and 1 an audit's red flag."""
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits, with a code as above."""
+    if "_COUNTERACT_COMPLETE" in os.environ:
+        app(prog_name=_NAME)  # which exits
     given = sys.argv[1:] if arguments is None else arguments
     verbose = VERBOSE.set("--verbose" in given)
     try:
-        code = _run(given)
-    except SystemExit:  # of shell completion
-        raise
-    except BaseException as error:  # noqa: BLE001  (the one place where everything ends in a line)
-        code = _fail(error)
+        with _libraries_silent():
+            try:
+                code = _run(given)
+            except BaseException as error:  # noqa: BLE001  (the one place where everything ends in a line)
+                code = _fail(error)
     finally:
         VERBOSE.reset(verbose)
     sys.exit(code)
 
 
+@contextmanager
+def _libraries_silent() -> Iterator[None]:
+    """Keeps warnings and logs of libraries from stderr, unless the user wants to see everything."""
+    if VERBOSE.get():
+        yield
+        return
+    root, nowhere = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nowhere)
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeHandler(nowhere)
+
+
 def _run(arguments: Sequence[str]) -> int:
     """Runs a command; returns its exit code."""
-    if "_COUNTERACT_COMPLETE" in os.environ:
-        app(prog_name=_NAME)
-    with telling_interrupts(), warnings.catch_warnings():
-        if not VERBOSE.get() and not sys.warnoptions:
-            warnings.simplefilter("ignore")
+    with telling_interrupts():
         _check_text(arguments)
         try:
             with typer.main.get_command(app).make_context(_NAME, list(arguments)) as context:
@@ -79,7 +96,9 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 def _fail(error: BaseException) -> int:
     """Says in one line on stderr what went wrong, after its traceback if the user wants to see that."""
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, SystemExit) and not error.code:  # of an option that does something else, and did it
+        return 0
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         _close_stdout()
         return NO_READER
     if isinstance(error, OSError):

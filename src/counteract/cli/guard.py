@@ -21,7 +21,9 @@ def guarded(tell: Callable[[str], None]) -> Iterator[None]:
     Args:
         tell: Told in the end, if all went well, how much was held back.
     """
-    ended, os._exit = os._exit, _stop_unless_forked(os._exit)  # type: ignore[assignment]
+    end, homes = os._exit, (os, sys.modules[os._exit.__module__])
+    for home in homes:
+        home._exit = _stop_unless_forked(end)  # type: ignore[attr-defined]
     sink = _Sink()
     try:
         if VERBOSE.get():
@@ -30,7 +32,8 @@ def guarded(tell: Callable[[str], None]) -> Iterator[None]:
             with redirect_stdout(sink), redirect_stderr(sink):
                 yield
     finally:
-        os._exit = ended
+        for home in homes:
+            home._exit = end  # type: ignore[attr-defined]
     if sink.lines:
         tell(f"{sink.lines} lines that were printed meanwhile are left out (--verbose shows them)")
 

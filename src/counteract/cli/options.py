@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from counteract._errors import UserError
+from counteract._files import check_writable
 
 if TYPE_CHECKING:
     import torch
@@ -83,8 +84,9 @@ class Shared:
         if self.eps is not None:
             data.pop("eps_step", None)  # it was meant for another eps
         data |= given
-        data["threat_model"] = data.get("threat_model", {}) | threat
-        data["own_network"] = data.get("own_network", {}) | self._own_network()
+        for name, said in (("threat_model", threat), ("own_network", self._own_network())):
+            if said:
+                data[name] = _table(data, name) | said
         if models:
             data = with_models(data, models)
         if not data.get("models"):
@@ -111,6 +113,8 @@ class Shared:
 
         device = choose_device(self.device)
         make_folder(folder)
+        if folder is not None:
+            check_writable(folder / "run.json")
         make_folder(self.cache, "cache")
         return RunOptions(
             device=device,
@@ -187,6 +191,14 @@ def make_folder(folder: Path | None, name: str = "out") -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{name} {str(folder)!r} cannot be made a folder: {reason}") from error
+
+
+def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns a table of a spec, to which options add."""
+    found = data.get(name, {})
+    if not isinstance(found, dict):
+        raise UserError(f"{name} of the spec must be a table, [{name}], found {found!r}")
+    return found
 
 
 def _numbers(name: str, text: str | None) -> list[float] | None:

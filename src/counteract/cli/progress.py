@@ -1,14 +1,8 @@
-"""Progress of a run, on stderr so that stdout stays a clean report: a bar a stage, and lines above them.
-
-Where stderr is no terminal, a bar would be seen when all is over: there a line a minute says how far the run has come.
-"""
+"""Progress of a run, on stderr so that stdout stays a clean report: a bar a stage, and lines above them."""
 
 from __future__ import annotations
 
 import sys
-import threading
-import time
-from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
@@ -22,8 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-_PERIOD = 60.0
-"""The seconds between two lines where stderr is no terminal."""
+from counteract._progress import shown
 
 
 class ProgressBar:
@@ -41,25 +34,22 @@ class ProgressBar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            # What strangers print goes elsewhere than to this stderr; and a name may hold colons.
+            # This very stderr, because what strangers print goes elsewhere; and a name may hold colons.
             console=Console(file=sys.stderr, emoji=False),
             disable=not active,
         )
+        self._shown = shown(self._progress)
         self._task: TaskID | None = None
         self._active = active
-        self._ended = threading.Event()
 
     def __enter__(self) -> ProgressBar:
-        self._progress.start()
-        if self._active and not self._progress.console.is_terminal:
-            threading.Thread(target=self._tell_regularly, args=(time.monotonic(),), daemon=True).start()
+        self._shown.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._progress.stop()
+        self._shown.__exit__(kind, error, trace)
 
     def begin(self, name: str, total: int) -> None:
         """Starts the bar of a stage that takes so many units: cells times examples."""
@@ -78,14 +68,3 @@ class ProgressBar:
     def warn(self, message: str) -> None:
         """Prints a line likewise, of whichever process."""
         self._progress.console.print(message, highlight=False, markup=False, soft_wrap=True)
-
-    def _tell_regularly(self, began: float) -> None:
-        """Tells how far the run has come, until it ends."""
-        while not self._ended.wait(_PERIOD):
-            gone = f"{timedelta(seconds=int(time.monotonic() - began))} gone"
-            task = next((each for each in self._progress.tasks if each.id == self._task), None)
-            if task is None:
-                self.tell(f"preparing, {gone}")
-                continue
-            left = "" if task.time_remaining is None else f", {timedelta(seconds=int(task.time_remaining))} left"
-            self.tell(f"{task.description}: {task.percentage:.0f}%, {gone}{left}")

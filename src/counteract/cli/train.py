@@ -39,7 +39,7 @@ def train(
     alpha: Annotated[
         float | None, typer.Option(help="Mixup weights are of Beta(alpha, alpha); by default the recipe's.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="What everything random is drawn from.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     init: Annotated[
         Path | None, typer.Option(help="Begin with the weights of a file that an earlier run wrote.")

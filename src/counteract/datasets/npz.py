@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import lzma
 import math
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from counteract.datasets.base import Dataset, check_labels
 _MEMBERS = ("images", "labels", "class_names")
 _DAMAGE = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
-    *(SyntaxError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 """The errors that reading a damaged or malicious file raises, or parsing an array's header, which is Python."""
 
@@ -72,8 +72,11 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     for name in _MEMBERS:
         if found.count(f"{name}.npy") > 1:
             raise UserError(f"dataset {path} holds {name} twice")
-        if archive.getinfo(f"{name}.npy").flag_bits & 1:
+        info = archive.getinfo(f"{name}.npy")
+        if info.flag_bits & 1:
             raise UserError(f"dataset {path} is encrypted: unpack it first")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # which unpack without bounds
+            raise UserError(f"dataset {path} is packed as numpy packs nothing (method {info.compress_type})")
 
 
 def _check_names(path: Path, names: npt.NDArray[Any]) -> list[str]:

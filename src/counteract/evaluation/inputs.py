@@ -11,7 +11,7 @@ from torch import nn
 from counteract._errors import UserError
 from counteract.datasets import Augmented, Dataset, load_dataset
 from counteract.evaluation.options import RunOptions
-from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.spec import EvaluationSpec, OwnNetwork
 from counteract.models import is_factory, load_model
 from counteract.models.about import About, about
 
@@ -62,6 +62,8 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     Raises:
         UserError: (a ValueError) something cannot be loaded.
     """
+    if spec.own_network != OwnNetwork() and not any(map(is_factory, spec.models.values())):
+        raise UserError("weights, mean and std go with package.module:factory; the other networks have their own")
     data = load_dataset(spec.dataset, "test", data_dir=options.data_dir).take(spec.limit)
     networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
     return Inputs(data, networks, functools.cache(functools.partial(load_pool, spec, options)))

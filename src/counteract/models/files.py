@@ -113,5 +113,7 @@ def _open(path: Path, *, weights: bool = False) -> tuple[Card, dict[str, torch.T
     source = f"weights {path} carry a damaged card"
     try:
         return validate(Card, json.loads(metadata["counteract"]), source), tensors
-    except (json.JSONDecodeError, RecursionError) as error:
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{source}: {error}") from error
