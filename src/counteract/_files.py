@@ -1,8 +1,9 @@
-"""Writing files such that a reader sees the old one or the new one, never a part; and folders with one writer."""
+"""Files read within bounds, and written such that a reader sees the old one or the new one; folders with one writer."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,57 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from counteract._errors import UserError
+
+
+def is_file(path: Path) -> bool:
+    """Returns True for a regular file, or a link to one; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def read_file(path: Path, what: str, longest: int) -> bytes:
+    """Reads a regular file: a pipe might never end, and a huge one would fill the memory.
+
+    Args:
+        path: The file.
+        what: The error's word for it.
+        longest: The number of bytes of the longest file of this kind.
+
+    Raises:
+        UserError: (a ValueError) it cannot be read, or is something else.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{what} cannot be read: it is no file")
+        if found.st_size > longest:
+            raise UserError(f"{what} has {found.st_size:,} bytes: at most {longest:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{what} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{what} cannot be read: {error}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Makes the folder of a file that is to be written later, and tries to write there.
+
+    Raises:
+        UserError: (a ValueError) it will not be possible.
+    """
+    trial = path.with_name(f".{os.getpid()}.tmp")
+    try:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder: name a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"?")
+        trial.unlink()
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror})") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -20,7 +20,10 @@ def unseal(text: bytes) -> dict[str, Any]:
     Raises:
         ValueError: the text is no JSON object, or the checksum is missing or another one.
     """
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested without end") from error
     if not isinstance(content, dict) or content.pop(_SUM, None) != _checksum(content):
         raise ValueError("the checksum does not fit")
     return content

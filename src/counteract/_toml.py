@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from counteract._errors import UserError
+from counteract._files import read_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,6 +18,9 @@ else:
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+_LONGEST, _DEEPEST = 2**20, 200
+"""The number of bytes of the longest file that is read, and of dots in one of its lines."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,12 +35,22 @@ def read_toml(path: Path | Traversable, what: str) -> dict[str, Any]:
     Raises:
         UserError: (a ValueError) there is no such file, or it is not TOML.
     """
+    found = read_file(path, what, _LONGEST) if isinstance(path, Path) else path.read_bytes()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{what} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = found.decode()
+        _check_depth(text, what)
+        return tomllib.loads(text)
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:  # of bytes that are no text, too, and of numbers without an end
         raise UserError(f"{what} is not valid TOML: {error}") from error
+
+
+def _check_depth(text: str, what: str) -> None:
+    """Raises UserError for keys of so many parts that reading them would take minutes."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > _DEEPEST:
+            raise UserError(f"{what}: line {number} has more than {_DEEPEST} dots")
 
 
 def validate(model: type[Model], data: dict[str, Any], source: str) -> Model:

@@ -8,18 +8,25 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
+def not_bool(value: Any) -> Any:
+    """Returns anything but True and False, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
 def from_fraction(value: Any) -> Any:
     """Reads "8/255" as a number; anything but text is left to pydantic."""
     if not isinstance(value, str):
-        return value
-    try:
-        return float(Fraction(value))
-    except (ValueError, ZeroDivisionError):
+        return not_bool(value)
+    try:  # a fraction of huge exponents would take all memory
+        return float(Fraction(value)) if "/" in value else float(value)
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError('must be a number or a fraction such as "8/255"') from None
 
 
-Count = Annotated[int, Field(ge=1)]
-"""An integer of at least 1."""
+Count = Annotated[int, BeforeValidator(not_bool), Field(ge=1, lt=2**31)]
+"""An integer of at least 1 that tensors can count to."""
 
 Positive = Annotated[float, BeforeValidator(from_fraction), Field(gt=0, allow_inf_nan=False)]
 """A finite number above 0, or a fraction as text."""

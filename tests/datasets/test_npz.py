@@ -130,7 +130,7 @@ def test_a_relative_path_outlives_the_current_folder(tmp_path: Path, monkeypatch
         ({"labels": np.zeros(3, int)}, "must be 4 integers"),
         ({"labels": np.full(4, 2)}, "from 2 to 2 for 2 class_names"),
         ({"class_names": np.array(["a", None], object)}, "pickled"),
-        ({"class_names": np.array("cat")}, r"class_names must be a list of names, found \(\)"),
+        ({"class_names": np.array("cat")}, r"class_names must be a list of names, found <U3, \(\)"),
     ],
 )
 def test_malformed_npz(tmp_path: Path, save: Any, change: dict[str, Any], message: str) -> None:

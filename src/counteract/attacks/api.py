@@ -18,6 +18,7 @@ from counteract._images import check_images
 from counteract._labels import class_labels
 from counteract._network import ask, borrowed, check_model, device_of, dtype_of
 from counteract._seeding import seeded
+from counteract._strangers import among_strangers
 from counteract._toml import validate
 from counteract._values import Eps, Strict
 from counteract.attacks.bounds import keep_within
@@ -109,7 +110,8 @@ def attack(
     pixels = _check_images(images, device, dtype_of(network))
     if len(pixels) == 0:
         return _like(pixels, images)
-    with seeded(seed), borrowed(network):
+    strangers = {f"module {type(network).__name__}": network}
+    with among_strangers(strangers), seeded(seed), borrowed(network):
         victim = _victim(network, pixels, given, gradients=found.gradients)
         true = _check_labels(labels, len(pixels), victim.num_classes).to(device)
         _check_obstacle(found, victim, pixels)
@@ -124,7 +126,8 @@ def attack(
 
     size = BatchSize(batch_size, device, lambda message: warnings.warn(message, stacklevel=2))
     where = (seed,) if found.unkeyed else None
-    made = torch.cat([part[:kept] for part, kept in batches(attacked, len(pixels), size, where)])
+    with among_strangers(strangers):
+        made = torch.cat([part[:kept] for part, kept in batches(attacked, len(pixels), size, where)])
     adversarial, outside = keep_within(given.threat_model, pixels, made)
     if outside.any():
         warnings.warn(f"attack {name}: {_PROJECTED.format(int(outside.sum()), len(made))}", AttackWarning, stacklevel=2)

@@ -39,7 +39,10 @@ class AttackPreset(Strict):
         if not isinstance(value, dict) or set(value) >= set(cls.model_fields):
             return value
         changes = dict(value)
-        return preset_fields(changes.pop("preset", DEFAULT)) | changes
+        name = changes.pop("preset", DEFAULT)
+        if not isinstance(name, str):
+            raise ValueError("preset must be the name of a preset")
+        return preset_fields(name) | changes
 
 
 def preset_names() -> list[str]:

@@ -183,7 +183,7 @@ ATTACKS: dict[str, Attack] = {
 }
 """The attacks by name, beside `pgdK` and `pgdK-targeted`, which there are for any number of steps."""
 
-_PGD = re.compile(r"pgd([1-9][0-9]*)(-targeted)?")
+_PGD = re.compile(r"pgd([1-9][0-9]{0,5})(-targeted)?")
 
 _EITHER = "oblivious, or adaptive with @defended"
 """The kind of somebody else's attack."""

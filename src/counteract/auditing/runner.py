@@ -14,6 +14,7 @@ from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._sealed import seal
 from counteract._seeding import seeded
+from counteract._strangers import among_strangers
 from counteract.attacks import ATTACKS as SUITE
 from counteract.attacks import CLEAN, Attack, find_attack
 from counteract.attacks.victim import has_gradients
@@ -91,19 +92,8 @@ def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, input
     options = options or RunOptions()
     check_names(spec, inputs)
     inputs = inputs or load_inputs(spec, options)
-    run = evaluate_spec(spec, options, inputs=inputs)
-    _tell_worst_cases(run, options)
-    (label,) = inputs.networks
-    device = Processes.join(options.device).device
-    subject, defence = Subject(label, spec, inputs, device), _last(spec)
-    judged = subject.judged(spec.variant(defence), targeted=False)
-    size = BatchSize(options.batch_size, device, options.watcher.warn)
-    strongest, probes = _strongest(run), None
-    if strongest is not None:
-        probes = Prober(subject, judged, inputs.data, spec, size, options.watcher).probe(strongest)
-    checks = check_probes(probes, inputs.data.num_classes) if probes else no_probes(_why_not(run))
-    notes = _autoattack(subject, judged, inputs.data)
-    return Audit(defence, run, probes, (*check_run(run, defence), *checks), tuple(notes))
+    with among_strangers(inputs.strangers()):
+        return _audit(spec, options, inputs)
 
 
 def write_audit(found: Audit, path: Path) -> None:
@@ -128,6 +118,23 @@ def write_audit(found: Audit, path: Path) -> None:
 def _last(spec: EvaluationSpec) -> str:
     """Returns the label of the defence that is audited."""
     return list(spec.defences)[-1]
+
+
+def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
+    """Runs the attacks and the probes, and goes through the checklist."""
+    run = evaluate_spec(spec, options, inputs=inputs)
+    _tell_worst_cases(run, options)
+    (label,) = inputs.networks
+    device = Processes.join(options.device).device
+    subject, defence = Subject(label, spec, inputs, device), _last(spec)
+    judged = subject.judged(spec.variant(defence), targeted=False)
+    size = BatchSize(options.batch_size, device, options.watcher.warn)
+    strongest, probes = _strongest(run), None
+    if strongest is not None:
+        probes = Prober(subject, judged, inputs.data, spec, size, options.watcher).probe(strongest)
+    checks = check_probes(probes, inputs.data.num_classes) if probes else no_probes(_why_not(run))
+    notes = _autoattack(subject, judged, inputs.data)
+    return Audit(defence, run, probes, (*check_run(run, defence), *checks), tuple(notes))
 
 
 def _tell_worst_cases(run: Run, options: RunOptions) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from counteract.cli import listing
-from counteract.cli.app import app
+from counteract.cli.app import command
 
 
-@app.command()
+@command()
 def attacks(
     markdown: listing.MarkdownOption = False,
     library: Annotated[

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from counteract._errors import UserError
+from counteract._files import check_writable
 from counteract._processes import is_first
 from counteract.cli import options
-from counteract.cli.app import app
+from counteract.cli.app import command
+from counteract.cli.guard import guarded
+from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
 
 
-@app.command()
+@command()
 @options.takes_shared
 def audit(
     shared: options.Shared,
@@ -32,7 +35,9 @@ def audit(
         typer.Option(help="A file ending in .json, or a folder for audit.json, the run and its reports."),
     ] = None,
 ) -> None:
-    """Attacks a defence in every way there is and raises red flags; exit code 1 if there are any, 0 if it is sound.
+    """Attacks a defence in every way there is and raises red flags.
+
+    Exit code 0: no flag is up; 1: one is; 2: a mistake in the call; 3: the audit could not be finished.
 
     100 images, two seeds, five draws and the preset quick, unless a spec or an option says otherwise.
     """
@@ -44,10 +49,10 @@ def audit(
     made = make_audit_spec(data, defence or (_only_defence(data) if spec else "undefended"), spec or "options")
     folder = out if out is not None and out.suffix != ".json" else None
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    with ProgressBar(active=is_first()) as watcher:
-        given = shared.run_options(watcher, folder)
-        options.make_folder(folder or (out and out.parent))
-        found = audit_spec(made, given)
+    if out is not None and not folder:
+        check_writable(out)
+    with ProgressBar(active=is_first()) as watcher, guarded(watcher.tell), kept(lambda: shared.kept(folder)):
+        found = audit_spec(made, shared.run_options(watcher, folder))
     if is_first():
         print_audit(found)
         if out is not None:

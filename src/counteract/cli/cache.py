@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from counteract.cli.app import app
+from counteract.cli.app import command
+from counteract.cli.options import make_folder
 
 
-@app.command()
+@command()
 def cache(
     folder: Annotated[
         Path | None,
@@ -24,6 +25,8 @@ def cache(
     from counteract.evaluation import ExampleCache, default_cache
 
     folder = folder or default_cache()
+    if folder.is_symlink() or folder.exists():
+        make_folder(folder, "cache")  # which says why it is none
     examples = ExampleCache(folder, warn=typer.echo)
     if clear:
         for probe in (folder / "probes").glob("*.json"):  # the answers of networks that the examples belong to

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from counteract.cli import listing
-from counteract.cli.app import app
+from counteract.cli.app import command
 
 
-@app.command()
+@command()
 def datasets(markdown: listing.MarkdownOption = False) -> None:
     """Lists the datasets that --dataset takes."""
     from counteract.datasets.registry import DATASETS

@@ -10,11 +10,13 @@ import typer
 
 from counteract._processes import is_first
 from counteract.cli import options
-from counteract.cli.app import app
+from counteract.cli.app import command
+from counteract.cli.guard import guarded
+from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
 
 
-@app.command()
+@command()
 @options.takes_shared
 def evaluate(
     shared: options.Shared,
@@ -39,10 +41,8 @@ def evaluate(
     data |= {key: value for key, value in {"defences": defence, "attacks": attack}.items() if value}
     made = make_spec(data, spec or "options")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    with ProgressBar(active=is_first()) as watcher:
-        given = shared.run_options(watcher, out)
-        options.make_folder(out)
-        run = evaluate_spec(made, given)
+    with ProgressBar(active=is_first()) as watcher, guarded(watcher.tell), kept(lambda: shared.kept(out)):
+        run = evaluate_spec(made, shared.run_options(watcher, out))
     if not is_first():
         return
     print_run(run)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counteract._errors import UserError
-from counteract.cli.app import app
+from counteract.cli.app import command
 
 if TYPE_CHECKING:
     from counteract.models import Card
 
 
-@app.command()
+@command()
 def models(
     robustbench: Annotated[bool, typer.Option("--robustbench", help="List RobustBench's zoo instead.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Of the zoo: cifar10, cifar100 or imagenet.")] = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from counteract._errors import UserError
+from counteract._files import check_writable
 
 if TYPE_CHECKING:
     import torch
@@ -87,8 +88,9 @@ class Shared:
         if self.eps is not None:
             data.pop("eps_step", None)  # it was meant for another eps
         data |= given
-        data["threat_model"] = data.get("threat_model", {}) | threat
-        data["own_network"] = data.get("own_network", {}) | self._own_network()
+        for name, said in (("threat_model", threat), ("own_network", self._own_network())):
+            if said:
+                data[name] = _table(data, name) | said
         if models:
             data = with_models(data, models)
         if not data.get("models"):
@@ -102,24 +104,39 @@ class Shared:
         return {key: value for key, value in found.items() if value}
 
     def run_options(self, watcher: Watcher, folder: Path | None) -> RunOptions:
-        """Returns the place and the means of a run.
+        """Returns the place and the means of a run, whose folders are made.
 
         Args:
             watcher: Whoever is told of the progress.
             folder: The run's folder, if it is to have one.
+
+        Raises:
+            UserError: (a ValueError) the device cannot be used, or a folder not be made.
         """
         from counteract.evaluation import RunOptions, default_cache
 
+        device = choose_device(self.device)
+        make_folder(folder)
+        if folder is not None:
+            check_writable(folder / "run.json")
+        make_folder(self.cache, "cache")
         return RunOptions(
-            device=choose_device(self.device),
+            device=device,
             batch_size=self.batch_size,
             watcher=watcher,
             data_dir=self.data_dir,
             model_dir=self.model_dir,
             trust=self.trust,
-            cache=self.cache or default_cache(),
-            folder=folder,
+            # Absolute, because a network may go to another folder.
+            cache=(self.cache or default_cache()).absolute(),
+            folder=folder and folder.absolute(),
         )
+
+    def kept(self, folder: Path | None) -> str:
+        """Returns a sentence for whoever interrupts a run."""
+        if folder is not None:
+            return f"what is finished is kept in {folder}; the same command goes on from there"
+        return "no results are kept; with --out FOLDER they are, and the same command goes on from there"
 
 
 def takes_shared(command: Callable[..., None]) -> Callable[..., None]:
@@ -149,26 +166,43 @@ def takes_shared(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Returns the device that a name means, once it is known to work."""
+    """Returns the device that a name means, once it is known to compute."""
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        if device.type == "cpu" and device.index is not None:
+            raise RuntimeError("there is one cpu, without a number")
+        torch.ones(1, device=device).add(1).item()  # some devices are names alone, or cannot be read from
+    except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"device {name!r} cannot be used here: {reason}; try cpu, cuda or cuda:N") from error
     return device
 
 
-def make_folder(folder: Path | None) -> None:
-    """Makes a folder for results, if there is to be one, or says why it cannot be."""
+def make_folder(folder: Path | None, name: str = "out") -> None:
+    """Makes a folder, if there is to be one, or says why it cannot be.
+
+    Args:
+        folder: The folder.
+        name: The option that names it.
+    """
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{name} {str(folder)!r} cannot be made a folder: {reason}") from error
+
+
+def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns a table of a spec, to which options add."""
+    found = data.get(name, {})
+    if not isinstance(found, dict):
+        raise UserError(f"{name} of the spec must be a table, [{name}], found {found!r}")
+    return found
 
 
 def _numbers(name: str, text: str | None) -> list[float] | None:

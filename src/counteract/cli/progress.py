@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from counteract._progress import shown
 
 
 class ProgressBar:
@@ -31,20 +34,22 @@ class ProgressBar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True, emoji=False),  # a name may hold colons
+            # This very stderr, because what strangers print goes elsewhere; and a name may hold colons.
+            console=Console(file=sys.stderr, emoji=False),
             disable=not active,
         )
+        self._shown = shown(self._progress)
         self._task: TaskID | None = None
         self._active = active
 
     def __enter__(self) -> ProgressBar:
-        self._progress.start()
+        self._shown.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._shown.__exit__(kind, error, trace)
 
     def begin(self, name: str, total: int) -> None:
         """Starts the bar of a stage that takes so many units: cells times examples."""

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from counteract.cli.app import app
+from counteract.cli.app import command
 from counteract.cli.options import make_folder
 
 
-@app.command()
+@command()
 def report(
     run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or not: --out of `evaluate`.")],
     out: Annotated[Path | None, typer.Option(help="A folder for the reports; by default the run's own.")] = None,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counteract._errors import UserError
-from counteract.cli.app import app
+from counteract.cli.app import command
+from counteract.cli.interruption import kept
 
 if TYPE_CHECKING:
     from counteract.datasets import Dataset
 
 
-@app.command()
+@command()
 def train(
     out: Annotated[Path, typer.Option(help="Folder for model.safetensors, card.json, metrics.csv and checkpoints.")],
     dataset: Annotated[
@@ -38,7 +39,7 @@ def train(
     alpha: Annotated[
         float | None, typer.Option(help="Mixup weights are of Beta(alpha, alpha); by default the recipe's.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="What everything random is drawn from.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     init: Annotated[
         Path | None, typer.Option(help="Begin with the weights of a file that an earlier run wrote.")
@@ -74,11 +75,19 @@ def train(
     train_set, test_set = _load(dataset, test, data_dir)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
-        run_training(run, train_set.take(limit), test_set.take(limit))
+        with kept(lambda: _kept(out)):
+            run_training(run, train_set.take(limit), test_set.take(limit))
     except UserError:
         if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process says it for all
             raise typer.Exit(2) from None
         raise
+
+
+def _kept(out: Path) -> str:
+    """Returns a sentence for whoever interrupts a training."""
+    if any(out.glob("checkpoint*.pt")):
+        return f"the epochs that are over are kept in {out}; the same command with --resume goes on from there"
+    return "no epoch was over: nothing is kept"
 
 
 def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:

@@ -76,6 +76,8 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
     labelled = {}
     for model in models:
         label, separator, name = model.partition("=")
+        if not label or label in labelled:
+            raise UserError(f"--model {model}: each network needs a label of its own; write label=name")
         labelled[label] = name if separator else known.get(label, label)
     settings = [setting for setting in data.get("settings", []) if setting.get("model") in (None, *labelled)]
     changed = {key: value for key, value in data.items() if key not in ("models", "settings")}

@@ -13,9 +13,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from counteract._errors import UserError
-from counteract._files import write_atomically
+from counteract._files import read_file, write_atomically
 from counteract._sealed import seal, unseal
-from counteract.evaluation.blocks import Block
+from counteract._toml import validate
+from counteract._values import Strict
+from counteract.evaluation.blocks import BLOCK, Block
 from counteract.evaluation.cache import checksum
 from counteract.evaluation.journal import Entry, read_entries
 from counteract.evaluation.legacy import is_legacy, read_legacy
@@ -29,6 +31,9 @@ _RUN, _ILLUSTRATIONS = "run.json", "illustrations.safetensors"
 
 _FORMAT = 2
 """The version of run.json; folders of the first version have no number."""
+
+_LONGEST = 2**28
+"""The number of bytes of the longest run.json."""
 
 
 @dataclass(frozen=True)
@@ -112,37 +117,62 @@ def read_run(folder: Path) -> Run:
         UserError: (a ValueError) there is no run, or its conditions are damaged.
     """
     path = folder / _RUN
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{folder} holds no run: {_RUN}: {error.strerror}") from error
+    text = read_file(path, f"{folder} holds no run: {_RUN}", _LONGEST)
     if is_legacy(text):
         return read_legacy(folder)
     try:
-        conditions = _conditions(unseal(text), str(path))
-    except (ValueError, TypeError, KeyError) as error:
+        content = unseal(text)
+    except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); run the evaluation again: what is finished is kept") from error
+    if content.get("format") != _FORMAT:
+        raise UserError(
+            f"{path} was written by another version of this package (format {content.get('format')!r}, this one has "
+            f"{_FORMAT}): report it with that version, or run the evaluation again"
+        )
+    conditions = _conditions(validate(_Content, content, f"{path} is damaged"), str(path))
     entries = read_entries(folder)
     return collect(conditions, entries.found, entries.damaged, _read_illustrations(folder))
 
 
-def _conditions(content: dict[str, Any], source: str) -> Conditions:
-    if content["format"] != _FORMAT:
-        raise ValueError(f"format {content['format']!r} is not known to this version")
-    return Conditions(
-        spec=make_spec(content["spec"], source),
-        environment=content["environment"],
-        class_names=tuple(content["class_names"]),
-        networks={label: NetworkNote(**_tuples(note)) for label, note in content["networks"].items()},
-        defences={(model, defence, targeted): words for model, defence, targeted, words in content["defences"]},
-        places=[Place(**place) for place in content["places"]],
-        obstacles={(model, attack, defence): reason for model, attack, defence, reason in content["obstacles"]},
-        blocks=[Block(*block) for block in content["blocks"]],
+class _Content(Strict):
+    """The content of run.json."""
+
+    format: int
+    spec: dict[str, Any]
+    environment: dict[str, str | int]
+    class_names: tuple[str, ...]
+    networks: dict[str, NetworkNote]
+    defences: tuple[tuple[str, str, bool, str], ...]
+    places: tuple[Place, ...]
+    obstacles: tuple[tuple[str, str, str, str], ...]
+    blocks: tuple[tuple[int, int, str], ...]
+
+
+def _conditions(content: _Content, source: str) -> Conditions:
+    found = Conditions(
+        spec=make_spec(content.spec, source),
+        environment=content.environment,
+        class_names=content.class_names,
+        networks=content.networks,
+        defences={(model, defence, targeted): words for model, defence, targeted, words in content.defences},
+        places=content.places,
+        obstacles={(model, attack, defence): reason for model, attack, defence, reason in content.obstacles},
+        blocks=[Block(*block) for block in content.blocks],
     )
+    cells = set(_cells(found.spec))
+    stops = [0, *(block.stop for block in found.blocks)]
+    if any((place.model, place.attack, place.defence) not in cells for place in found.places) or any(
+        block.start != before or not 0 < len(block) <= BLOCK for before, block in zip(stops, found.blocks, strict=False)
+    ):
+        raise UserError(f"{source} is damaged: its places or blocks are none of its spec; run the evaluation again")
+    return found
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+def _cells(spec: EvaluationSpec) -> list[tuple[str, str, str]]:
+    """Returns network's label, attack and defence of every cell."""
+    return [
+        (model, attack, variant.name) for model in spec.models for attack in spec.attacks for variant in spec.variants()
+    ]
 
 
 def collect(
@@ -153,12 +183,8 @@ def collect(
 ) -> Run:
     """Puts a run together from its conditions and the entries that fill its cells."""
     spec, blocks = conditions.spec, conditions.blocks
-    cells: dict[tuple[str, str, str], Cell] = {}
+    cells = {names: Cell(*names) for names in _cells(spec)}
     failed = _failures(conditions, entries)
-    for model in spec.models:
-        for attack in spec.attacks:
-            for variant in spec.variants():
-                cells[model, attack, variant.name] = Cell(model, attack, variant.name)
     examples = blocks[-1].stop if blocks else 0
     for place in conditions.places:
         where = place.model, place.attack, place.defence

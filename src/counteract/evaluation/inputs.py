@@ -11,7 +11,7 @@ from torch import nn
 from counteract._errors import UserError
 from counteract.datasets import DATASETS, Augmented, Dataset, load_dataset
 from counteract.evaluation.options import RunOptions
-from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.spec import EvaluationSpec, OwnNetwork
 from counteract.models import is_factory, load_model
 from counteract.models.about import About, about
 
@@ -54,6 +54,14 @@ class Inputs:
     pool: Callable[[], Dataset]
     defences: Mapping[str, object] = field(default_factory=dict)
     surrogate: Network | None = None
+    _strangers: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
+
+    def strangers(self) -> dict[str, object]:
+        """Returns the networks and the defences that may be strangers', by their names in errors; more can be added."""
+        networks = [*self.networks.values(), *([self.surrogate] if self.surrogate else [])]
+        found = {f"defence {name}": defence for name, defence in self.defences.items()}
+        self._strangers.update(found | {f"model {network.name}": network.module for network in networks})
+        return self._strangers
 
 
 def check_card(label: str, known: About, data: Dataset) -> str | None:
@@ -88,6 +96,8 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     Raises:
         UserError: (a ValueError) something cannot be loaded.
     """
+    if spec.own_network != OwnNetwork() and not any(map(is_factory, spec.models.values())):
+        raise UserError("weights, mean and std go with package.module:factory; the other networks have their own")
     data = load_dataset(spec.dataset, "test", data_dir=options.data_dir).take(spec.limit)
     networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
     surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data, options)

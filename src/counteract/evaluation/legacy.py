@@ -64,7 +64,7 @@ def is_legacy(text: bytes) -> bool:
     """Returns True if this is the run.json of such a folder."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and set(content) == _KEYS
 

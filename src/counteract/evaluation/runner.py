@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 from counteract._batches import BatchSize
 from counteract._files import sole_writer
+from counteract._strangers import among_strangers
 from counteract.evaluation.blocks import Block, cut
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter
@@ -52,8 +53,9 @@ def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, in
     processes = Processes.join(options.device)
     with sole_writer(options.folder) if options.folder and processes.rank == 0 else nullcontext():
         inputs = inputs or load_inputs(spec, options)
-        subjects = [Subject(label, spec, inputs, processes.device) for label in inputs.networks]
-        return _Evaluation(spec, options, processes, inputs, subjects).run()
+        with among_strangers(inputs.strangers()):
+            subjects = [Subject(label, spec, inputs, processes.device) for label in inputs.networks]
+            return _Evaluation(spec, options, processes, inputs, subjects).run()
 
 
 class _Evaluation:

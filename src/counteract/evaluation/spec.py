@@ -15,6 +15,9 @@ from counteract.defences import UNDEFENDED, check_parameters, parse_defence, spe
 from counteract.evaluation.upgrade import upgrade_spec
 from counteract.models.normalize import check_deviation, check_mean
 
+_MOST = 10_000
+"""The largest number of seeds and of draws."""
+
 Values = dict[str, dict[str, Any]]
 """Parameters that differ from their defaults, by defence and name."""
 
@@ -154,12 +157,12 @@ class EvaluationSpec(Strict):
     attacks: Annotated[tuple[str, ...], Field(min_length=1)]
     defences: Annotated[dict[str, str], Field(min_length=1)]
     limit: Count | None = None
-    seeds: Count = 1
+    seeds: Annotated[Count, Field(le=_MOST)] = 1
     cascade: bool = False
     surrogate: str | None = None
-    draws: Count = 1
+    draws: Annotated[Count, Field(le=_MOST)] = 1
     precision: Precision = "float32"
-    illustrations: Annotated[int, Field(ge=0)] = 0
+    illustrations: Annotated[int, Field(ge=0, lt=2**31)] = 0
     gains_over: Count = 60
     own_network: OwnNetwork = OwnNetwork()
     threat_model: ThreatModel = ThreatModel()
@@ -176,7 +179,8 @@ class EvaluationSpec(Strict):
     @classmethod
     def _label_models(cls, value: Any) -> Any:
         """Lets each name of a plain list be its own label."""
-        return {name: name for name in value} if isinstance(value, (list, tuple)) else value
+        listed = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+        return {name: name for name in value} if listed else value
 
     @field_validator("defences", mode="before")
     @classmethod

@@ -225,6 +225,7 @@ class Subject:
         spec = self.spec
         made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
         built = made[spec.precision]
+        self._inputs.strangers()[f"defence {variant.name}"] = list(built.parts)
         self._look_at(variant, built, made)
         return Judged(
             name=variant.name,

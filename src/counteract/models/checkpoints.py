@@ -6,6 +6,7 @@ import _codecs
 import functools
 import pickle
 import re
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._files import is_file
+from counteract._memory import bounded_memory
+from counteract._strangers import strangers_code
 from counteract.models.checks import one_line
-from counteract.models.integrity import check_whole
+from counteract.models.integrity import check_pickles, check_whole
 
 State = Mapping[str, Tensor]
 
@@ -27,6 +31,15 @@ _WRAPPERS = ("last", "state_dict", "model_state_dict", "model", "net")
 
 _CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
 """Buffers that old checkpoints lack, and that a network's constructor sets right."""
+
+_LARGER, _ROOM = 4, 2**31
+"""Memory that reading a file may take, as a multiple of its size, and bytes for whatever else goes on meanwhile."""
+
+_DAMAGE = (
+    *(OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
+    *(ArithmeticError, ImportError, SafetensorError, struct.error),
+)
+"""The errors that torch raises for files that are damaged, of another kind, or made to harm."""
 
 
 def read_checkpoint(path: Path, *, trust: bool = False) -> Any:
@@ -38,22 +51,29 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> Any:
             NumPy's numbers and arrays.
 
     Raises:
-        UserError: (a ValueError) the file is missing, damaged, no checkpoint, or holds anything else.
+        UserError: (a ValueError) the file is missing, damaged, no checkpoint, or holds anything else; or what it runs
+            fails.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"weights {path} is not a file")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        check_whole(path)
-        with torch.serialization.safe_globals(_harmless()):
-            return torch.load(path, map_location="cpu", weights_only=not trust)
-    except pickle.UnpicklingError as error:
-        raise _refused(path, error) from error
-    except UserError as error:
-        raise UserError(f"weights {path} cannot be used: {error}; delete it and get it anew") from error
-    except (OSError, EOFError, RuntimeError, SafetensorError, ImportError, AttributeError) as error:
-        raise UserError(f"weights {path} cannot be read: {one_line(error)}") from error
+    with strangers_code(f"weights {path}"), bounded_memory(_LARGER * path.stat().st_size + _ROOM):
+        try:
+            if path.suffix == ".safetensors":
+                return load_file(path)
+            check_whole(path)
+            if trust:
+                return torch.load(path, map_location="cpu", weights_only=False)
+            check_pickles(path)
+            with torch.serialization.safe_globals(_harmless()):
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise _refused(path, error) from error
+        except UserError as error:
+            raise UserError(f"weights {path} cannot be used: {error}; delete it and get it anew") from error
+        except MemoryError as error:
+            raise UserError(f"weights {path} take far more memory than the file has bytes") from error
+        except _DAMAGE as error:
+            raise UserError(f"weights {path} cannot be read: {one_line(error)}") from error
 
 
 def state_in(checkpoint: Any, path: Path) -> State:
@@ -65,9 +85,13 @@ def state_in(checkpoint: Any, path: Path) -> State:
     for wrapper in _WRAPPERS:
         if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(wrapper), Mapping):
             checkpoint = checkpoint[wrapper]
-    if not isinstance(checkpoint, Mapping) or not any(isinstance(value, Tensor) for value in checkpoint.values()):
-        found = f"keys {', '.join(map(str, checkpoint))}" if isinstance(checkpoint, Mapping) else type(checkpoint)
-        raise UserError(f"weights {path} hold no state_dict; found {found}")
+    if not isinstance(checkpoint, Mapping):
+        raise UserError(f"weights {path} hold no state_dict; found {type(checkpoint)}")
+    odd = next((type(key) for key in checkpoint if not isinstance(key, str)), None)
+    if odd is not None:
+        raise UserError(f"weights {path} hold no state_dict: its keys must be names of tensors, found {odd}")
+    if not any(isinstance(value, Tensor) for value in checkpoint.values()):
+        raise UserError(f"weights {path} hold no state_dict; found keys {', '.join(checkpoint)}")
     return checkpoint
 
 
@@ -107,6 +131,9 @@ def load_weights(network: nn.Module, path: Path, *, trust: bool = False) -> None
     """
     state = fit_names(state_in(read_checkpoint(path, trust=trust), path), network)
     check_complete(network, state, path)
+    complex_ones = [name for name, value in state.items() if isinstance(value, Tensor) and value.is_complex()]
+    if complex_ones:
+        raise UserError(f"weights {path} do not fit the {type(network).__name__}: {complex_ones[0]} is complex")
     try:
         problems = network.load_state_dict(state, strict=False)
     except RuntimeError as error:  # another shape

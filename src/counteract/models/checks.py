@@ -13,6 +13,7 @@ from counteract._answers import logits_in
 from counteract._errors import UserError
 from counteract._network import ask, borrowed, check_model, device_of
 from counteract._softmax import log_probabilities
+from counteract._strangers import strangers_code
 
 _TOLERANCE = 1e-2
 """The largest distance from 1 of a sum of probabilities: the round-off of half precision, with room."""
@@ -78,18 +79,19 @@ def outputs_of(network: object, name: str, images: Tensor, keys: Tensor | None =
         keys: One key an image, for a network that takes them.
 
     Raises:
-        UserError: (a ValueError) it is no network, does not take such images, or returns something else.
+        UserError: (a ValueError) it is no network, does not take such images, fails, or returns something else.
     """
     check_model(network, f"model {name}")
     assert isinstance(network, nn.Module)
     shape = tuple(images.shape[1:])
-    try:
-        with borrowed(network), torch.no_grad():
-            outputs = ask(network, images.to(device_of(network)), keys, name=f"model {name}")
-    except UserError:
-        raise
-    except Exception as error:  # a stranger's code may raise anything
-        raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
+    with strangers_code(f"model {name}"):
+        try:
+            with borrowed(network), torch.no_grad():
+                outputs = ask(network, images.to(device_of(network)), keys, name=f"model {name}")
+        except UserError:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
     if len(outputs) and not outputs.isfinite().all(1).any():
         raise UserError(f"model {name} returns NaN or infinite values for images of shape {shape} in [0, 1]")
     return outputs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError, unknown_name
+from counteract._strangers import strangers_code
 from counteract.models.checks import check_network, probe
 from counteract.models.normalize import Normalize
 
@@ -28,19 +30,19 @@ def find_factory(name: str) -> tuple[ModuleType, object]:
         name: `package.module:factory`; modules are looked for as Python does, and in the current folder.
 
     Raises:
-        UserError: (a ValueError) there is no such module or factory.
+        UserError: (a ValueError) there is no such module or factory, or the module cannot be imported.
     """
     home, _, attribute = name.partition(":")
-    try:
-        with _current_folder():
+    if not all(part.isidentifier() for part in [*home.split("."), attribute]):
+        raise UserError(f"model {name} must be 'package.module:factory'")
+    with strangers_code(f"model {name}"), _current_folder():
+        try:
             module = importlib.import_module(home)
-    except ImportError as error:
-        raise UserError(f"model {name}: module {home!r} cannot be imported: {error}") from error
-    except (TypeError, ValueError) as error:  # of an empty or a relative name
-        raise UserError(f"model {name} must be 'package.module:factory': {error}") from error
-    if not hasattr(module, attribute):
-        raise unknown_name(f"model {name}: in module {home!r}, factory", attribute, _public(module))
-    return module, getattr(module, attribute)
+        except ImportError as error:
+            raise UserError(f"model {name}: module {home!r} cannot be imported: {error}") from error
+        if not hasattr(module, attribute):
+            raise unknown_name(f"model {name}: in module {home!r}, factory", attribute, _public(module))
+        return module, getattr(module, attribute)
 
 
 def make_network(name: str) -> nn.Module:
@@ -50,7 +52,7 @@ def make_network(name: str) -> nn.Module:
         name: `package.module:factory`; see `find_factory`.
 
     Raises:
-        UserError: (a ValueError) there is no such module or factory, or the factory makes no network.
+        UserError: (a ValueError) there is no such module or factory, or the factory fails or makes no network.
     """
     _, factory = find_factory(name)
     if isinstance(factory, nn.Module):
@@ -58,10 +60,9 @@ def make_network(name: str) -> nn.Module:
     if not callable(factory):
         raise UserError(f"model {name} must name a function that makes a network, found {type(factory).__name__}")
     called = f"{name.partition(':')[2]}()"
-    try:
+    with strangers_code(f"model {name}"):
+        _check_arguments(factory, f"model {name} could not be made by {called}")
         network = factory()
-    except TypeError as error:
-        raise UserError(f"model {name} could not be made by {called}: {error}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"model {name}: {called} must return a torch.nn.Module, found {type(network).__name__}")
     return network
@@ -110,12 +111,23 @@ def network_of(classifier: PyTorchClassifier) -> nn.Module:
     return nn.Sequential(*layers, getattr(classifier, "undefended", classifier.model)).eval()
 
 
+def _check_arguments(factory: Callable[..., object], what: str) -> None:
+    """Raises UserError for a function that needs arguments."""
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:  # of a function that is not written in Python nothing is known
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise UserError(f"{what}: {error}") from error
+
+
 @contextmanager
 def _current_folder() -> Iterator[None]:
     """Lets modules be imported from the current folder, as `python -m` does and an installed command does not."""
-    here = str(Path.cwd())
     before = sys.path.copy()
-    sys.path.insert(0, here)
+    sys.path.insert(0, str(Path.cwd()))
     try:
         yield
     finally:

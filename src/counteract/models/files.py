@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from counteract._errors import UserError, unknown_name
-from counteract._files import write_atomically
+from counteract._files import is_file, write_atomically
+from counteract._toml import validate
 from counteract.models.resnet import ARCHITECTURES, ResNet
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Card(BaseModel):
@@ -34,10 +38,10 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     architecture: str
-    width: int
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    width: Annotated[int, Field(ge=1)]
+    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    mean: tuple[_Finite, _Finite, _Finite]
+    std: tuple[_Finite, _Finite, _Finite]
     dataset: str
     method: str
     recipe: dict[str, JsonValue] = {}
@@ -83,24 +87,33 @@ def load_network(path: Path) -> ResNet:
         UserError: (a ValueError) the file is missing, damaged, not ours, or does not fit its card.
     """
     card, tensors = _open(path, weights=True)
-    network = card.build()
     try:
+        with torch.device("meta"):  # what a card claims is known to fit before it takes any memory
+            card.build().load_state_dict(tensors, assign=True)
+        network = card.build()
         network.load_state_dict(tensors)
-    except RuntimeError as error:
+    except UserError as error:
+        raise UserError(f"weights {path} carry a damaged card: {error}") from error
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"weights {path} do not fit the {card.architecture} that their card names: {error}") from error
     return network.eval()
 
 
 def _open(path: Path, *, weights: bool = False) -> tuple[Card, dict[str, torch.Tensor]]:
+    if not is_file(path):
+        raise UserError(f"weights {path} cannot be read: there is no such file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(f"weights {path} cannot be read: {error}") from error
     if "counteract" not in metadata:
         raise UserError(f"weights {path} carry no card of this package; load them through a factory instead")
+    source = f"weights {path} carry a damaged card"
     try:
-        return Card.model_validate(json.loads(metadata["counteract"])), tensors
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise UserError(f"weights {path} carry a damaged card: {error}") from error
+        return validate(Card, json.loads(metadata["counteract"]), source), tensors
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{source}: {error}") from error

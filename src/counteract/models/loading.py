@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from counteract._errors import UserError, unknown_name
+from counteract._strangers import strangers_code
 from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
 from counteract.models.factory import make_network
@@ -83,12 +84,13 @@ def load_model(
         _refuse("a .safetensors file with a card", weights=weights, mean=mean, std=std)
         return load_network(Path(name))
     if is_factory(name):
-        network = make_network(name)
-        if weights is not None:
-            load_weights(network, Path(weights), trust=trust)
-        network = _normalised(network, mean, std).eval()
-        check_network(network, name, probe(input_shape), num_classes)
-        return network
+        with strangers_code(f"model {name}"):
+            network = make_network(name)
+            if weights is not None:
+                load_weights(network, Path(weights), trust=trust)
+            network = _normalised(network, mean, std).eval()
+            check_network(network, name, probe(input_shape), num_classes)
+            return network
     known = shipped_models()
     if name not in known:
         raise unknown_name(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from counteract._errors import UserError
 from counteract._files import write_atomically
+from counteract._memory import most_memory
 from counteract.datasets import Dataset
 from counteract.models.files import Card, load_network, save_network
 from counteract.models.resnet import ARCHITECTURES, ResNet
@@ -23,20 +25,33 @@ def build_network(architecture: str, width: int | None, train_set: Dataset, seed
     """Makes a network whose weights are drawn by `seed`, and which normalises by the mean and deviation of the images.
 
     Raises:
-        UserError: (a ValueError) the architecture is unknown.
+        UserError: (a ValueError) the architecture is unknown, or the network too large.
     """
     if architecture not in ARCHITECTURES:
         raise UserError(f"--arch {architecture!r} is not known; known: {', '.join(ARCHITECTURES)}")
-    make = ARCHITECTURES[architecture]
     std, mean = torch.std_mean(train_set.images, (0, 2, 3))
+    make = functools.partial(
+        ARCHITECTURES[architecture],
+        num_classes=train_set.num_classes,
+        mean=[round(value, 4) for value in mean.tolist()],
+        std=[round(value, 4) for value in std.tolist()],
+        **({} if width is None else {"width": width}),
+    )
+    _check_size(make, width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return make(
-            num_classes=train_set.num_classes,
-            width=inspect.signature(make).parameters["width"].default if width is None else width,
-            mean=[round(value, 4) for value in mean.tolist()],
-            std=[round(value, 4) for value in std.tolist()],
-        )
+        return make()
+
+
+def _check_size(make: Callable[[], ResNet], width: int | None) -> None:
+    """Raises UserError for a network whose weights memory does not hold."""
+    try:
+        with torch.device("meta"):
+            size = sum(weights.nbytes for weights in make().parameters())
+    except (RuntimeError, TypeError, OverflowError):  # a width beyond what tensors can count
+        size = 2**63
+    if size > most_memory():
+        raise UserError(f"--width {width}: the weights of such a network take more than half of this machine's memory")
 
 
 def begin_with(network: ResNet, path: Path) -> None:

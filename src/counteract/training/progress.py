@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from counteract._errors import UserError
 from counteract._files import write_atomically
+from counteract._progress import shown
 
 Row = dict[str, float]
 """One epoch's metrics, by name; every epoch has the same names."""
@@ -56,17 +57,18 @@ class Monitor:
             console=console,
             disable=not active,
         )
+        self._shown = shown(self._bar)
         done = len(history) * steps
         self._task = self._bar.add_task("training", total=epochs * steps, completed=done, loss=float("nan"), rate=0.0)
 
     def __enter__(self) -> Monitor:
-        self._bar.start()
+        self._shown.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._shown.__exit__(kind, error, traceback)
         if self._writer is not None:
             self._writer.close()
 

@@ -48,10 +48,10 @@ class Recipe(BaseModel):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
-    lr: float = Field(gt=0)
+    lr: float = Field(gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = False
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     schedule: Literal["steps", "one-cycle"]
     drops: tuple[int, ...] = ()
     warmup: float = Field(default=0.25, gt=0, lt=1)
@@ -61,7 +61,7 @@ class Recipe(BaseModel):
     attack_step: float = Field(default=2.0, gt=0, le=255)
     attack_steps: int = Field(default=10, ge=1)
     attack_labels: Literal["true", "predicted"] = "true"
-    alpha: float = Field(default=1.0, gt=0)
+    alpha: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     eps: float = Field(default=8.0, gt=0, le=255)
     validation: int = Field(default=1000, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
