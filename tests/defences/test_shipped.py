@@ -66,6 +66,11 @@ def test_it_is_evaluated_before_one_of_ours(name: str, digits_net: nn.Module, di
     assert words.startswith(f"art:{name}")
 
 
+def test_an_encoding_needs_a_network_of_its_own(digits_net: nn.Module, digits: Dataset) -> None:
+    with pytest.raises(ValueError, match="defence art:ThermometerEncoding: the network does not take what it makes of"):
+        evaluate(digits_net, digits.take(2), defences=["art:ThermometerEncoding"], attacks=["clean"])
+
+
 def test_an_encoded_network_is_a_whole_module(digits: Dataset) -> None:
     class Encoded(nn.Module):
         def __init__(self) -> None:

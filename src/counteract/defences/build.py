@@ -12,6 +12,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._seeding import seeded
 from counteract._signatures import signature_of
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.defences.art import defended_of, is_art
@@ -140,7 +141,10 @@ def build_defence(name: str, of: Ingredients, values: Values) -> Built:
         look_at(added, of.images, defence.name)
         words.append(_words(defence.name, added, executions))
         ours, parts = ours and defence.ours, [*parts, made]
-    return Built(_put_together(stack, of), "; ".join(words), ours, tuple(parts))
+    defended = _put_together(stack, of)
+    if not ours:
+        _try(defended, of.images[:2], name)
+    return Built(defended, "; ".join(words), ours, tuple(parts))
 
 
 def build_in_hand(defence: object, of: Ingredients) -> Built:
@@ -163,7 +167,9 @@ def build_in_hand(defence: object, of: Ingredients) -> Built:
         made = _call(Defence(name, "", defence), of, {})
     added = stack.add(made, name)
     look_at(added, of.images, name)
-    return Built(_put_together(stack, of), _words(name, added, None), ours=False, parts=(defence,))
+    defended = _put_together(stack, of)
+    _try(defended, of.images[:2], name)
+    return Built(defended, _words(name, added, None), ours=False, parts=(defence,))
 
 
 def describe_defence(name: str, values: Values, shape: Shape) -> str:
@@ -267,6 +273,24 @@ def _put_together(stack: _Stack, of: Ingredients) -> Defended:
         executions=stack.executions,
         postprocessing_defences=stack.after,
     )
+
+
+def _try(defended: Defended, images: Tensor, name: str) -> None:
+    """Asks a defended network for two images.
+
+    Raises:
+        UserError: (a ValueError) the network does not take what the defence makes of them.
+    """
+    try:
+        with torch.no_grad(), seeded(0):
+            defended(images, torch.arange(len(images), device=images.device))
+    except UserError:
+        raise
+    except RuntimeError as error:
+        shape = tuple(images.shape[1:])
+        raise UserError(
+            f"defence {name}: the network does not take what it makes of images of shape {shape}: {error}"
+        ) from error
 
 
 def _words(name: str, parts: Sequence[Part], executions: int | None) -> str:
