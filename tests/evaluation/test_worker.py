@@ -100,25 +100,29 @@ def test_nothing_may_be_left() -> None:
     assert [(row.accuracy, row.relative_time > 0) for row in found.rows] == [(0, True), (0, False)]
 
 
+def watch(**changes: Any) -> tuple[dict[str, Tensor], Run]:
+    """A run, and the images of each attack as they were judged last."""
+    asked: dict[str, Tensor] = {}
+    judge = Worker._predict
+
+    def predict(worker: Worker, task: Task, images: Tensor, *rest: Any) -> Tensor:
+        asked[task.attack.name] = images
+        return judge(worker, task, images, *rest)
+
+    with mock.patch.object(Worker, "_predict", predict):
+        found = run(**changes)
+    return asked, found
+
+
 def test_adversarial_images_may_be_rounded_to_8_bits() -> None:
-    asked: dict[str, list[Tensor]] = {}
-
-    def watch(pixels: str) -> Run:
-        judge = Worker._predict
-
-        def predict(worker: Worker, task: Task, images: Tensor, *rest: Any) -> Tensor:
-            asked.setdefault(f"{task.attack.name} {pixels}", []).append(images)
-            return judge(worker, task, images, *rest)
-
-        with mock.patch.object(Worker, "_predict", predict):
-            return run(attacks=["clean", "pgd3"], defences=["undefended"], pixels=pixels, seeds=1)
-
-    runs = [watch("float"), watch("8-bit")]
-    (plain,), (rounded,), (clean,) = (asked[name] for name in ("pgd3 float", "pgd3 8-bit", "clean 8-bit"))
+    given: dict[str, Any] = {"attacks": ["clean", "pgd3"], "defences": ["undefended"], "seeds": 1}
+    (asked, exact), (rounded_asked, other) = (watch(pixels=pixels, **given) for pixels in ("float", "8-bit"))
+    runs = [exact, other]
+    plain, rounded, clean = asked["pgd3"], rounded_asked["pgd3"], rounded_asked["clean"]
     assert torch.equal(rounded, (plain * 255).round() / 255)
     assert not torch.equal(rounded, plain)
     assert (rounded - clean).abs().max() <= 5 / 255 + 0.5 / 255 + 1e-6
-    assert torch.equal(clean, asked["clean float"][0])
+    assert torch.equal(clean, asked["clean"])
     assert correct(runs[0]).keys() == correct(runs[1]).keys()
 
 
@@ -133,23 +137,30 @@ class Listening(Watcher):
         self.warned.append(message)
 
 
+FAILURES: list[int] = []
+"""The failures to come; not in the closure of the attack, which is part of what it is known by."""
+
+
+def odd(model: nn.Module) -> Any:
+    """An attack that darkens images, if it does not fail."""
+
+    def craft(images: Tensor, labels: Tensor) -> Tensor:
+        if FAILURES and FAILURES.pop():
+            raise RuntimeError("no luck")
+        return images * 0.99
+
+    return craft
+
+
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Registers `odd`, which fails as often as there are numbers in the list, and then darkens images."""
     monkeypatch.setattr(registered, "REGISTERED", {})
     monkeypatch.setattr(registry, "REGISTERED", registered.REGISTERED)
-    left: list[int] = []
-
-    def odd(model: nn.Module) -> Any:
-        def craft(images: Tensor, labels: Tensor) -> Tensor:
-            if left and left.pop():
-                raise RuntimeError("no luck")
-            return images * 0.99
-
-        return craft
-
     register_attack("odd", odd)
-    return left
+    register_attack("far", lambda model: lambda images, labels: 1 - images)
+    FAILURES.clear()
+    return FAILURES
 
 
 def test_an_attack_that_fails_is_left_out_and_the_others_go_on(broken: list[int], tmp_path: Path) -> None:
@@ -207,3 +218,12 @@ def test_what_an_attack_costs_is_counted(broken: list[int]) -> None:
     half = run(attacks=["clean", "torchattacks:FGSM@defended"], parameters=parameters, cascade=True, draws=1, seeds=1)
     clean, attacked = (row for row in half.rows if row.defence == "gaussian-noise")
     assert attacked.attack_passes == pytest.approx(8 * clean.accuracy / 100)
+
+
+def test_results_outside_of_the_threat_model_are_judged_as_they_are_projected(broken: list[int]) -> None:
+    asked, found = watch(attacks=["clean", "far", "odd"], defences=["undefended"], seeds=1)
+    clean, far = asked["clean"], asked["far"]
+    assert (far - clean).abs().max().item() == pytest.approx(5 / 255, abs=1e-6)
+    assert torch.equal(far, (clean + (1 - 2 * clean).clamp(-5 / 255, 5 / 255)).clamp(0, 1))
+    assert torch.equal(asked["odd"], clean * 0.99)
+    assert [row.projected for row in found.rows] == [0, 40, 0]

@@ -70,6 +70,9 @@ def test_bounds_have_two_names() -> None:
     [
         (one, "art:X(epss=1)", "attack art:X(epss=1): argument 'epss' is not known; did you mean eps"),
         (one, "art:X(model=1)", "argument 'model' is not known"),
+        (one, "art:X(steps='x')", "steps must be a number, found 'x'"),
+        (one, "art:X(steps=[3])", "steps must be a number, found .3."),
+        (one, "art:X(steps=True)", "steps must be a number, found True"),
         (four, "art:X", "attack art:X: art:X cannot do without steps$"),
     ],
 )
@@ -81,6 +84,7 @@ def test_arguments_that_are_none_or_missing_are_refused(made: Any, text: str, me
 def test_whoever_takes_any_argument_is_given_it() -> None:
     check_arguments(read_name("art:X(steps=1, whatever=2)"), parameters_of(four), ("model",))
     check_arguments(read_name("art:X(steps=1)"), parameters_of(one), ("model",))
+    check_arguments(read_name("art:X(norm='inf', eps_step=[1, 2])"), parameters_of(two), ("model",))
 
 
 def documented(text: str) -> object:

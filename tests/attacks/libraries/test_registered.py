@@ -145,6 +145,7 @@ def test_entry_points_are_attacks(monkeypatch: pytest.MonkeyPatch, net: TinyNet,
         EntryPoint("gone", "no_such_package:attack", registered.GROUP),
     ]
     monkeypatch.setattr(registered, "entry_points", lambda group: points if group == registered.GROUP else [])
+    monkeypatch.setattr(registered, "_entry_points", registered._entry_points.__wrapped__)
     assert registered.names() == ["far", "gone", "signs", "theirs", "wrong"]
     assert find_attack("theirs").help.startswith("MI-FGSM in the paper")
     labels = net(x).argmax(1)

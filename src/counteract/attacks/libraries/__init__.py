@@ -115,4 +115,4 @@ def _finder(spelled: Spelled) -> Callable[[Spelled], Recipe] | None:
         return LIBRARIES[spelled.library].find
     if spelled.name in autoattack.VERSIONS:
         return autoattack.find
-    return registered.find if spelled.name in registered.names() else None
+    return registered.find if registered.knows(spelled.name) else None

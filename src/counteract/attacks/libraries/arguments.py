@@ -53,17 +53,23 @@ def check_arguments(spelled: Spelled, parameters: Parameters, own: Collection[st
         own: Those among them that are not the user's to give.
 
     Raises:
-        UserError: (a ValueError) one is unknown or missing.
+        UserError: (a ValueError) one is unknown or missing, or no number where the default is one.
     """
     named = {name: each for name, each in parameters.items() if each.kind not in _COLLECTING and name not in own}
     anything = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
-    for name in spelled.arguments:
+    for name, value in spelled.arguments.items():
         if name in own or (name not in named and not anything):
             raise UserError(f"attack {spelled.short}: {unknown_name('argument', name, named)}")
+        if name in named and name != "norm" and _is_number(named[name].default) and not _is_number(value):
+            raise UserError(f"attack {spelled.short}: {name} must be a number, found {value!r}")
     given = {*spelled.arguments, *_BOUNDS, "norm"}
     missing = [name for name, each in named.items() if each.default is each.empty and name not in given]
     if missing:
         raise UserError(f"attack {spelled.short}: {spelled.place} cannot do without {', '.join(missing)}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def bound_of(parameters: Parameters) -> str | None:
@@ -95,6 +101,6 @@ def fitted(
         found.setdefault(bound, threat_model.eps)
     if step is not None and step not in found and bound in found:
         sizes = found[bound], parameters[step].default, parameters[bound].default
-        if all(isinstance(size, (int, float)) for size in sizes):
+        if all(map(_is_number, sizes)):
             found[step] = sizes[0] * sizes[1] / sizes[2]
     return found

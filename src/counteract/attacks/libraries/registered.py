@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -75,6 +75,12 @@ def _make(factory: Factory, situation: Situation, arguments: Mapping[str, Any]) 
     return factory(situation.network, **given, **{key: value for key, value in own.items() if key in parameters})
 
 
+def knows(name: str) -> bool:
+    """Returns True where an attack of this name is registered."""
+    return name in REGISTERED or name in _entry_points()
+
+
+@cache
 def _entry_points() -> dict[str, EntryPoint]:
     return {found.name: found for found in entry_points(group=GROUP)}
 
