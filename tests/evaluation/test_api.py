@@ -273,7 +273,7 @@ def test_more_labels_than_there_are_is_one_line_before_any_work(digits_net: nn.M
 
 
 def test_a_network_on_other_data_than_its_card_names(digits: Dataset) -> None:
-    with pytest.raises(UserError, match="was trained on cifar10, as its card or its name says, and the dataset is dig"):
+    with pytest.raises(UserError, match="was trained on cifar10, as its card says, and the dataset is digits"):
         run("cifar10-resnet18w16-iat", digits.take(4))
     other = ArrayDataset("letters", digits.images[:4], digits.labels[:4], tuple("abcdefghij"))
     found = run("digits-resnet-mixup", other)

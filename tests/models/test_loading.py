@@ -171,6 +171,6 @@ def test_a_forgotten_standardisation_is_hinted_at(tmp_path: Path, capsys: pytest
 def test_a_network_on_other_data_than_its_card_names_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert call([*SMALL, "--model", "cifar10-resnet18w16-iat"]) == 2
     assert capsys.readouterr().err.strip() == (
-        "counteract: model cifar10-resnet18w16-iat was trained on cifar10, as its card or its name says, and the "
-        "dataset is digits: name the right one, --dataset cifar10 or a file with its images"
+        "counteract: model cifar10-resnet18w16-iat was trained on cifar10, as its card says, and the dataset is digits"
+        ": name the right one, --dataset cifar10 or a file with its images"
     )

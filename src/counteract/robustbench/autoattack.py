@@ -255,6 +255,7 @@ def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str
     """
     found: list[str] = []
     asked = Asked(model)
+    checks.funcs.update(dict.fromkeys(checks.funcs, 0))  # which else tell of every network that was asked before
     logger = SimpleNamespace(warning=found.append)
     checks.check_randomized(asked, images, labels, logger=logger)
     checks.check_range_output(asked, images, logger=logger)
