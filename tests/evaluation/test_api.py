@@ -169,6 +169,15 @@ def test_logits_are_found_in_whatever_a_network_returns_and_it_is_said(digits: D
     ]
 
 
+def test_what_is_found_of_defences_in_hand_is_said_of_them(net: nn.Module, digits: Dataset) -> None:
+    half = DefendedModule(TinyNet().half())
+    found = run(net, digits.take(8), defences=["undefended", Returning("dict"), half], attacks=["clean"])
+    assert found.networks["network"].notes == (
+        "with Returning: it returns a dict, of which 'logits' is taken",
+        "with DefendedModule: it computes in float16, to which its images are rounded",
+    )
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
