@@ -101,3 +101,10 @@ def test_a_network_gets_copies_and_may_return_what_it_likes(x: Tensor, kind: str
     expected = PGD(TinyNet().eval(), steps=[3])(x[:1], labels[:1], starts=x[:1])[3]
     assert torch.equal(PGD(Returning(kind).eval(), steps=[3])(x[:1], labels[:1], starts=x[:1])[3], expected)
     assert PGD(TinyNet().eval().half(), steps=[3])(x, labels, starts=x)[3].dtype == torch.float32
+
+
+def test_sizes_in_grey_levels_are_refused(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"eps: did you mean 8/255\? .*, found 8"):
+        PGD(net, eps=8)
+    with pytest.raises(ValueError, match=r"alpha: did you mean 2/255\? .*, found 2"):
+        PGD(net, alpha=2)

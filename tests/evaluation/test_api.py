@@ -186,6 +186,15 @@ def test_logits_are_found_in_whatever_a_network_returns_and_it_is_said(digits: D
     ]
 
 
+def test_what_is_found_of_defences_in_hand_is_said_of_them(net: nn.Module, digits: Dataset) -> None:
+    half = DefendedModule(TinyNet().half())
+    found = run(net, digits.take(8), defences=["undefended", Returning("dict"), half], attacks=["clean"])
+    assert found.networks["network"].notes == (
+        "with Returning: it returns a dict, of which 'logits' is taken",
+        "with DefendedModule: it computes in float16, to which its images are rounded",
+    )
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -290,7 +299,7 @@ def test_more_labels_than_there_are_is_one_line_before_any_work(digits_net: nn.M
 
 
 def test_a_network_on_other_data_than_its_card_names(digits: Dataset) -> None:
-    with pytest.raises(UserError, match="was trained on cifar10, as its card or its name says, and the dataset is dig"):
+    with pytest.raises(UserError, match="was trained on cifar10, as its card says, and the dataset is digits"):
         run("cifar10-resnet18w16-iat", digits.take(4))
     other = ArrayDataset("letters", digits.images[:4], digits.labels[:4], tuple("abcdefghij"))
     found = run("digits-resnet-mixup", other)

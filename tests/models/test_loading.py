@@ -28,9 +28,9 @@ def call(arguments: list[str]) -> int:
 @pytest.mark.parametrize(
     ("mean", "std", "message"),
     [
-        ([123.7] * 3, [0.2] * 3, r"mean: a mean must lie in \[0, 1\].* 0.4851\?, found 123.7"),
-        ([0.5] * 3, [58.4] * 3, r"std: a standard deviation must lie in \(0, 1\].*, found 58.4"),
-        ([0.5] * 3, [0.0] * 3, "std: a standard deviation must lie in"),
+        ([123.7] * 3, [0.2] * 3, r"mean: Input should be in \[0, 1\].* 0.4851\?, found 123.7"),
+        ([0.5] * 3, [58.4] * 3, r"std: Input should be in \(0, 1\].*, found 58.4"),
+        ([0.5] * 3, [0.0] * 3, "std: Input should be in"),
     ],
 )
 def test_normalisation_by_numbers_that_are_no_pixels(mean: list[float], std: list[float], message: str) -> None:
@@ -65,11 +65,11 @@ def test_ones_own_network_with_weights_and_normalisation(
         (["--model", "networks:TinyNet", "--mean", "0.5,0.5,0.5"], "mean and std go together"),
         (
             ["--model", "networks:TinyNet", "--mean", "0,0,0", "--std", "0,1,1"],
-            "own_network.std.0: a standard deviation",
+            "own_network.std.0: Input should be",
         ),
         (
             ["--model", "networks:TinyNet", "--mean", "123.7,116,104", "--std", "0.2,0.2,0.2"],
-            "own_network.mean.0: a mean must lie in [0, 1], as pixels do; did you mean 123.7/255 = 0.4851?",
+            "own_network.mean.0: Input should be in [0, 1], as pixels are; did you mean 123.7/255 = 0.4851?",
         ),
         (["--model", "networks:TinyNet", "--weights", "none.pt"], "weights none.pt is not a file"),
         (["--model", "networks:Tiny"], "did you mean TinyNet"),
@@ -171,6 +171,6 @@ def test_a_forgotten_standardisation_is_hinted_at(tmp_path: Path, capsys: pytest
 def test_a_network_on_other_data_than_its_card_names_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert call([*SMALL, "--model", "cifar10-resnet18w16-iat"]) == 2
     assert capsys.readouterr().err.strip() == (
-        "counteract: model cifar10-resnet18w16-iat was trained on cifar10, as its card or its name says, and the "
-        "dataset is digits: name the right one, --dataset cifar10 or a file with its images"
+        "counteract: model cifar10-resnet18w16-iat was trained on cifar10, as its card says, and the dataset is digits"
+        ": name the right one, --dataset cifar10 or a file with its images"
     )

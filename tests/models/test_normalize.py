@@ -30,10 +30,10 @@ def test_values_outside_of_the_range_of_pixels_are_refused() -> None:
     assert [check_mean(value) for value in (0, 0.5, 1)] == [0, 0.5, 1]
     assert [check_deviation(value) for value in (1e-3, 1)] == [1e-3, 1]
     for check, value in ((check_mean, 127.5), (check_deviation, 58.4)):
-        with pytest.raises(ValueError, match=f"must lie in .*, as pixels do; did you mean {value}/255 = 0"):
+        with pytest.raises(ValueError, match=f"should be in .* are; did you mean {value}/255 = 0"):
             check(value)
     for check, value in ((check_mean, -0.1), (check_mean, NAN), (check_deviation, 0), (check_deviation, 1e9)):
-        with pytest.raises(ValueError, match=r"must lie in .*, as pixels do$"):
+        with pytest.raises(ValueError, match=r"should be in .*, as .*pixels are$"):
             check(value)
 
 

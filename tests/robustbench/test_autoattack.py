@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from counteract import DefendedModule, GaussianNoise
+from counteract import Counteraction, DefendedModule, GaussianNoise
 from counteract._errors import UserError
 
 pytestmark = pytest.mark.usefixtures("zoo")
@@ -207,6 +207,8 @@ def test_a_network_gets_copies_and_may_return_what_it_likes(
     odd = make(module, Odd(linear, kind, images[0])).run_standard_evaluation(images, labels, bs=5)
     torch.testing.assert_close(odd, make(module, linear).run_standard_evaluation(images, labels, bs=5))
     assert torch.equal(images, before)
+    dynamic = DefendedModule(linear, preprocessing_defences=[Counteraction(linear)])
+    assert any("dynamic" in line for line in module.warnings_about(dynamic, images, labels))
     assert module.warnings_about(Odd(linear, kind, images[0]), images, labels) == []
 
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from counteract import _random
 from counteract._answers import logits_in
+from counteract._errors import UserError
 from counteract._network import parameter_dtype
 from counteract._pgd import pgd
+from counteract._values import within_range
 from counteract.attacks.victim import Victim
 
 _START, _TARGET = 0, 1
@@ -32,6 +34,9 @@ class PGD(torchattacks.PGD):
         alpha: The step size.
         steps: The step counts after which the images are wanted.
         targeted: True to move towards the labels that an attack is called with, rather than away from them.
+
+    Raises:
+        UserError: (a ValueError) eps or alpha is beyond 1, the range of pixels.
     """
 
     def __init__(
@@ -43,6 +48,11 @@ class PGD(torchattacks.PGD):
         steps: Sequence[int] = (10,),
         targeted: bool = False,
     ) -> None:
+        for name, value in (("eps", eps), ("alpha", alpha)):
+            try:
+                within_range(value)
+            except ValueError as error:
+                raise UserError(f"{name}: {error}, found {value:g}") from None
         super().__init__(model, eps=eps, alpha=alpha, steps=max(steps), random_start=False)
         self.snapshots = frozenset(steps)
         if targeted:

@@ -65,25 +65,27 @@ class Inputs:
 
 
 def check_card(label: str, known: About, data: Dataset) -> str | None:
-    """Returns what must be said of a network on other data than its card names; None if there is nothing.
+    """Returns what must be said of a network on other data than its card or its name names; None if there is nothing.
 
     Raises:
-        UserError: (a ValueError) both are datasets with names of their own, and of other classes: it was not meant.
+        UserError: (a ValueError) by its card it is of another dataset with a name of its own: this one was not meant.
     """
     trained, classes = known.dataset, known.class_names
     if trained is None or data.name in (trained, IN_HAND) or classes == data.class_names:
         return None
-    if data.name in DATASETS and (trained in DATASETS or not classes):
+    if classes and {trained, data.name} <= DATASETS.keys():
         raise UserError(
-            f"model {label} was trained on {trained}, as its card or its name says, and the dataset is {data.name}: "
-            f"name the right one, --dataset {trained} or a file with its images"
+            f"model {label} was trained on {trained}, as its card says, and the dataset is {data.name}: name the right "
+            f"one, --dataset {trained} or a file with its images"
         )
-    if not classes:
-        return None
-    return (
-        f"its card names {trained} and the classes {_few(classes)}; the images are of {data.name}, with the classes "
-        f"{_few(data.class_names)}"
-    )
+    if classes:
+        return (
+            f"its card names {trained} and the classes {_few(classes)}; the images are of {data.name}, with the "
+            f"classes {_few(data.class_names)}"
+        )
+    if data.name in DATASETS:
+        return f"it was published for {trained}, and the images are of {data.name}: its figures mean nothing here"
+    return None
 
 
 def _few(names: Sequence[str]) -> str:
@@ -128,8 +130,6 @@ def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOpt
     Raises:
         UserError: (a ValueError) it cannot be loaded, or does not take such images.
     """
-    known = about(name)
-    check_card(name, known, data)
     if is_factory(name):
         own = spec.own_network
         module = load_model(
@@ -142,4 +142,4 @@ def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOpt
         )
     else:
         module = load_model(name, model_dir=options.model_dir, trust=options.trust)
-    return Network(name, module, known)
+    return Network(name, module, about(name))

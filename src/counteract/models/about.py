@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import nn
@@ -31,7 +31,7 @@ class About:
     dataset: str | None = None
     norm: str | None = None
     eps: float | None = None
-    class_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = field(default=(), compare=False)
     source: tuple[str, ...] = ()
 
 

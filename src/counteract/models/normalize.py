@@ -13,14 +13,14 @@ from counteract._errors import UserError
 def check_mean(value: float) -> float:
     """Returns a mean of pixels in [0, 1]; any other is refused."""
     if not 0 <= value <= 1:
-        raise UserError(f"a mean must lie in [0, 1], as pixels do{_hint(value)}")
+        raise UserError(f"Input should be in [0, 1], as pixels are{_hint(value)}")
     return value
 
 
 def check_deviation(value: float) -> float:
     """Returns a standard deviation of pixels in [0, 1]; any other is refused."""
     if not 0 < value <= 1:
-        raise UserError(f"a standard deviation must lie in (0, 1], as pixels do{_hint(value)}")
+        raise UserError(f"Input should be in (0, 1], as deviations of pixels are{_hint(value)}")
     return value
 
 
