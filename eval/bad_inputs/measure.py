@@ -18,7 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # `own`, which cases name
 
-from cases import Case, every_case, prepare  # noqa: E402
+from case import Case  # noqa: E402
+from cases import every_case, prepare  # noqa: E402
 from warm import Outcome, Request, Warm  # noqa: E402
 
 LONGEST = 300

@@ -120,11 +120,11 @@ def _run(request: Request) -> Outcome:
         _become(request, *(end for _, end in pipes))
     for _, end in pipes:
         os.close(end)
-    code, texts = _wait(child, [end for end, _ in pipes], began + request.seconds)
-    return Outcome(code, *(text.decode(errors="backslashreplace") for text in texts), time.monotonic() - began)
+    code, (out, err) = _wait(child, [end for end, _ in pipes], began + request.seconds)
+    return Outcome(code, out, err, time.monotonic() - began)
 
 
-def _wait(child: int, streams: Sequence[int], until: float) -> tuple[int | None, list[bytes]]:
+def _wait(child: int, streams: Sequence[int], until: float) -> tuple[int | None, list[str]]:
     """Waits for a child, and reads what it writes; kills it and all that it started when its time is over."""
     code, found = None, [bytearray() for _ in streams]
     for stream in streams:
@@ -143,7 +143,7 @@ def _wait(child: int, streams: Sequence[int], until: float) -> tuple[int | None,
         os.waitpid(child, 0)
     for stream in streams:
         os.close(stream)
-    return code, [bytes(text[:_SHOWN]) for text in found]
+    return code, [text[:_SHOWN].decode(errors="backslashreplace") for text in found]
 
 
 def _become(request: Request, out: int, err: int) -> None:

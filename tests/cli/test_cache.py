@@ -28,3 +28,14 @@ def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFi
     assert list((tmp_path / "probes").iterdir()) == []
     assert call(["cache", *where]) == 0
     assert "0 files, 0.0 MiB" in capsys.readouterr().out
+
+
+def test_a_cache_that_is_no_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        for clear in ([], ["--clear"]):
+            assert call(["cache", "--cache", str(tmp_path / name), *clear]) == 2
+            assert "cannot be made a folder" in capsys.readouterr().err
+    assert call(["cache", "--cache", str(tmp_path / "none")]) == 0
+    assert not (tmp_path / "none").exists()

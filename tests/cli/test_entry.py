@@ -1,16 +1,25 @@
-"""The command line's entry: exit codes, one line on stderr, and never a traceback for the user's mistakes."""
+"""The command line's entry: exit codes, one line on stderr, and no traceback unasked."""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import subprocess
 import sys
+import time
+import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
-from counteract._errors import UserError
+import counteract
+from counteract._errors import StrangersError, UserError
 from counteract.cli import entry, main
+from counteract.cli.interruption import Stopped
 
 SMALL = ["evaluate", "--limit", "8", "--attack", "clean", "--attack", "pgd2", "--defence", "undefended", "--defence"]
 
@@ -46,30 +55,143 @@ def test_the_command_itself() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (UserError("eps must be\n  positive"), 2, "counteract: eps must be positive\n"),
-        (KeyboardInterrupt(), 130, "counteract: interrupted\n"),
-        (typer.Abort(), 130, "counteract: interrupted\n"),
-        (typer.BadParameter("no such thing"), 2, "counteract: Invalid value: no such thing\n"),
+        (UserError("eps must be\n  positive"), 2, "eps must be positive"),
+        (StrangersError("model a:b failed with KeyError"), 2, "model a:b failed with KeyError (--verbose shows where)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Stopped("what is finished is kept in a"), 130, "interrupted: what is finished is kept in a"),
+        (typer.Abort(), 130, "interrupted"),
+        (typer.BadParameter("no such thing"), 2, "Invalid value: no such thing"),
+        (FileNotFoundError(2, "No such file or directory", "a"), 2, "a: No such file or directory"),
+        (OSError(28, "No space left on device"), 2, "the output: No space left on device"),
+        (MemoryError(), 3, "the memory of this machine is not enough"),
+        (SystemExit(1), 3, "internal error: SystemExit: 1 (please report it with what --verbose shows)"),
+        (
+            ZeroDivisionError("division\nby zero"),
+            3,
+            "internal error: ZeroDivisionError: division by zero (please report it with what --verbose shows)",
+        ),
+        (EOFError(), 3, "internal error: EOFError (please report it with what --verbose shows)"),
     ],
-)
+)  # fmt: skip
 def test_an_error_is_one_line(
     error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(entry, "app", raising(error))
+    monkeypatch.setattr(entry, "_run", raising(error))
     assert call([]) == code
-    assert capsys.readouterr().err == line
+    assert capsys.readouterr().err == f"counteract: {line}\n"
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "app", raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        main([])
+@pytest.mark.parametrize("error", [UserError("x" * 5000), StrangersError("x " * 5000), ValueError("x" * 5000)])
+def test_a_line_has_at_most_300_characters(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(entry, "_run", raising(error))
+    call([])
+    line = capsys.readouterr().err.rstrip("\n")
+    assert 290 < len(line) <= 300
+    assert line.startswith("counteract: ")
 
 
-def raising(error: BaseException) -> Callable[..., None]:
+@pytest.mark.parametrize("arguments", [["--verbose", "report", "nowhere"], ["report", "nowhere", "--verbose"]])
+def test_every_command_shows_where_an_error_came_from_if_asked(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert "UserError: nowhere holds no run" in lines[-2]
+    assert lines[-1].startswith("counteract: nowhere holds no run")
+
+
+COMMANDS = ["attacks", "audit", "cache", "datasets", "defences", "evaluate", "models", "report", "train"]
+
+
+def test_version_and_help_are_options_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ([], *([command] for command in COMMANDS)):
+        assert call([*command, "--version"]) == 0
+        assert capsys.readouterr().out == f"counteract {counteract.__version__}\n"
+        for option in ("-h", "--help"):
+            assert call([*command, option]) == 0
+            assert "--verbose" in capsys.readouterr().out
+
+
+def test_an_argument_that_is_no_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["evaluate", "--dataset", "\udcff.npz"]) == 2
+    assert capsys.readouterr().err == "counteract: the argument '\\udcff.npz' is not UTF-8\n"
+
+
+def test_what_libraries_warn_of_is_shown_if_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warn(_: object) -> int:
+        warnings.warn("a change to come", stacklevel=1)
+        logging.getLogger("library").warning("a line of a log")
+        return 0
+
+    monkeypatch.setattr(entry, "_run", warn)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert call([]) == 0
+        assert (warned, capsys.readouterr().err) == ([], "")
+        assert call(["--verbose"]) == 0
+    assert [str(each.message) for each in warned] == ["a change to come"]
+    assert capsys.readouterr().err == "a line of a log\n"
+
+
+def started(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Starts the command itself."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen([sys.executable, "-m", "counteract", *arguments], text=True, **pipes)
+
+
+def test_an_output_that_nobody_reads_is_no_flag_and_no_traceback() -> None:
+    with started("defences") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, seen = process.communicate()
+    assert (process.returncode, seen) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_output_that_is_full_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full, started("defences", stdout=full) as process:
+        _, seen = process.communicate()
+    assert (process.returncode, seen) == (2, "counteract: the output: No space left on device\n")
+
+
+def test_completion_knows_commands_and_their_options() -> None:
+    for words, expected in (("counteract ev", "evaluate"), ("counteract audit --lim", "--limit")):
+        environment = os.environ | {
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+            "_COUNTERACT_COMPLETE": "complete_bash",
+        }
+        with started(env=environment) as process:
+            seen, errors = process.communicate()
+        assert (process.returncode, seen.split(), errors) == (0, [expected], "")
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    line = ["evaluate", "--limit", "400", "--attack", "apgd-t", "--preset", "full", "--defence", "counteraction"]
+    with started(*line, "--device", "cpu", "--out", str(out), "--cache", str(tmp_path / "cache")) as process:
+        until = time.monotonic() + 100
+        while not (out / "run.json").exists():
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, seen = process.communicate()
+    assert process.returncode == 130
+    kept = f"what is finished is kept in {out}; the same command goes on from there"
+    assert seen == f"counteract: interrupted: {kept}\n"
+
+
+def raising(error: BaseException) -> Callable[[object], int]:
     """A command line that ends in an error."""
 
-    def app(**_: object) -> None:
+    def run(_: object) -> int:
         raise error
 
-    return app
+    return run

@@ -14,6 +14,7 @@ from counteract._errors import UserError
 from counteract.cli import main
 from counteract.cli.options import Shared, choose_device, make_folder
 from counteract.evaluation import EvaluationSpec, Run, RunOptions
+from counteract.evaluation.options import Silent
 from counteract.evaluation.spec import OwnNetwork
 
 
@@ -23,9 +24,10 @@ def call(arguments: list[str]) -> int:
     return int(stopped.value.code or 0)
 
 
-def test_every_option_in_common_reaches_both_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from counteract import auditing
 
+    monkeypatch.chdir(tmp_path)
     seen: list[tuple[Any, RunOptions]] = []
 
     def stop(spec: EvaluationSpec, options: RunOptions) -> Run:
@@ -50,7 +52,7 @@ def test_every_option_in_common_reaches_both_commands(monkeypatch: pytest.Monkey
         assert (spec.pool, spec.preset.steps) == ("p.npz", 100)
         assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
         assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
-        assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), Path("c"))
+        assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), tmp_path / "c")
     assert len(seen) == 2
 
 
@@ -59,7 +61,7 @@ def test_auto_is_a_device_that_is_here() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize("name", ["warp", "cuda:99"])
+@pytest.mark.parametrize("name", ["warp", "cuda:99", "cuda:" + "9" * 30, "meta", "xla", "vulkan", "cpu:1", "", "hpu"])
 def test_a_device_that_does_not_work_is_named_in_one_line(name: str) -> None:
     with pytest.raises(UserError, match=f"^device '{name}' cannot be used here: [^\n]+$"):
         choose_device(name)
@@ -73,6 +75,39 @@ def test_a_folder_is_made_with_those_above_it_or_says_why_not(tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"out '.*file' cannot be made a folder: File exists"):
         make_folder(tmp_path / "file")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"cache '.*link' cannot be made a folder: File exists"):
+        make_folder(tmp_path / "link", "cache")
+    with pytest.raises(UserError, match="cannot be made a folder: embedded null byte"):
+        make_folder(Path("a\0"))
+
+
+def test_folders_are_made_before_a_run_and_outlive_a_change_of_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = Shared(cache=Path("c")).run_options(Silent(), Path("o"))
+    assert (given.cache, given.folder) == (tmp_path / "c", tmp_path / "o")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "o"]
+    assert list((tmp_path / "o").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cache 'file' cannot be made a folder"):
+        Shared(cache=Path("file")).run_options(Silent(), None)
+    (tmp_path / "o" / "run.json").mkdir()
+    with pytest.raises(UserError, match=r"run\.json is a folder: name a file"):
+        Shared().run_options(Silent(), Path("o"))
+
+
+def test_whoever_interrupts_a_run_is_told_what_is_kept(tmp_path: Path) -> None:
+    assert Shared().kept(tmp_path).startswith(f"what is finished is kept in {tmp_path}")
+    assert "no results are kept; with --out" in Shared().kept(None)
+
+
+@pytest.mark.parametrize("table", ["threat_model", "own_network"])
+def test_options_do_not_go_with_a_table_that_is_none(table: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.toml").write_text(f'dataset = "digits"\nmodels = ["a"]\n{table} = 3\n')
+    with pytest.raises(UserError, match=rf"{table} of the spec must be a table, \[{table}\], found 3"):
+        Shared(eps="0.1", mean="1,1,1").spec_data(str(tmp_path / "spec.toml"), [], {})
 
 
 def test_lists_of_numbers_are_numbers_with_commas() -> None:
