@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from counteract._factories import find_object
+from counteract._factories import find_factory
 
 
 def test_an_object_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a_strangers.py").write_text("def make():\n    return 7\n")
     monkeypatch.chdir(tmp_path)
     before = sys.path.copy()
-    assert find_object("a_strangers:make", "defence")() == 7
+    assert find_factory("a_strangers:make", "defence")[1]() == 7
     assert sys.path == before
     monkeypatch.delitem(sys.modules, "a_strangers")
 
@@ -22,9 +22,9 @@ def test_an_object_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("raise KeyError('layer')", "defence broken:make: module 'broken' cannot be imported: KeyError: 'layer'"),
-        ("import no_such_thing", "cannot be imported: ModuleNotFoundError"),
-        ("(", "cannot be imported: SyntaxError"),
+        ("raise KeyError('layer')", "defence broken:make failed with KeyError: 'layer'"),
+        ("import no_such_thing", "module 'broken' cannot be imported: No module named 'no_such_thing'"),
+        ("(", "defence broken:make failed with SyntaxError"),
         ("def mak(): ...", r"in module 'broken', factory 'make' is not known; did you mean mak\?"),
     ],
 )
@@ -35,11 +35,11 @@ def test_what_cannot_be_imported_is_said(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "broken", raising=False)
     with pytest.raises(ValueError, match=message):
-        find_object("broken:make", "defence")
+        find_factory("broken:make", "defence")
     monkeypatch.delitem(sys.modules, "broken", raising=False)
 
 
 @pytest.mark.parametrize("name", [":make", ".own:make"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"must be 'package\.module:factory'"):
-        find_object(name, "defence")
+        find_factory(name, "defence")

@@ -7,39 +7,38 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from counteract._errors import UserError, unknown_name
+from counteract._strangers import strangers_code
 
 
-def find_object(name: str, what: str) -> Any:
-    """Returns the object that a name stands for.
+def find_factory(name: str, what: str) -> tuple[ModuleType, Any]:
+    """Returns the module of a factory, and the factory: a function, or an object that the module holds.
 
     Args:
-        name: `package.module:attribute`.
-        what: The kind of thing that is named, for the error: `defence`.
+        name: `package.module:factory`; modules are looked for as Python does, and in the current folder.
+        what: The kind of thing that is named, for the error: `model`, `defence`.
 
     Raises:
-        UserError: (a ValueError) there is no such module or attribute, or importing it fails.
+        UserError: (a ValueError) there is no such module or factory, or the module cannot be imported.
     """
     home, _, attribute = name.partition(":")
-    try:
-        with current_folder():
+    if not all(part.isidentifier() for part in [*home.split("."), attribute]):
+        raise UserError(f"{what} {name} must be 'package.module:factory'")
+    with strangers_code(f"{what} {name}"), _current_folder():
+        try:
             module = importlib.import_module(home)
-    except (TypeError, ValueError) as error:  # of an empty or a relative name
-        raise UserError(f"{what} {name} must be 'package.module:factory': {error}") from error
-    except Exception as error:
-        raise UserError(
-            f"{what} {name}: module {home!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    if not hasattr(module, attribute):
-        known = [each for each, value in vars(module).items() if callable(value) and not each.startswith("_")]
-        raise unknown_name(f"{what} {name}: in module {home!r}, factory", attribute, known)
-    return getattr(module, attribute)
+        except ImportError as error:
+            raise UserError(f"{what} {name}: module {home!r} cannot be imported: {error}") from error
+        if not hasattr(module, attribute):
+            raise unknown_name(f"{what} {name}: in module {home!r}, factory", attribute, _public(module))
+        return module, getattr(module, attribute)
 
 
 @contextmanager
-def current_folder() -> Iterator[None]:
+def _current_folder() -> Iterator[None]:
     """Lets modules be imported from the current folder, as `python -m` does and an installed command does not."""
     before = sys.path.copy()
     sys.path.insert(0, str(Path.cwd()))
@@ -47,3 +46,7 @@ def current_folder() -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
+
+
+def _public(module: ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]

@@ -11,9 +11,10 @@ from art.defences.postprocessor.postprocessor import Postprocessor
 from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
 
-from counteract._errors import UserError
+from counteract._errors import StrangersError, UserError
 from counteract._seeding import seeded
 from counteract._signatures import signature_of
+from counteract._strangers import strangers_code
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.defences.art import defended_of, is_art
 from counteract.defences.names import Values, parameters_of, parse_defence
@@ -216,7 +217,7 @@ def look_at(parts: Sequence[Part], images: Tensor, name: str) -> None:
             if isinstance(part, RandomPreprocessor):
                 part.look(images)
         except UserError as error:
-            raise UserError(f"{name}: {error}") from error
+            raise type(error)(f"{name}: {error}") from (error.__cause__ or error)
 
 
 def name_of(defence: object) -> str:
@@ -253,11 +254,12 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
         arguments["num_labels"] = min(labels.default, of.num_classes - (given.get("labels") != "all"))
     network = [of.network] if defence.takes_network else []
     try:
-        return factory(*network, **arguments)
+        with strangers_code(f"defence {defence.name}"):
+            return factory(*network, **arguments)
+    except StrangersError:
+        raise
     except UserError as error:
         raise UserError(f"{defence.name}: {error}") from error
-    except Exception as error:
-        raise UserError(f"defence {defence.name} could not be made: {type(error).__name__}: {error}") from error
 
 
 def _put_together(stack: _Stack, of: Ingredients) -> Defended:

@@ -15,7 +15,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor
 from pydantic import create_model
 
 from counteract._errors import UserError, unknown_name
-from counteract._factories import find_object
+from counteract._factories import find_factory
 from counteract._signatures import parameters_of, signature_of
 from counteract._values import Count, Strict
 
@@ -68,7 +68,7 @@ class Defence:
     @cached_property
     def factory(self) -> Any:
         """The factory, imported."""
-        return find_object(self.source, "defence") if isinstance(self.source, str) else self.source
+        return find_factory(self.source, "defence")[1] if isinstance(self.source, str) else self.source
 
     @property
     def takes_network(self) -> bool:
@@ -149,7 +149,7 @@ def find_defence(name: str) -> Defence:
     if name in _OURS or name in _REGISTERED:
         return _OURS.get(name) or _REGISTERED[name]
     if ":" in name:
-        factory = find_object(name, "defence")
+        _, factory = find_factory(name, "defence")
         return Defence(name, _first_line(factory), factory)
     if name in _packaged():
         factory = _load(_packaged()[name])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from counteract._errors import UserError, unknown_name
+from counteract._errors import UserError
+from counteract._factories import find_factory
 from counteract._strangers import strangers_code
 from counteract.models.checks import check_network, probe
 from counteract.models.normalize import Normalize
@@ -23,38 +19,16 @@ if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
 
 
-def find_factory(name: str) -> tuple[ModuleType, object]:
-    """Returns the module of a factory, and the factory: a function, or a network that the module holds.
-
-    Args:
-        name: `package.module:factory`; modules are looked for as Python does, and in the current folder.
-
-    Raises:
-        UserError: (a ValueError) there is no such module or factory, or the module cannot be imported.
-    """
-    home, _, attribute = name.partition(":")
-    if not all(part.isidentifier() for part in [*home.split("."), attribute]):
-        raise UserError(f"model {name} must be 'package.module:factory'")
-    with strangers_code(f"model {name}"), _current_folder():
-        try:
-            module = importlib.import_module(home)
-        except ImportError as error:
-            raise UserError(f"model {name}: module {home!r} cannot be imported: {error}") from error
-        if not hasattr(module, attribute):
-            raise unknown_name(f"model {name}: in module {home!r}, factory", attribute, _public(module))
-        return module, getattr(module, attribute)
-
-
 def make_network(name: str) -> nn.Module:
     """Calls a factory without arguments, or takes a network that a module holds.
 
     Args:
-        name: `package.module:factory`; see `find_factory`.
+        name: `package.module:factory`; see `_factories.find_factory`.
 
     Raises:
         UserError: (a ValueError) there is no such module or factory, or the factory fails or makes no network.
     """
-    _, factory = find_factory(name)
+    _, factory = find_factory(name, "model")
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
@@ -121,21 +95,6 @@ def _check_arguments(factory: Callable[..., object], what: str) -> None:
         signature.bind()
     except TypeError as error:
         raise UserError(f"{what}: {error}") from error
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """Lets modules be imported from the current folder, as `python -m` does and an installed command does not."""
-    before = sys.path.copy()
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
-def _public(module: Any) -> list[str]:
-    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
 
 
 def _has_transforms(classifier: Any) -> bool:

@@ -12,8 +12,9 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from torch import Tensor
 from typing_extensions import Unpack
 
-from counteract._errors import UserError
+from counteract._errors import StrangersError, UserError, describe
 from counteract._seeding import global_state, own_generators, seed_generator, seeded
+from counteract._strangers import strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
 
 Gradient = Literal["exact", "estimate", "identity", "none"]
@@ -96,13 +97,13 @@ class Adapted(RandomPreprocessor[Tensor]):
             UserError: (a ValueError) it does not take such images, or returns something else.
         """
         try:
-            self._stands_alone(x)
-            self._find_gradient(x)
-        except UserError:
-            raise
-        except Exception as error:
-            shape, what = tuple(x.shape[1:]), f"{type(error).__name__}: {error}"
-            raise UserError(f"it does not take images of shape {shape}: {what}") from error
+            with strangers_code(f"defence {self.name}"):
+                self._stands_alone(x)
+                self._find_gradient(x)
+        except StrangersError as error:
+            shape, cause = tuple(x.shape[1:]), error.__cause__
+            what = describe(cause) if cause is not None else str(error)
+            raise StrangersError(f"it does not take images of shape {shape}: {what}") from cause
 
     def describe(self) -> str:
         """Returns the preprocessor's parameters in words, and what is to be known of its gradient and its draws."""
