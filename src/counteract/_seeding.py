@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,17 +24,23 @@ _CLOSE = 1e-4
 @contextmanager
 def seeded(*where: int) -> Iterator[None]:
     """Seeds the generators of PyTorch, NumPy and Python by some numbers, and puts them back as they were."""
-    seed = _seed(*where)
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
+        reseed(_seed(*where))
         try:
             yield
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+def reseed(seed: int, generators: Sequence[Generator] = ()) -> None:
+    """Seeds the generators of PyTorch, NumPy and Python, and others; what they were is `seeded`'s to put back."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    for generator in generators:
+        seed_generator(generator, seed % 2**32)
 
 
 def own_generators(thing: object) -> list[Generator]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract._errors import StrangersError, UserError, describe
-from counteract._seeding import global_state, own_generators, seed_generator, seeded
+from counteract._seeding import global_state, own_generators, reseed, seeded
 from counteract._strangers import strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
 
@@ -87,8 +87,12 @@ class Adapted(RandomPreprocessor[Tensor]):
         """Applies the preprocessor, to one image at a time where it must."""
         if not self._stands_alone(x):
             return self._differentiable(x)
-        rows = zip(x.split(1), parameters.tolist(), strict=True)
-        return torch.cat([self._apply(image, key) for image, key in rows])
+        generators, made = own_generators(self.preprocessor), []
+        with seeded(0):
+            for image, key in zip(x.split(1), parameters.tolist(), strict=True):
+                reseed(key % 2**63, generators)
+                made.append(self._differentiable(image))
+        return torch.cat(made)
 
     def look(self, x: Tensor) -> None:
         """Finds out, by a few images, if they must go one at a time, and what gradient there is.
@@ -130,13 +134,6 @@ class Adapted(RandomPreprocessor[Tensor]):
         method = getattr(self.preprocessor, offer, None)
         made = method(*arguments) if callable(method) else None
         return None if made is None else adapt(made, self.name)
-
-    def _apply(self, x: Tensor, key: int) -> Tensor:
-        """Applies the preprocessor to a batch, with generators seeded by a key."""
-        with seeded(key):
-            for generator in own_generators(self.preprocessor):
-                seed_generator(generator, key % 2**32)
-            return self._differentiable(x)
 
     def _differentiable(self, x: Tensor) -> Tensor:
         """Applies the preprocessor with the gradient that was found for it."""
