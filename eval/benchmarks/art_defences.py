@@ -2,8 +2,8 @@
 
     python eval/benchmarks/art_defences.py [--images 128] [--repeats 5] [--width 64]
 
-Of each defence two ratios are printed: of a whole prediction, ours to ART's, at ART's own batch size; and of the defence
-alone, as this package calls it, to the preprocessor's own call with the same batch.
+Of each defence two ratios are printed: of a whole prediction, ours to that of ART, in one batch; and of the defence
+alone, as this package calls it, to its own call with the same batch.
 """
 
 from __future__ import annotations
