@@ -140,9 +140,13 @@ def test_what_libraries_warn_of_is_shown_if_asked(
 
 
 def started(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Starts the command itself."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    """Starts the command itself, which hears Ctrl-C also where whoever runs the tests does not."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _hear_interrupts} | options
     return subprocess.Popen([sys.executable, "-m", "counteract", *arguments], text=True, **pipes)
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_output_that_nobody_reads_is_no_flag_and_no_traceback() -> None:

@@ -54,7 +54,7 @@ def test_what_is_given_is_validated_and_the_rest_is_left_out() -> None:
     ("values", "message"),
     [
         ({"crop-resise": {}}, "defence 'crop-resise' is not known; did you mean crop-resize"),
-        ({"crop-resize": {"sizes": 1}}, "crop-resize: sizes: Extra"),
+        ({"crop-resize": {"sizes": 1}}, "crop-resize: parameter .sizes. is not known; did you mean size"),
         ({"crop-resize": {"executions": 0}}, "crop-resize: executions: .*found 0"),
         ({"counteraction": {"eps": "big"}}, "counteraction: eps: .*found 'big'"),
         ({"counteraction-untargeted": {}}, "has no parameters of its own: give those of counteraction"),

@@ -67,6 +67,10 @@ def checked(defence: Defence, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: (a ValueError) a parameter is unknown, or a value is of a wrong kind.
     """
+    known = defence.parameters.model_fields
+    for name in given:
+        if name not in known:
+            raise unknown_name(f"{defence.name}: parameter", name, known)
     made = validate(defence.parameters, dict(given), defence.name)
     return {name: getattr(made, name) for name in made.model_fields_set}
 
