@@ -141,7 +141,11 @@ def test_what_libraries_warn_of_is_shown_if_asked(
 
 def started(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Starts the command itself, which hears Ctrl-C also where whoever runs the tests does not."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _hear_interrupts} | options
+    pipes: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "preexec_fn": _hear_interrupts,
+    } | options
     return subprocess.Popen([sys.executable, "-m", "counteract", *arguments], text=True, **pipes)
 
 

@@ -35,7 +35,10 @@ def test_a_spec_survives_its_own_json() -> None:
         ({"attak": {}}, "mine.toml: attak: Extra inputs are not permitted"),
         ({"threat_model": {"eps": "big"}}, "mine.toml: threat_model.eps: .*found 'big'"),
         ({"threat_model": {"norm": "L2"}}, "mine.toml: threat_model.norm: .*'L2'"),
-        ({"parameters": {"crop-resize": {"sizes": 1}}}, "crop-resize: parameter .sizes. is not known; did you mean size"),
+        (
+            {"parameters": {"crop-resize": {"sizes": 1}}},
+            "crop-resize: parameter .sizes. is not known; did you mean size",
+        ),
         ({"preset": "quik"}, "'quik' is not known; did you mean quick"),
         ({"draws": 0}, "draws: .*found 0"),
         ({"models": []}, "mine.toml: models"),

@@ -125,10 +125,12 @@ def test_a_name_that_is_not_known_lists_near_ones_or_every_kind() -> None:
         load_model("0")
 
 
-def evaluated(model: str, folder: Path, *options: str) -> tuple[dict[tuple[str, str], float], list[str]]:
+def evaluated(
+    model: str, folder: Path, *options: str, limit: int = 16
+) -> tuple[dict[tuple[str, str], float], list[str]]:
     """The accuracies of a network that the command line names, and the notes on it."""
     places = ["--out", str(folder), "--cache", str(folder / "cache")]
-    given = ["--dataset", "digits", "--attack", "clean", "--limit", "16", "--model", f"m=networks:{model}"]
+    given = ["--dataset", "digits", "--attack", "clean", "--limit", str(limit), "--model", f"m=networks:{model}"]
     assert call(["evaluate", *given, *places, *(options or ["--defence", "undefended", "--defence", "crop-pad"])]) == 0
     results = json.loads((folder / "results.json").read_text())
     rows = {(row["defence"], row["attack"]): row["accuracy"] for row in results["rows"]}
@@ -158,11 +160,11 @@ def test_a_network_whose_answers_follow_the_batch_is_one_line(capsys: pytest.Cap
 def test_a_forgotten_standardisation_is_hinted_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card = shipped_card("digits-resnet-mixup")
     mean, std = (",".join(map(str, values)) for values in (card.mean, card.std))
-    undefended = ["--defence", "undefended", "--limit", "60"]
-    right, _ = evaluated("standardised", tmp_path / "right", "--mean", mean, "--std", std, *undefended)
+    undefended = ["--defence", "undefended"]
+    right, _ = evaluated("standardised", tmp_path / "right", "--mean", mean, "--std", std, *undefended, limit=60)
     assert right["undefended", "clean"] > 80
     assert "guessing" not in capsys.readouterr().out
-    wrong, _ = evaluated("standardised", tmp_path / "wrong", *undefended)
+    wrong, _ = evaluated("standardised", tmp_path / "wrong", *undefended, limit=60)
     assert wrong["undefended", "clean"] < 40
     hint = "little more than by guessing (10.0%): if it was trained on standardised images, give their mean"
     assert hint in " ".join(capsys.readouterr().out.split())

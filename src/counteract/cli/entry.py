@@ -98,7 +98,8 @@ def _fail(error: BaseException) -> int:
     """Says in one line on stderr what went wrong, after its traceback if the user wants to see that."""
     if isinstance(error, SystemExit) and not error.code:  # of an option that does something else, and did it
         return 0
-    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+    of_rich = error.__context__ if isinstance(error, SystemExit) else None
+    if isinstance(error, BrokenPipeError) or isinstance(of_rich, BrokenPipeError):
         _close_stdout()
         return NO_READER
     if isinstance(error, OSError):

@@ -10,6 +10,7 @@ from counteract._network import ask
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.registry import find_attack
 from counteract.datasets import Dataset
+from counteract.defended import DefendedModule
 from counteract.evaluation.blocks import Block, read
 from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.results import Illustrations
@@ -36,8 +37,10 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     found = lost.int().argsort(descending=True, stable=True)
     chosen, counted = found[: spec.illustrations], found[: min(spec.gains_over, int(lost.sum()))]
     variant = Variant(name="counteraction", defence="counteraction")
-    parameters = spec.parameters_for(subject.label, subject.method, targeted=attack.targeted, variant=variant)
-    defence = Counteraction(network, **parameters.get("counteraction", {}))
+    defended = subject.judged(variant, targeted=attack.targeted).defended
+    assert isinstance(defended, DefendedModule)
+    (defence,) = defended.preprocessing_defences
+    assert isinstance(defence, Counteraction)
     keys = defence_keys(example_keys(0, sample.index), 0)
     labels = _labels(defence, adversarial[chosen], keys[chosen])
     alone = _alone(defence, adversarial[chosen], labels)

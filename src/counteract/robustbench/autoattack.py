@@ -193,9 +193,10 @@ class AutoAttack(pyautoattack.AutoAttack):
         path = None if state_path is None else Path(state_path)
         _forget_calls()
         patched = mock.patch.object(pyautoattack.autoattack, "EvaluationState", _RunState)
-        with self._logged(), borrowed(self.model), patched:
-            if len(x_orig):
+        if len(x_orig):
+            with borrowed(self.model):
                 self._fit(x_orig[:1])
+        with self._logged(), borrowed(self.model), patched:
             if self._defended:
                 self.logger.warning(NOT_ELIGIBLE)
             adversarial, predicted = super().run_standard_evaluation(x_orig, y_orig, batch_size=bs, state_path=path)
