@@ -56,6 +56,8 @@ def test_what_is_given_is_validated_and_the_rest_is_left_out() -> None:
         ({"crop-resise": {}}, "defence 'crop-resise' is not known; did you mean crop-resize"),
         ({"crop-resize": {"sizes": 1}}, "crop-resize: parameter .sizes. is not known; did you mean size"),
         ({"crop-resize": {"executions": 0}}, "crop-resize: executions: .*found 0"),
+        ({"counteraction": {"eps": 9999}}, "counteraction: eps must be a number from 0 to 1"),
+        ({"crop-pad": {"size": (30, 22)}}, "crop-pad: size must be a pair"),
         ({"counteraction": {"eps": "big"}}, "counteraction: eps: .*found 'big'"),
         ({"counteraction-untargeted": {}}, "has no parameters of its own: give those of counteraction"),
         ({"undefended": {}}, "defence 'undefended' is not known"),

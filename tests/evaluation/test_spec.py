@@ -42,6 +42,7 @@ def test_a_spec_survives_its_own_json() -> None:
         ({"preset": "quik"}, "'quik' is not known; did you mean quick"),
         ({"draws": 0}, "draws: .*found 0"),
         ({"models": []}, "mine.toml: models"),
+        ({"defences": [["a"]]}, "mine.toml: defences"),
         ({"threat_model": {"eps": "8/0"}}, r'threat_model.eps: .*a fraction such as "8/255", found .8/0.'),
         ({"threat_model": {"eps": "-8/255"}}, "threat_model.eps: .*greater than 0"),
         ({"threat_model": {"eps": 8}}, r"mine.toml: threat_model.eps: did you mean 8/255\? .*, found 8"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from counteract._calls import Call, parse_call, split_joined
 from counteract._errors import UserError, unknown_name
+from counteract._signatures import signature_of
 from counteract._toml import validate
 from counteract.defences.registry import UNDEFENDED, Defence, defence_names, find_defence, is_registered
 
@@ -72,7 +75,23 @@ def checked(defence: Defence, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise unknown_name(f"{defence.name}: parameter", name, known)
     made = validate(defence.parameters, dict(given), defence.name)
-    return {name: getattr(made, name) for name in made.model_fields_set}
+    found = {name: getattr(made, name) for name in made.model_fields_set}
+    if defence.ours and "pool" not in signature_of(defence.factory):
+        _try(defence, found)
+    return found
+
+
+def _try(defence: Defence, given: Mapping[str, Any]) -> None:
+    """Makes a defence of ours on a network that is none, which says what is wrong with its parameters.
+
+    Raises:
+        UserError: (a ValueError) a parameter is out of its range.
+    """
+    network = [nn.Identity()] if defence.takes_network else []
+    try:
+        defence.factory(*network, **{name: value for name, value in given.items() if name != "executions"})
+    except UserError as error:
+        raise UserError(f"{defence.name}: {error}") from error
 
 
 def parameters_of(call: Call, defence: Defence, values: Values) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class EvaluationSpec(Strict):
     @classmethod
     def _label_defences(cls, value: Any) -> Any:
         """Lets each name of a plain list be its own label, and spells out tables of arguments."""
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
             return {name: name for name in value}
         if not isinstance(value, dict):
             return value
