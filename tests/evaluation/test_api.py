@@ -238,7 +238,7 @@ def test_answers_that_are_no_numbers_count_as_wrong_and_are_counted(digits: Data
     rows = {(row.defence, row.attack): row for row in found.rows}
     assert rows["undefended", "clean"].unusable == 3
     assert rows["undefended", "square"].unusable >= 3
-    assert any("answers with undefended were not finite numbers" in line for line in remarks(found))
+    assert any("answers with undefended named no class" in line for line in remarks(found))
 
 
 def test_a_network_without_gradients_is_said_in_every_report(digits: Dataset) -> None:

@@ -52,7 +52,7 @@ def test_answers_that_are_no_numbers_are_counted() -> None:
     for cell in found.cells:
         if (cell.model, cell.defence) == ("b", "rotation"):
             cell.unusable = 2
-    assert remarks(found) == ["b: 4 answers with rotation were not finite numbers, and count as wrong"]
+    assert remarks(found) == ["b: 4 answers with rotation named no class (not finite, or the same for all), and count as wrong"]
 
 
 def chances(names: list[str], clean: dict[str, int], **changes: Any) -> list[str]:

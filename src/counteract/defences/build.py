@@ -298,7 +298,9 @@ def _try(defended: Defended, images: Tensor, name: str) -> None:
 def _words(name: str, parts: Sequence[Part], executions: int | None) -> str:
     """The parameters of the parts of one defence in words, the number of executions last."""
     several = [part.describe() for part in parts if isinstance(part, (RandomPreprocessor, Postprocessing))]
-    said = ", ".join(filter(None, several)) or ("a whole network" if parts else "")
+    said = ", ".join(filter(None, several)) or (
+        "a whole network" if any(isinstance(part, nn.Module) for part in parts) else ""
+    )
     return f"{name}: {', '.join(filter(None, [said, f'{executions} executions' if executions else '']))}".rstrip(": ")
 
 

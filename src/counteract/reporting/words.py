@@ -272,7 +272,7 @@ def _about_unusable(run: Run) -> list[str]:
     for row in run.rows:
         counts[row.model, row.defence] = counts.get((row.model, row.defence), 0) + row.unusable
     return [
-        f"{model}: {count} answers with {defence} were not finite numbers, and count as wrong"
+        f"{model}: {count} answers with {defence} named no class (not finite, or the same for all), and count as wrong"
         for (model, defence), count in counts.items()
         if count
     ]
