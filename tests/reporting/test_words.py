@@ -52,7 +52,8 @@ def test_answers_that_are_no_numbers_are_counted() -> None:
     for cell in found.cells:
         if (cell.model, cell.defence) == ("b", "rotation"):
             cell.unusable = 2
-    assert remarks(found) == ["b: 4 answers with rotation named no class (not finite, or the same for all), and count as wrong"]
+    said = "named no class (not finite, or the same for all), and count as wrong"
+    assert remarks(found) == [f"b: 4 answers with rotation {said}"]
 
 
 def chances(names: list[str], clean: dict[str, int], **changes: Any) -> list[str]:
