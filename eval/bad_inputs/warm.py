@@ -69,8 +69,11 @@ class Warm:
     """The server, started and stopped with a `with`."""
 
     def __enter__(self) -> Warm:
-        command = [sys.executable, __file__]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # OpenMP's threads do not survive a fork: a child that waits for them would hang.
+        alone = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], env=alone, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._outcomes = self._process.stdin, self._process.stdout

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,12 +50,12 @@ class Runner(NamedTuple):
 
     def check(self, arguments: list[str], **files: bytes) -> int:
         """Runs a command line beside some files, and makes sure that it ends well."""
-        folder = self.template.with_name("case")
-        shutil.copytree(self.template, folder)
-        for name, content in files.items():
-            (folder / name.replace("_", ".")).write_bytes(content)
-        found = self.warm.run(self.request(arguments, str(folder), seconds=SECONDS, memory=MEMORY))
-        shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(dir=self.template.parent) as parent:
+            folder = Path(parent) / "case"
+            shutil.copytree(self.template, folder)
+            for name, content in files.items():
+                (folder / name.replace("_", ".")).write_bytes(content)
+            found = self.warm.run(self.request(arguments, str(folder), seconds=SECONDS, memory=MEMORY))
         assert found.code is not None, "it hangs"
         assert found.code in (0, 2), (found.code, found.stderr)
         assert "Traceback" not in found.stderr, found.stderr
@@ -136,8 +137,14 @@ def test_argument_vectors(runner: Runner, arguments: list[str]) -> None:
     runner.check(arguments)
 
 
+class Files(dict[str, bytes]):
+    """The contents of files by name, which a failing test does not print."""
+
+    __repr__ = object.__repr__
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Files that are right, by the names that cases have for them."""
     import torch
 
@@ -163,7 +170,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     with pytest.raises(SystemExit):
         main(["evaluate", "--limit", "2", *SMALL[:-1], str(folder / "cache"), "--out", str(folder / "run")])
     (folder / "run.json").write_bytes((folder / "run" / "run.json").read_bytes())
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return Files((path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file())
 
 
 LINES = {
@@ -203,14 +210,14 @@ def run_on(runner: Runner, name: str, content: bytes) -> int:
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_files_are_right_before_they_are_damaged(runner: Runner, whole: dict[str, bytes], name: str) -> None:
+def test_files_are_right_before_they_are_damaged(runner: Runner, whole: Files, name: str) -> None:
     assert run_on(runner, name, whole[name]) == 0
 
 
 @times(90)
 @given(name=st.sampled_from(sorted(LINES)), changes=damage)
 def test_damaged_files(
-    runner: Runner, whole: dict[str, bytes], name: str, changes: list[tuple[float, str, bytes]]
+    runner: Runner, whole: Files, name: str, changes: list[tuple[float, str, bytes]]
 ) -> None:
     run_on(runner, name, damaged(whole[name], changes))
 
@@ -241,7 +248,7 @@ def change(content: Any, path: list[int], value: object) -> None:
 @times(40)
 @given(path=st.lists(st.integers(0, 9), min_size=1, max_size=3), value=tree)
 def test_conditions_of_runs_that_say_something_else(
-    runner: Runner, whole: dict[str, bytes], path: list[int], value: object
+    runner: Runner, whole: Files, path: list[int], value: object
 ) -> None:
     content = json.loads(whole["run.json"])
     del content["sum"]
