@@ -129,7 +129,7 @@ class Adapted(RandomPreprocessor[Tensor]):
         return None if made is None else adapt(made, self.name)
 
     def _differentiable(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
-        """Applies the preprocessor with the gradient that was found for it, to one image at a time if there are keys."""
+        """Applies the preprocessor with the gradient that was found for it, one by one if there are keys."""
         if not (torch.is_grad_enabled() and x.requires_grad):
             return self._made(x.detach(), keys)
         gradient = self._gradient or self._find_gradient(x.detach())
