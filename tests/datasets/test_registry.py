@@ -10,7 +10,9 @@ from counteract.datasets import DATASETS, load_dataset
 
 
 def test_every_dataset_has_one_line_of_help() -> None:
-    assert list(DATASETS) == ["digits", "cifar10", "cifar100", "FILE.npz"]
+    assert list(DATASETS) == [
+        *("digits", "cifar10", "cifar100", "FILE.npz", "imagenet", "folder:DIR", "package.module:factory")
+    ]
     for name, source in DATASETS.items():
         assert source.name == name
         assert 10 < len(source.help) < 110
@@ -20,8 +22,8 @@ def test_every_dataset_has_one_line_of_help() -> None:
 def test_a_typo_lists_near_names() -> None:
     with pytest.raises(ValueError, match=r"cifar1O.*did you mean cifar10"):
         load_dataset("cifar1O")
-    with pytest.raises(ValueError, match=r"known: digits, cifar10, cifar100, FILE\.npz"):
-        load_dataset("imagenet-at-home")
+    with pytest.raises(ValueError, match=r"known: digits, cifar10, cifar100, FILE\.npz, imagenet, folder:DIR"):
+        load_dataset("0")
 
 
 def test_a_split_is_train_or_test(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
 from networks import Averaging, Dark, Detached, Keyed, Returning, Rounding, Shifted, TinyNet
+from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import Dataset as TorchDataset
 from watching import Watcher
 
 from counteract import Counteraction, DefendedModule, GaussianNoise, RandomRotation, evaluate
@@ -337,3 +340,29 @@ def test_oblivious_attacks_are_made_on_a_surrogate(digits_net: nn.Module, digits
     ((_, words),) = found.parameters("network", "undefended")
     assert words == "without a useful gradient: attacks take that of the surrogate (BPDA)"
     assert not found.networks["network"].notes
+
+
+class Pictures(TorchDataset[Any]):
+    """Pictures of digits, as torchvision's datasets return them, in a size that is not the network's."""
+
+    def __init__(self, digits: Dataset) -> None:
+        self.digits = digits
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        levels = (self.digits.images[index].mean(0) * 255).round().to(torch.uint8)
+        return Image.fromarray(levels.numpy()).resize((40, 40)), int(self.digits.labels[index])
+
+
+def test_torchs_datasets_loaders_and_pairs_are_data(digits_net: nn.Module, digits: Dataset) -> None:
+    images, labels = digits.images[:20], digits.labels[:20]
+    expected = accuracies(run(digits_net, images, labels))
+    assert accuracies(run(digits_net, (images, labels))) == expected
+    assert accuracies(run(digits_net, DataLoader(TensorDataset(images, labels), 7, shuffle=True))) == expected
+    found = run(digits_net, Pictures(digits), pictures={"resize": 32})
+    assert accuracies(found)["undefended", "clean"] > 80
+    assert "network: 20 of 20 images were greyscale, and made RGB" in remarks(found)
+    with pytest.raises(UserError, match="labels are given twice: images are a TensorDataset"):
+        run(digits_net, TensorDataset(images, labels), labels)

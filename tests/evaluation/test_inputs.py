@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import RunOptions, load_inputs, make_spec
-from counteract.evaluation.inputs import IN_HAND, Inputs, check_card, load_pool
-from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.inputs import IN_HAND, Inputs, check_card, load_pool, make_reading
+from counteract.evaluation.spec import EvaluationSpec, Pictures
 from counteract.models.about import About
 
 
@@ -42,7 +44,7 @@ def test_pools() -> None:
     assert len(test) == len(augmented) == 500
     assert test.labels.equal(augmented.labels)
     assert not test.images.equal(augmented.images)
-    with pytest.raises(ValueError, match="pool must be 'train', 'test', 'test-augmented' or a path ending in"):
+    with pytest.raises(ValueError, match="pool must be 'train', 'test', 'test-augmented', a path ending in"):
         load_pool(spec(pool="tests"), RunOptions())
     with pytest.raises(ValueError, match="has no training split for mixup-inference"):
         load_pool(spec(dataset="x.npz"), RunOptions())
@@ -77,3 +79,54 @@ def test_strangers_are_the_networks_and_the_defences_in_hand() -> None:
     defence = object()
     found = Inputs(inputs.data, inputs.networks, inputs.pool, {"mine": defence}).strangers()
     assert found == {"defence mine": defence, "model digits-resnet-iat": network.module}
+
+
+def test_classes_in_another_order_than_the_networks_are_refused(digits: Dataset) -> None:
+    def check(theirs: str, ours: str) -> str | None:
+        names = tuple(ours.split("|"))
+        data = ArrayDataset("mine", digits.images[:2], digits.labels[:2] * 0, names)
+        return check_card("m", About(class_names=tuple(theirs.split("|"))), data)
+
+    assert check("n01, tench|goldfish, Carassius|crane|crane", "Tench|carassius|crane|x") is None
+    assert check("cat|dog", "n1|n2") is None
+    with pytest.raises(
+        UserError, match=r"mine has 'dog' as class 0, model m as class 1.* of the network's 3; .*classes.txt"
+    ):
+        check("cat|dog, hound|bird", "Dog|bird")
+    with pytest.raises(UserError, match="has 'n2' as class 1, model m as class 2"):
+        check("cat|dog|n2, hound", "cat|n2, hound, dog")
+
+
+def test_a_folder_of_pictures_is_evaluated_as_the_same_images_in_a_file_are(tmp_path: Path, digits: Dataset) -> None:
+    (tmp_path / "classes.txt").write_text("\n".join(digits.class_names))
+    for number in range(12):
+        place = tmp_path / str(int(digits.labels[number]))
+        place.mkdir(exist_ok=True)
+        levels = (digits.images[number] * 255).to(torch.uint8).permute(1, 2, 0).repeat_interleave(2, 0)
+        Image.fromarray(levels.repeat_interleave(2, 1).numpy()).save(place / f"{number}.png")
+    own = {"dataset": f"folder:{tmp_path}", "pictures": {"resize": 32, "interpolation": "nearest"}, "limit": 12}
+    inputs = load_inputs(spec(**own), RunOptions(workers=2))
+    order = digits.labels[:12].argsort(stable=True)
+    assert sorted(inputs.data.labels.tolist()) == digits.labels[order].tolist()
+    seen = {image.numpy().tobytes() for image in inputs.data.images}
+    assert seen == {((image * 255).to(torch.uint8) / 255).numpy().tobytes() for image in digits.images[:12]}
+    assert inputs.data.class_names == digits.class_names
+    with pytest.raises(UserError, match="has no training split for mixup-inference"):
+        inputs.pool()
+    reading = make_reading(Pictures(resize=32, interpolation="nearest"), RunOptions())
+    pool = load_pool(spec(pool=f"folder:{tmp_path}"), RunOptions(), reading)
+    assert torch.equal(pool.images, inputs.data.images)
+
+
+def test_a_factorys_data_without_names_have_the_networks_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some_data.py").write_text(
+        "from counteract.datasets import load_dataset\nmany = load_dataset('digits')\n"
+        "def pair():\n    return many.images, many.labels\n"
+    )
+    found = load_inputs(spec(dataset="some_data:pair"), RunOptions()).data
+    assert (len(found), found.class_names) == (5, tuple("0123456789"))
+    with pytest.raises(UserError, match="resize and crop are for pictures"):
+        load_inputs(spec(dataset="some_data:pair", pictures={"crop": 8}), RunOptions())

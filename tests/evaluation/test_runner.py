@@ -119,7 +119,7 @@ def test_files_of_images(cifar10: Path) -> None:
 
 def test_the_pool_may_be_the_test_split() -> None:
     assert run(spec(defences=["mixup-inference"], pool="test", limit=8)).rows
-    with pytest.raises(ValueError, match="pool must be 'train', 'test', 'test-augmented' or a path"):
+    with pytest.raises(ValueError, match="pool must be 'train', 'test', 'test-augmented', a path"):
         run(spec(defences=["mixup-inference"], pool="tests"))
 
 

@@ -52,8 +52,9 @@ def audit(
             `PyTorchClassifier` with its defences as they are.
         network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`, whose
             defences are left out, or a name for `load_model`. None for that of the classifier that is audited.
-        images: In [0, 1], shape (N, C, H, W): a tensor, an array, or a dataset, which brings its labels. None takes the
-            first 100 test images of the dataset that the card of a named network names.
+        images: In [0, 1], shape (N, C, H, W): a tensor or an array; or what brings its labels: a dataset, torch's or
+            ours, a `DataLoader`, or a pair. None takes the first 100 test images of the dataset that the card of a
+            named network names.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         eps: The size of the largest change: a number in (0, 1], or a fraction such as `"8/255"`.
         norm: The norm that it is measured in.
@@ -84,7 +85,10 @@ def audit(
     if refused := sorted(_FIXED & more.keys()):
         raise UserError(f"{', '.join(refused)}: an audit gives these itself; leave them out")
     loaded = make_network(_network_of(defence) if network is None else network)
-    data, spare = _named_data(loaded) if images is None else (make_data(images, labels, loaded.module), make_pool(None))
+    if images is None:
+        data, spare = _named_data(loaded)
+    else:
+        data, spare = make_data(images, labels, loaded, options or RunOptions(), more), make_pool(None)
     if images is None:
         more = {"limit": DEFAULTS["limit"], **more}
     named = name_defences([defence])

@@ -29,8 +29,17 @@ class Shared:
     """The options that `evaluate` and `audit` have in common, as they were given."""
 
     dataset: Annotated[
-        str | None, typer.Option(help="digits, cifar10, cifar100, or an .npz with images, labels, class_names.")
+        str | None,
+        typer.Option(help="digits, cifar10, an .npz, folder:DIR, package.module:factory: `counteract datasets`."),
     ] = None
+    resize: Annotated[
+        int | None, typer.Option(min=1, help="Of pictures: the shorter side; by default as the network wants them.")
+    ] = None
+    crop: Annotated[int | None, typer.Option(min=1, help="Of pictures: the square in the centre.")] = None
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Go on without pictures that cannot be read, and name them.")
+    ] = False
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 for none.")] = 2
     weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
     std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
@@ -58,7 +67,7 @@ class Shared:
         typer.Option(min=1, help="Images per batch, by default what suits the device; does not change the results."),
     ] = None
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
-    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR is, or goes.")] = None
+    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR or ImageNet is.")] = None
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -88,7 +97,8 @@ class Shared:
         if self.eps is not None:
             data.pop("eps_step", None)  # it was meant for another eps
         data |= given
-        for name, said in (("threat_model", threat), ("own_network", self._own_network())):
+        tables = (("threat_model", threat), ("own_network", self._own_network()), ("pictures", self._pictures()))
+        for name, said in tables:
             if said:
                 data[name] = _table(data, name) | said
         if models:
@@ -102,6 +112,11 @@ class Shared:
         mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
         found = {"weights": self.weights and str(self.weights), "mean": mean, "std": std}
         return {key: value for key, value in found.items() if value}
+
+    def _pictures(self) -> dict[str, Any]:
+        """Returns what was said of pictures, as a spec has it."""
+        found = {"resize": self.resize, "crop": self.crop, "skip_unreadable": self.skip_unreadable or None}
+        return {key: value for key, value in found.items() if value is not None}
 
     def run_options(self, watcher: Watcher, folder: Path | None) -> RunOptions:
         """Returns the place and the means of a run, whose folders are made.
@@ -127,6 +142,7 @@ class Shared:
             data_dir=self.data_dir,
             model_dir=self.model_dir,
             trust=self.trust,
+            workers=self.workers,
             # Absolute, because a network may go to another folder.
             cache=(self.cache or default_cache()).absolute(),
             folder=folder and folder.absolute(),

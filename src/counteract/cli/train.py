@@ -92,12 +92,17 @@ def _kept(out: Path) -> str:
 
 def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:
     """Loads the training and the test images."""
-    from counteract.datasets import load_dataset
+    from counteract.datasets import find_source, load_dataset
 
-    if dataset.endswith(".npz") != (test is not None):
-        raise UserError("--test names the test split's .npz file exactly when --dataset is an .npz file")
+    if find_source(dataset).splits != (test is None):
+        raise UserError(
+            "--test names the test split exactly when --dataset is one split: an .npz file, folder:DIR or "
+            "package.module:factory"
+        )
     train_set = load_dataset(dataset, "train", data_dir=data_dir)
     test_set = load_dataset(test or dataset, "test", data_dir=data_dir)
+    if not train_set.class_names:
+        raise UserError(f"--dataset {dataset} has no names for its classes: let it have an attribute `classes`")
     if train_set.class_names != test_set.class_names:
         raise UserError(f"--test {test} has other class_names than --dataset {dataset}")
     train_set.name = test_set.name = train_set.name.removesuffix("_train")  # of a file cifar10_train.npz

@@ -42,7 +42,7 @@ class Augmented(Dataset):
     """
 
     def __init__(self, whole: Dataset, padding: int = 4) -> None:
-        super().__init__(whole.name, whole.labels, whole.class_names, whole.image_shape)
+        super().__init__(whole.name, whole.labels, whole.class_names, whole.image_shape, whole.notes)
         self._whole, self._padding = whole, padding
 
     def stored(self, rows: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -23,15 +24,22 @@ class Dataset(ABC):
         labels: int64, shape (N,).
         class_names: One name per class.
         image_shape: Channels, height and width of every image.
+        notes: Sentences that reports must say of the images.
     """
 
     def __init__(
-        self, name: str, labels: Tensor, class_names: Sequence[str], image_shape: tuple[int, int, int]
+        self,
+        name: str,
+        labels: Tensor,
+        class_names: Sequence[str],
+        image_shape: tuple[int, int, int],
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.labels = labels
         self.class_names = tuple(class_names)
         self.image_shape = image_shape
+        self.notes = tuple(notes)
 
     @abstractmethod
     def stored(self, rows: Tensor) -> Tensor:
@@ -52,6 +60,9 @@ class Dataset(ABC):
             return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255)
         return pixels
 
+    def expect(self, rows: Tensor) -> None:  # noqa: B027  (most need no warning)
+        """Says which images will be read next, for whoever can begin with it."""
+
     @property
     def images(self) -> Tensor:
         """All images at once, as `read` returns them; for sets that fit into memory."""
@@ -64,6 +75,17 @@ class Dataset(ABC):
     def take(self, limit: int | None) -> Dataset:
         """Returns the dataset of the first `limit` images, or of all of them if `limit` is None."""
         return self if limit is None else self.select(torch.arange(len(self))[:limit])
+
+    def with_classes(self, class_names: Sequence[str]) -> Dataset:
+        """Returns the dataset with names for its classes.
+
+        Raises:
+            UserError: (a ValueError) a label has no name.
+        """
+        found = copy.copy(self)
+        check_labels(self.labels.numpy(), len(self), class_names, f"dataset {self.name}")
+        found.class_names = tuple(class_names)
+        return found
 
     def digest(self, start: int, stop: int) -> str:
         """Returns a hash of the pixels and labels from `start` up to `stop`, in hexadecimal.
@@ -83,7 +105,7 @@ class _Selection(Dataset):
     """Some rows of another dataset."""
 
     def __init__(self, whole: Dataset, rows: Tensor) -> None:
-        super().__init__(whole.name, whole.labels[rows], whole.class_names, whole.image_shape)
+        super().__init__(whole.name, whole.labels[rows], whole.class_names, whole.image_shape, whole.notes)
         self._whole = whole
         self._rows = rows
 

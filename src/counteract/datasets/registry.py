@@ -13,7 +13,11 @@ from counteract._errors import UserError, unknown_name
 from counteract.datasets.base import Dataset
 from counteract.datasets.cifar import load_cifar
 from counteract.datasets.digits import load_digits
+from counteract.datasets.folder import PREFIX, find_folder
+from counteract.datasets.imagenet import find_imagenet
+from counteract.datasets.items import Items, Reading, read_items
 from counteract.datasets.npz import load_npz
+from counteract.datasets.strangers import make_dataset
 
 Split = Literal["train", "test"]
 
@@ -25,15 +29,17 @@ class Source:
     Attributes:
         name: Its name, as users write it; capitals stand for what they fill in.
         help: One line about it.
-        load: Returns the dataset, given the name as written, the split, and the folder of downloads.
+        load: Returns the dataset, or items to read, given the name as written, the split, and the folder of downloads.
+        splits: False for one that is a single split, whichever is asked for.
     """
 
     name: str
     help: str
-    load: Callable[[str, Split, Path], Dataset]
+    load: Callable[[str, Split, Path], Dataset | Items]
+    splits: bool = True
 
 
-_FILE = "FILE.npz"
+_FILE, _FACTORY = "FILE.npz", "package.module:factory"
 
 DATASETS = {
     source.name: source
@@ -49,28 +55,83 @@ DATASETS = {
             _FILE,
             "a file of yours: images (uint8, N x H x W x 3), labels (N integers) and class_names",
             lambda name, _, __: load_npz(Path(name)),
+            splits=False,
+        ),
+        Source("imagenet", "ImageNet's images of 2012, where torchvision finds them in --data-dir", find_imagenet),
+        Source(
+            f"{PREFIX}DIR",
+            "pictures, a folder for each class; --resize and --crop, or the network's own transform",
+            lambda name, _, __: find_folder(name),
+            splits=False,
+        ),
+        Source(
+            _FACTORY,
+            "anyone's: a function that returns a torch Dataset of (image, label), a DataLoader, or two arrays",
+            lambda name, _, __: make_dataset(name),
+            splits=False,
         ),
     )
 }
 """The datasets by name."""
 
 
-def load_dataset(name: str, split: Split = "test", *, data_dir: Path | None = None) -> Dataset:
-    """Loads a dataset by name, or from an .npz file.
-
-    Args:
-        name: `digits`, `cifar10`, `cifar100`, or the path of an .npz file with `images` (uint8, N x H x W x 3),
-            `labels` (integers, N) and `class_names`. A file holds one split, and is loaded whatever `split` says. Its
-            images stay in the file where they are stored uncompressed, as `numpy.savez` does.
-        split: The part of a named dataset.
-        data_dir: The folder where torchvision finds or puts CIFAR; by default one in the user's cache directory.
+def find_source(name: str) -> Source:
+    """Returns the kind of dataset that a name means.
 
     Raises:
-        UserError: (a ValueError) the name is unknown, a file is missing or malformed, or a download failed.
+        UserError: (a ValueError) there is none.
     """
-    source = DATASETS.get(_FILE if name.endswith(".npz") else name)
-    if source is None:
+    if name.endswith(".npz"):
+        return DATASETS[_FILE]
+    prefix, colon, _ = name.partition(":")
+    if colon:
+        return next((each for known, each in DATASETS.items() if known.startswith(f"{prefix}:")), DATASETS[_FACTORY])
+    if name not in DATASETS:
         raise unknown_name("dataset", name, DATASETS)
+    return DATASETS[name]
+
+
+def load_dataset(
+    name: str,
+    split: Split = "test",
+    *,
+    data_dir: Path | None = None,
+    reading: Reading | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Loads a dataset by name, or from a file or folder.
+
+    Args:
+        name: `digits`, `cifar10`, `cifar100`, `imagenet`; the path of an .npz file with `images` (uint8,
+            N x H x W x 3), `labels` (integers, N) and `class_names`; `folder:DIR`, a folder of pictures for each class;
+            or `package.module:factory`, a function that returns a map-style torch Dataset of (image, label), a
+            DataLoader of one, or a pair of images and labels. A file, a folder or a factory is one split, and is loaded
+            whatever `split` says. Pictures, and an .npz file's images where they are stored uncompressed, as
+            `numpy.savez` does, stay where they are until they are read.
+        split: The part of a named dataset.
+        data_dir: The folder where torchvision finds or puts its datasets; by default one in the user's cache directory.
+        reading: The way to read pictures and other items one by one: how they are resized, and by how many processes.
+        limit: The number of images, from the first; None for all.
+
+    Raises:
+        UserError: (a ValueError) the name is unknown, a file is missing or malformed, a download failed, or an image
+            cannot be read.
+    """
+    source = find_source(name)
     if split not in ("train", "test"):
         raise UserError(f"split must be 'train' or 'test', found {split!r}")
-    return source.load(name, split, data_dir or user_cache_path("art-counteract") / "data")
+    found = source.load(name, split, data_dir or user_cache_path("art-counteract") / "data")
+    return ready(found, reading or Reading(), limit)
+
+
+def ready(found: Dataset | Items, reading: Reading, limit: int | None = None) -> Dataset:
+    """Returns a dataset whose items, if it has any, were read once: see `load_dataset`.
+
+    Raises:
+        UserError: (a ValueError) one cannot be read, or there is nothing that could be resized.
+    """
+    if isinstance(found, Items):
+        return read_items(found, reading, limit)
+    if reading.preparation is not None and reading.preparation.asked:
+        raise UserError(f"resize and crop are for pictures, and the images of {found.name} have one size already")
+    return found.take(limit)

@@ -10,21 +10,26 @@ import torch
 from art.defences.postprocessor.postprocessor import Postprocessor
 from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
 from counteract._network import check_model
 from counteract._seeding import seeded
+from counteract._toml import validate
 from counteract.datasets import ArrayDataset, Dataset
+from counteract.datasets.registry import ready
+from counteract.datasets.strangers import adopt, is_data
 from counteract.defences.art import is_art, undefended_of
 from counteract.defences.build import name_of
 from counteract.defended import check_undefended
-from counteract.evaluation.inputs import IN_HAND, Inputs, Network
+from counteract.evaluation.inputs import IN_HAND, Inputs, Network, make_reading, with_class_names
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
-from counteract.evaluation.spec import make_spec
+from counteract.evaluation.spec import Pictures, make_spec
 from counteract.models import load_model
 from counteract.models.about import about
 from counteract.models.checks import outputs_of
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
     Part: TypeAlias = Preprocessor | Postprocessor
     Defence: TypeAlias = str | nn.Module | Part | Sequence[Part] | Callable[..., object]
 
-Images = Tensor | npt.NDArray[Any] | Dataset
+Images = Tensor | npt.NDArray[Any] | Dataset | TorchDataset[Any] | DataLoader[Any] | tuple[Any, Any]
 
 
 @torch.inference_mode(False)
@@ -61,7 +66,8 @@ def evaluate(
     Args:
         network: Maps images in [0, 1] to logits; ART's `PyTorchClassifier`, which must be among the `defences`, too, if
             it has any of its own; or a name.
-        images: In [0, 1], shape (N, C, H, W); a tensor, an array, or a dataset, which brings its labels.
+        images: In [0, 1], shape (N, C, H, W); a tensor or an array. Or what brings its labels, and may be uint8: a
+            dataset, a map-style `torch.utils.data.Dataset` of (image, label), a `DataLoader` of one, or a pair.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
             after the other; whole defended networks; or factories, which are called with the network.
@@ -74,7 +80,7 @@ def evaluate(
         pool: The images that mixup inference mixes with.
         surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.
-        **more: Other fields of a spec: `eps_step`, `parameters`, `cascade`, ...
+        **more: Other fields of a spec: `eps_step`, `parameters`, `cascade`, `pictures`, ...
 
     Returns:
         The run: `run.rows`, `run.worst_cases`, `run.summaries`; `counteract.reporting` prints it.
@@ -89,7 +95,7 @@ def evaluate(
     options, defences = options or RunOptions(), list(_several(defences))
     _check_own_defences(network, defences)
     loaded = make_network(network)
-    data = make_data(images, labels, loaded.module)
+    data = make_data(images, labels, loaded, options, more)
     in_hand = name_defences(defences)
     fields = {"threat_model": {"norm": norm, "eps": eps}, "preset": preset, "seeds": seeds, "draws": draws}
     other = None if surrogate is None else make_network(surrogate)
@@ -105,19 +111,35 @@ def evaluate(
     return evaluate_spec(spec, options, inputs=inputs)
 
 
-def make_data(images: Images, labels: Tensor | npt.NDArray[Any] | None, network: nn.Module) -> Dataset:
+def make_data(
+    images: Images,
+    labels: Tensor | npt.NDArray[Any] | None,
+    network: Network,
+    options: RunOptions,
+    more: Mapping[str, Any],
+) -> Dataset:
     """Returns a dataset of images and labels in hand, whose classes are as many as the network has outputs.
+
+    Args:
+        images: See `evaluate`.
+        labels: Likewise.
+        network: The network.
+        options: The number of worker processes, for items that are read one by one.
+        more: Other fields of a spec, of which `pictures` says how pictures become images.
 
     Raises:
         UserError: (a ValueError) they are no images in [0, 1], or the labels do not fit.
     """
-    if isinstance(images, Dataset):
-        return images
+    if labels is None and is_data(images):
+        asked = validate(Pictures, dict(more.get("pictures", {})), "arguments")
+        return with_class_names(ready(adopt(images, IN_HAND), make_reading(asked, options)), network)
+    if is_data(images):
+        raise UserError(f"labels are given twice: images are a {type(images).__name__}, which brings its own")
     pixels = check_images(torch.as_tensor(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
     with seeded(0):
-        classes = outputs_of(network, type(network).__name__, pixels[:2]).shape[1]
+        classes = outputs_of(network.module, network.name, pixels[:2]).shape[1]
     given = class_labels(labels, len(pixels), classes)
     if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
         raise UserError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from counteract._data import data_folder
 from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml
+from counteract.datasets import find_source
 from counteract.evaluation.upgrade import upgrade_spec
 
 if TYPE_CHECKING:
@@ -45,16 +46,15 @@ def read_spec(name: str) -> dict[str, Any]:
 def spec_for_dataset(dataset: str) -> dict[str, Any]:
     """Returns the spec to start from for a dataset; it may lack networks.
 
-    For an .npz file it is CIFAR-10's, without networks, with sizes of crops that follow the images', and with numbers
-    of labels that follow the network's.
+    For a dataset without one of its own, a file of yours say, it is CIFAR-10's, without networks, with sizes of crops
+    that follow the images', and with numbers of labels that follow the network's.
 
     Raises:
-        UserError: (a ValueError) the dataset is neither known nor an .npz file.
+        UserError: (a ValueError) the dataset is not known.
     """
     if dataset in _names(_PRESETS):
         return _extended(read_toml(_PRESETS / f"{dataset}.toml", f"preset {dataset}"), dataset)
-    if not dataset.endswith(".npz"):
-        raise unknown_name("dataset", dataset, _names(_PRESETS), "a path ending in .npz")
+    find_source(dataset)
     data = with_models(spec_for_dataset("cifar10"), []) | {"dataset": dataset}
     values = data["parameters"].items()
     return data | {

@@ -6,14 +6,18 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 
-from counteract._errors import UserError
-from counteract.datasets import DATASETS, Augmented, Dataset, load_dataset
+from counteract._errors import UserError, shown
+from counteract._preparation import Preparation
+from counteract._seeding import seeded
+from counteract.datasets import DATASETS, Augmented, Dataset, Reading, find_source, load_dataset
 from counteract.evaluation.options import RunOptions
-from counteract.evaluation.spec import EvaluationSpec, OwnNetwork
+from counteract.evaluation.spec import EvaluationSpec, OwnNetwork, Pictures
 from counteract.models import is_factory, load_model
 from counteract.models.about import About, about
+from counteract.models.checks import outputs_of
 
 IN_HAND = "images in hand"
 """The name of a dataset of images that were passed in as they are, of whose origin nothing is known."""
@@ -68,9 +72,11 @@ def check_card(label: str, known: About, data: Dataset) -> str | None:
     """Returns what must be said of a network on other data than its card or its name names; None if there is nothing.
 
     Raises:
-        UserError: (a ValueError) by its card it is of another dataset with a name of its own: this one was not meant.
+        UserError: (a ValueError) by its card it is of another dataset with a name of its own: this one was not meant;
+            or the classes that both have stand in another order.
     """
     trained, classes = known.dataset, known.class_names
+    _check_order(label, classes, data)
     if trained is None or data.name in (trained, IN_HAND) or classes == data.class_names:
         return None
     if classes and {trained, data.name} <= DATASETS.keys():
@@ -88,6 +94,30 @@ def check_card(label: str, known: About, data: Dataset) -> str | None:
     return None
 
 
+def _check_order(label: str, classes: Sequence[str], data: Dataset) -> None:
+    """Raises UserError where a class of the data is known to the network by the same name in another place.
+
+    A class may have several names, with commas between; one that several classes have tells nothing.
+    """
+    theirs, ours = _places(classes), _places(data.class_names)
+    shared = [name for name in ours if name in theirs]
+    moved = next((name for name in shared if theirs[name] != ours[name]), None)
+    if moved is not None:
+        raise UserError(
+            f"dataset {data.name} has {shown(moved)} as class {ours[moved]}, model {label} as class {theirs[moved]}: "
+            f"the classes must stand in the order of the network's {len(classes)}; of a folder list them in classes.txt"
+        )
+
+
+def _places(class_names: Sequence[str]) -> dict[str, int]:
+    """Returns the numbers of classes by each name that only one of them has."""
+    found: dict[str, set[int]] = {}
+    for number, names in enumerate(class_names):
+        for name in filter(None, (each.strip().casefold().replace("_", " ") for each in names.split(","))):
+            found.setdefault(name, set()).add(number)
+    return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
+
+
 def _few(names: Sequence[str]) -> str:
     return ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
 
@@ -100,28 +130,62 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     """
     if spec.own_network != OwnNetwork() and not any(map(is_factory, spec.models.values())):
         raise UserError("weights, mean and std go with package.module:factory; the other networks have their own")
-    data = load_dataset(spec.dataset, "test", data_dir=options.data_dir).take(spec.limit)
+    reading = make_reading(spec.pictures, options)
+    data = load_dataset(spec.dataset, "test", data_dir=options.data_dir, reading=reading, limit=spec.limit)
     networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
     surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data, options)
-    return Inputs(data, networks, functools.cache(functools.partial(load_pool, spec, options)), surrogate=surrogate)
+    pool = functools.cache(functools.partial(load_pool, spec, options, reading))
+    return Inputs(with_class_names(data, next(iter(networks.values()))), networks, pool, surrogate=surrogate)
 
 
-def load_pool(spec: EvaluationSpec, options: RunOptions) -> Dataset:
+def make_reading(asked: Pictures, options: RunOptions, own: Preparation | None = None) -> Reading:
+    """Returns the way to read pictures.
+
+    Args:
+        asked: The user's wishes.
+        options: The number of worker processes, and whoever is told of what cannot be read.
+        own: The networks' own preparation, where nothing else is asked for.
+    """
+    preparation = own
+    if (asked.resize, asked.crop) != (None, None):
+        crop = None if asked.crop is None else (asked.crop, asked.crop)
+        preparation = Preparation(asked.resize, crop, asked.interpolation or "bilinear", asked=True)
+    return Reading(preparation, options.workers, asked.skip_unreadable, options.watcher.warn)
+
+
+def with_class_names(data: Dataset, network: Network) -> Dataset:
+    """Returns data whose classes have names: of a stranger's without, the numbers of a network's outputs.
+
+    Raises:
+        UserError: (a ValueError) a label is beyond these.
+    """
+    if data.class_names:
+        return data
+    with seeded(0):
+        classes = outputs_of(network.module, network.name, data.read(torch.arange(len(data))[:2])).shape[1]
+    return data.with_classes(tuple(map(str, range(classes))))
+
+
+def load_pool(spec: EvaluationSpec, options: RunOptions, reading: Reading | None = None) -> Dataset:
     """Loads the images that mixup inference mixes with.
 
     Raises:
         UserError: (a ValueError) the spec's pool is none, or cannot be loaded.
     """
-    if spec.pool.endswith(".npz"):
-        return load_dataset(spec.pool)
+    load = functools.partial(load_dataset, data_dir=options.data_dir, reading=reading)
+    if spec.pool.endswith(".npz") or ":" in spec.pool:
+        return load(spec.pool)
     if spec.pool in LEAKING:
-        test = load_dataset(spec.dataset, "test", data_dir=options.data_dir)
+        test = load(spec.dataset, "test")
         return Augmented(test) if spec.pool == "test-augmented" else test
     if spec.pool != "train":
-        raise UserError(f"pool must be 'train', 'test', 'test-augmented' or a path ending in .npz, found {spec.pool!r}")
-    if spec.dataset.endswith(".npz"):
-        raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool FILE")
-    return load_dataset(spec.dataset, "train", data_dir=options.data_dir)
+        raise UserError(
+            "pool must be 'train', 'test', 'test-augmented', a path ending in .npz, folder:DIR or "
+            f"package.module:factory, found {spec.pool!r}"
+        )
+    if not find_source(spec.dataset).splits:
+        raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool")
+    return load(spec.dataset, "train")
 
 
 def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOptions) -> Network:

@@ -120,8 +120,8 @@ class _Evaluation:
         if left:
             watcher.begin(subject.label, left)
         standing, told = Standing(tasks), -math.inf
-        for block in mine:
-            worker.run([block])
+        for number, block in enumerate(mine):
+            worker.run([block], mine[number + 1 :][:1])
             standing.add(block, self.journal.entries)
             if block is not mine[-1] and time.monotonic() - told > _SECONDS:
                 told = time.monotonic()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from counteract._precision import Precision
+from counteract._preparation import Interpolation
 from counteract._toml import validate
 from counteract._values import Count, Eps, Strict
 from counteract.attacks.preset import DEFAULT, AttackPreset
@@ -35,6 +36,22 @@ class OwnNetwork(Strict):
     weights: str | None = None
     mean: tuple[Mean, ...] | None = None
     std: tuple[Deviation, ...] | None = None
+
+
+class Pictures(Strict):
+    """The way from pictures of any size to images: see `Preparation`.
+
+    Attributes:
+        resize: The length of the shorter side after resizing.
+        crop: The side of the square that is cropped from the centre.
+        interpolation: The filter of the resizing.
+        skip_unreadable: True leaves out pictures that cannot be read, which the reports name.
+    """
+
+    resize: Count | None = None
+    crop: Count | None = None
+    interpolation: Interpolation | None = None
+    skip_unreadable: bool = False
 
 
 class Variant(Strict):
@@ -138,6 +155,7 @@ class EvaluationSpec(Strict):
         gains_over: The number of adversarial images over which it is counted how often a perturbation for one label
             alone raises the true class's probability, where there are illustrations.
         own_network: Weights and normalisation of networks named `package.module:factory`.
+        pictures: The way from pictures of any size to images; by default that of the networks, where they have one.
         threat_model: The norm and the size of what the attacker may change.
         eps_step: The step of PGD; None for a quarter of eps.
         attack_label: The label that untargeted PGD moves away from: the `true` one, or the one `predicted`.
@@ -165,6 +183,7 @@ class EvaluationSpec(Strict):
     illustrations: Annotated[int, Field(ge=0, lt=2**31)] = 0
     gains_over: Count = 60
     own_network: OwnNetwork = OwnNetwork()
+    pictures: Pictures = Pictures()
     threat_model: ThreatModel = ThreatModel()
     eps_step: Eps | None = None
     attack_label: Literal["true", "predicted"] = "true"

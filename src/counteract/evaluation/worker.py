@@ -59,12 +59,20 @@ class Worker:
         """Returns the number of cells times examples that are not in the journal yet."""
         return sum(len(block) for block in blocks for task in self.tasks if not self._is_done(task, block))
 
-    def run(self, blocks: Sequence[Block]) -> None:
-        """Measures every cell on some blocks, as far as the journal lacks it."""
+    def run(self, blocks: Sequence[Block], after: Sequence[Block] = ()) -> None:
+        """Measures every cell on some blocks, as far as the journal lacks it.
+
+        Args:
+            blocks: The blocks.
+            after: Those that come next, which may be read meanwhile.
+        """
         for block in blocks:
             pending = [task for task in self.tasks if not self._is_done(task, block)]
             if pending:
-                self._measure(pending, read(self.data, block, self.subject.device))
+                sample = read(self.data, block, self.subject.device)
+                for each in after:
+                    self.data.expect(torch.arange(each.start, each.stop))
+                self._measure(pending, sample)
 
     def _is_done(self, task: Task, block: Block) -> bool:
         return unit_key(task.place.key, block) in self.journal.entries
