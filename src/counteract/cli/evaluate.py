@@ -23,7 +23,10 @@ def evaluate(
     spec: options.SpecArgument = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="A name, .safetensors, robustbench:..., package.module:factory, or label=any; repeats."),
+        typer.Option(
+            help="A name, .safetensors, torchvision:..., timm:..., hf:..., robustbench:..., package.module:factory, or "
+            "label=any; repeats."
+        ),
     ] = None,
     defence: Annotated[
         list[str] | None, typer.Option(help="One of `counteract defences`, or several joined with +; repeats.")

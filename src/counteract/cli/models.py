@@ -40,7 +40,8 @@ def models(
     console.print(table)
     console.print(
         "Also: a path ending in .safetensors that `counteract train` wrote; robustbench:DATASET/THREAT_MODEL/NAME "
-        "(`counteract models --robustbench`); package.module:factory, a network of your own.",
+        "(`counteract models --robustbench`); torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER; "
+        "package.module:factory, a network of your own.",
         highlight=False,
     )
 

@@ -40,7 +40,13 @@ class Shared:
         bool, typer.Option("--skip-unreadable", help="Go on without pictures that cannot be read, and name them.")
     ] = False
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 for none.")] = 2
-    weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A checkpoint for package.module:factory, torchvision: or timm:, or a name of theirs."),
+    ] = None
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Random weights for torchvision:, timm: or hf:, to try things out.")
+    ] = False
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
     std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
     surrogate: Annotated[
@@ -110,7 +116,7 @@ class Shared:
     def _own_network(self) -> dict[str, Any]:
         """Returns what was said of a network named `package.module:factory`, as a spec has it."""
         mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
-        found = {"weights": self.weights and str(self.weights), "mean": mean, "std": std}
+        found = {"weights": self.weights, "untrained": self.untrained, "mean": mean, "std": std}
         return {key: value for key, value in found.items() if value}
 
     def _pictures(self) -> dict[str, Any]:

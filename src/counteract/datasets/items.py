@@ -152,7 +152,8 @@ def read_items(items: Items, reading: Reading, limit: int | None = None) -> Data
         )
     if not found.rows:
         raise UserError(f"dataset {items.name} holds no images{' that can be read' if lost else ''}")
-    notes = [*items.notes, *found.notes(), *_left_out(items, lost, reading)]
+    prepared = [f"pictures were {reading.preparation}"] if reading.preparation is not None else []
+    notes = [*items.notes, *prepared, *found.notes(), *_left_out(items, lost, reading)]
     return ItemDataset(items, reading, found, tuple(notes))
 
 

@@ -30,6 +30,7 @@ class Source:
         name: Its name, as users write it; capitals stand for what they fill in.
         help: One line about it.
         load: Returns the dataset, or items to read, given the name as written, the split, and the folder of downloads.
+        pictures: True where images may be pictures, which networks want prepared.
         splits: False for one that is a single split, whichever is asked for.
     """
 
@@ -37,6 +38,7 @@ class Source:
     help: str
     load: Callable[[str, Split, Path], Dataset | Items]
     splits: bool = True
+    pictures: bool = False
 
 
 _FILE, _FACTORY = "FILE.npz", "package.module:factory"
@@ -57,18 +59,25 @@ DATASETS = {
             lambda name, _, __: load_npz(Path(name)),
             splits=False,
         ),
-        Source("imagenet", "ImageNet's images of 2012, where torchvision finds them in --data-dir", find_imagenet),
+        Source(
+            "imagenet",
+            "ImageNet's images of 2012, where torchvision finds them in --data-dir",
+            find_imagenet,
+            pictures=True,
+        ),
         Source(
             f"{PREFIX}DIR",
             "pictures, a folder for each class; --resize and --crop, or the network's own transform",
             lambda name, _, __: find_folder(name),
             splits=False,
+            pictures=True,
         ),
         Source(
             _FACTORY,
             "anyone's: a function that returns a torch Dataset of (image, label), a DataLoader, or two arrays",
             lambda name, _, __: make_dataset(name),
             splits=False,
+            pictures=True,
         ),
     )
 }

@@ -25,13 +25,13 @@ from counteract.datasets.strangers import adopt, is_data
 from counteract.defences.art import is_art, undefended_of
 from counteract.defences.build import name_of
 from counteract.defended import check_undefended
-from counteract.evaluation.inputs import IN_HAND, Inputs, Network, make_reading, with_class_names
+from counteract.evaluation.inputs import IN_HAND, Inputs, Network, make_reading, preparation_of, with_class_names
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
 from counteract.evaluation.spec import Pictures, make_spec
-from counteract.models import load_model
-from counteract.models.about import about
+from counteract.models import PreparedNetwork, load_model
+from counteract.models.about import About, about
 from counteract.models.checks import outputs_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,9 @@ def make_data(
     """
     if labels is None and is_data(images):
         asked = validate(Pictures, dict(more.get("pictures", {})), "arguments")
-        return with_class_names(ready(adopt(images, IN_HAND), make_reading(asked, options)), network)
+        return with_class_names(
+            ready(adopt(images, IN_HAND), make_reading(asked, options, preparation_of(network.module))), network
+        )
     if is_data(images):
         raise UserError(f"labels are given twice: images are a {type(images).__name__}, which brings its own")
     pixels = check_images(torch.as_tensor(images), name="images")
@@ -199,12 +201,13 @@ def _check_defence(defence: object) -> None:
 def make_network(network: object) -> Network:
     """Returns a network that is evaluated: one by its name, a module, or that of an ART classifier."""
     if isinstance(network, str):
-        return Network(network, load_model(network), about(network))
+        loaded = load_model(network)
+        return Network(network, loaded, about(network, loaded))
     module = undefended_of(network) if is_art(network) else network
     check_model(module, "network")
     assert isinstance(module, nn.Module)
     check_undefended(module, "network", "pass the undefended network, its .model, and the DefendedModule as a defence")
-    return Network(type(module).__name__, module)
+    return Network(type(module).__name__, module, about("", module) if isinstance(module, PreparedNetwork) else About())
 
 
 def make_pool(pool: Dataset | None) -> Callable[[], Dataset]:

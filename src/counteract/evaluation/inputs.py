@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from counteract._errors import UserError, shown
-from counteract._preparation import Preparation
+from counteract._preparation import Preparation, common
 from counteract._seeding import seeded
 from counteract.datasets import DATASETS, Augmented, Dataset, Reading, find_source, load_dataset
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec, OwnNetwork, Pictures
-from counteract.models import is_factory, load_model
+from counteract.models import PreparedNetwork, is_factory, is_library, load_model
 from counteract.models.about import About, about
 from counteract.models.checks import outputs_of
 
@@ -128,14 +128,40 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     Raises:
         UserError: (a ValueError) something cannot be loaded.
     """
-    if spec.own_network != OwnNetwork() and not any(map(is_factory, spec.models.values())):
-        raise UserError("weights, mean and std go with package.module:factory; the other networks have their own")
-    reading = make_reading(spec.pictures, options)
+    if spec.own_network != OwnNetwork() and not any(
+        is_factory(name) or is_library(name) for name in spec.models.values()
+    ):
+        raise UserError(
+            "weights, mean, std and untrained go with package.module:factory and libraries' networks; the others have "
+            "their own"
+        )
+    # A library's network says how its pictures are prepared, and anyone's is tried with the data's first images.
+    early = {label: load_network(name, spec, None, options) for label, name in spec.models.items() if is_library(name)}
+    reading = make_reading(spec.pictures, options, _own_preparation(spec, early))
     data = load_dataset(spec.dataset, "test", data_dir=options.data_dir, reading=reading, limit=spec.limit)
-    networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
+    networks = {
+        label: early[label] if label in early else load_network(name, spec, data, options)
+        for label, name in spec.models.items()
+    }
     surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data, options)
     pool = functools.cache(functools.partial(load_pool, spec, options, reading))
     return Inputs(with_class_names(data, next(iter(networks.values()))), networks, pool, surrogate=surrogate)
+
+
+def _own_preparation(spec: EvaluationSpec, networks: Mapping[str, Network]) -> Preparation | None:
+    """Returns the way in which all networks want their pictures.
+
+    Raises:
+        UserError: (a ValueError) they want it otherwise, and there may be pictures.
+    """
+    found = {label: way for label, network in networks.items() if (way := preparation_of(network.module)) is not None}
+    asked = (spec.pictures.resize, spec.pictures.crop) != (None, None)
+    return None if asked or not find_source(spec.dataset).pictures else common(found)
+
+
+def preparation_of(network: nn.Module) -> Preparation | None:
+    """Returns the way in which a network wants its pictures, where it brings one."""
+    return network.preparation if isinstance(network, PreparedNetwork) else None
 
 
 def make_reading(asked: Pictures, options: RunOptions, own: Preparation | None = None) -> Reading:
@@ -188,22 +214,23 @@ def load_pool(spec: EvaluationSpec, options: RunOptions, reading: Reading | None
     return load(spec.dataset, "train")
 
 
-def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOptions) -> Network:
-    """Loads one of a spec's networks, for images of the data's shape.
+def load_network(name: str, spec: EvaluationSpec, data: Dataset | None, options: RunOptions) -> Network:
+    """Loads one of a spec's networks, anyone's for images of the data's shape.
 
     Raises:
         UserError: (a ValueError) it cannot be loaded, or does not take such images.
     """
-    if is_factory(name):
-        own = spec.own_network
+    own = spec.own_network
+    if is_library(name) or is_factory(name):
         module = load_model(
             name,
             weights=own.weights,
+            untrained=own.untrained,
             mean=own.mean,
             std=own.std,
             trust=options.trust,
-            input_shape=data.image_shape,
+            input_shape=(3, 32, 32) if data is None else data.image_shape,
         )
     else:
         module = load_model(name, model_dir=options.model_dir, trust=options.trust)
-    return Network(name, module, about(name))
+    return Network(name, module, about(name, module))

@@ -31,9 +31,10 @@ Deviation = Annotated[float, AfterValidator(check_deviation)]
 
 
 class OwnNetwork(Strict):
-    """Weights and normalisation of networks named `package.module:factory`: see `load_model`."""
+    """Weights and normalisation of networks named `package.module:factory`, or of a library's: see `load_model`."""
 
     weights: str | None = None
+    untrained: bool = False
     mean: tuple[Mean, ...] | None = None
     std: tuple[Deviation, ...] | None = None
 
@@ -154,7 +155,7 @@ class EvaluationSpec(Strict):
         illustrations: The number of examples of which each network's images and probabilities are kept.
         gains_over: The number of adversarial images over which it is counted how often a perturbation for one label
             alone raises the true class's probability, where there are illustrations.
-        own_network: Weights and normalisation of networks named `package.module:factory`.
+        own_network: Weights and normalisation of networks named `package.module:factory`, or of a library's.
         pictures: The way from pictures of any size to images; by default that of the networks, where they have one.
         threat_model: The norm and the size of what the attacker may change.
         eps_step: The step of PGD; None for a quarter of eps.

@@ -203,7 +203,7 @@ class Subject:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
         said = found.notes() if self.surrogate is None or found.gradients else found.notes(gradients=False)
-        notes = [*said, *([self._card] if self._card else []), *self._inputs.data.notes]
+        notes = [*said, *self.network.about.notes, *([self._card] if self._card else []), *self._inputs.data.notes]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
         if published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):

@@ -12,6 +12,7 @@ from torch import nn
 from counteract._factories import find_factory
 from counteract.models.files import Card, read_card
 from counteract.models.loading import card_of, is_factory
+from counteract.models.prepared import PreparedNetwork
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class About:
         norm: The threat model that it is published for: `Linf`, `L2` or `corruptions`; None if there is none.
         eps: That threat model's eps, in units of [0, 1]; None for corruptions.
         class_names: One name per class, as its card has them; nothing where it has none.
+        notes: Sentences that reports must say of it.
         source: Text that the network depends on beside its weights: a factory's name and the code of its modules.
     """
 
@@ -32,15 +34,22 @@ class About:
     norm: str | None = None
     eps: float | None = None
     class_names: tuple[str, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
 
 
-def about(name: str) -> About:
+def about(name: str, network: nn.Module | None = None) -> About:
     """Returns the facts about a network that `load_model` loads by this name.
+
+    Args:
+        name: The name.
+        network: The network, if it is loaded: a library's tells the names of its classes.
 
     Raises:
         UserError: (a ValueError) the name is none, or its card or its module cannot be read.
     """
+    if isinstance(network, PreparedNetwork):
+        return About(class_names=network.class_names, notes=network.notes, source=(name,))
     if name.startswith("robustbench:"):
         return _about_robustbench(name)
     if name.endswith(".safetensors"):

@@ -16,6 +16,7 @@ from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
 from counteract.models.factory import make_network
 from counteract.models.files import Card, load_network, read_card
+from counteract.models.libraries import Wishes, is_library, load_library
 from counteract.models.normalize import Normalize, check_deviation, check_mean
 
 if TYPE_CHECKING:
@@ -57,18 +58,20 @@ def _place(name: str) -> Traversable:
 
 def is_factory(name: str) -> bool:
     """Returns whether a name means a factory of the user's: `package.module:factory`."""
-    return ":" in name and not name.startswith("robustbench:") and not name.endswith(_SUFFIX)
+    elsewhere = name.startswith("robustbench:") or name.endswith(_SUFFIX) or is_library(name)
+    return ":" in name and not elsewhere
 
 
 def is_named(name: str) -> bool:
-    """Returns True for a name that means a network with a normalisation of its own: one with a card, or of a zoo."""
-    return name.startswith("robustbench:") or name.endswith(_SUFFIX) or name in known_models()
+    """Returns True for a name that means a network with a normalisation of its own: it has a card, or a publisher."""
+    return is_library(name) or name.startswith("robustbench:") or name.endswith(_SUFFIX) or name in known_models()
 
 
 def load_model(
     name: str,
     *,
     weights: Path | str | None = None,
+    untrained: bool = False,
     model_dir: Path | str = "models",
     trust: bool = False,
     mean: Sequence[float] | None = None,
@@ -84,11 +87,16 @@ def load_model(
             - the name of one of the `known_models`,
             - the path of a .safetensors file that `counteract train` wrote,
             - `robustbench:DATASET/THREAT_MODEL/NAME`, a network of RobustBench's zoo,
+            - `torchvision:NAME`, `timm:NAME`, arguments in brackets, or `hf:NAME_OR_FOLDER`, an image classifier of
+              Hugging Face's transformers; each comes as a `PreparedNetwork`,
             - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
-        weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own.
+        weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own. Of
+            torchvision also its own names of weights.
+        untrained: True for a library's network with random weights, the same each time, to try things out with.
         model_dir: The folder where RobustBench's checkpoints are, or are downloaded to.
         trust: Lets checkpoints hold anything at all, and so run code when they are read.
-        mean: For a factory's network that expects normalised images: the mean that is subtracted, per channel.
+        mean: For a factory's network that expects normalised images: the mean that is subtracted, per channel. Of a
+            library's network in place of its own.
         std: Likewise, the standard deviation that the difference is divided by.
         input_shape: The shape of one image that a factory's network takes; it is tried with two.
         num_classes: The number of logits that a factory's network must return, if that is known.
@@ -97,6 +105,10 @@ def load_model(
         UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such
             images to as many logits.
     """
+    if is_library(name):
+        return load_library(name, Wishes(None if weights is None else str(weights), untrained, mean, std, trust))
+    if untrained:
+        raise UserError(f"untrained goes with torchvision:, timm: and hf:, found {name}")
     if name.startswith("robustbench:"):
         _refuse("a network of RobustBench", weights=weights, mean=mean, std=std)
         from counteract.robustbench.zoo import load_robustbench
@@ -116,7 +128,10 @@ def load_model(
     known = known_models()
     if name not in known:
         raise unknown_name(
-            "model", name, known, "a path ending in .safetensors, robustbench:..., package.module:factory"
+            "model",
+            name,
+            known,
+            "a path ending in .safetensors, robustbench:..., torchvision:..., timm:..., hf:..., package.module:factory",
         )
     _refuse("a shipped network", weights=weights, mean=mean, std=std)
     with as_file(_place(name)) as path:

@@ -1,0 +1,296 @@
+"""Networks of torchvision, timm and Hugging Face by their names, `torchvision:resnet50` for one."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from counteract._calls import parse_call
+from counteract._errors import UserError, describe, unknown_name
+from counteract._files import is_file
+from counteract._preparation import Interpolation, Preparation
+from counteract._seeding import seeded
+from counteract._strangers import strangers_code
+from counteract.models.checkpoints import load_weights
+from counteract.models.checks import check_network, probe
+from counteract.models.prepared import PreparedNetwork
+
+_UNTRAINED = "it is untrained: its figures mean nothing"
+
+_FILTERS: Mapping[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+"""Pillow's filters by their numbers."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Everything that a user says of a library's network beside its name.
+
+    Attributes:
+        weights: A name that the library has for weights, or a file; None for the library's own choice.
+        untrained: True for random weights.
+        mean: In place of the library's own.
+        std: Likewise.
+        trust: Lets checkpoints, and the code that comes with them, run anything.
+    """
+
+    weights: str | None = None
+    untrained: bool = False
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    trust: bool = False
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A network as its library has it.
+
+    Attributes:
+        network: The network.
+        mean: The mean of its normalisation; None where nobody knows it.
+        std: The deviation, likewise.
+        preparation: The way from pictures to its images.
+        class_names: The names of its classes.
+        shape: The shape of its images.
+    """
+
+    network: nn.Module
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    preparation: Preparation | None
+    class_names: Sequence[str] = ()
+    shape: tuple[int, int, int] = (3, 224, 224)
+
+
+def is_library(name: str) -> bool:
+    """Returns True for a name that means a library's network."""
+    return name.partition(":")[0] in LIBRARIES and ":" in name
+
+
+def load_library(name: str, wishes: Wishes) -> PreparedNetwork:
+    """Loads a library's network in eval mode, on the CPU; it normalises inside.
+
+    Args:
+        name: `torchvision:NAME`, `timm:NAME` with arguments in brackets, `hf:NAME_OR_FOLDER`.
+        wishes: Everything else.
+
+    Raises:
+        UserError: (a ValueError) the library is not installed or has no such network, its weights cannot be got, or
+            its normalisation is not known.
+    """
+    library, _, rest = name.partition(":")
+    if wishes.untrained and wishes.weights is not None:
+        raise UserError(f"model {name}: weights and untrained exclude each other")
+    with strangers_code(f"model {name}"), _quiet(), seeded(0):
+        try:
+            found = LIBRARIES[library](name, rest, wishes)
+        except ModuleNotFoundError as error:
+            package = {"hf": "transformers"}.get(library, library)
+            if error.name != package:
+                raise
+            raise UserError(
+                f"model {name}: {package} is not installed: pip install 'art-counteract[{library}]'"
+            ) from None
+        mean, std = wishes.mean or found.mean, wishes.std or found.std
+        if mean is None or std is None:
+            raise UserError(f"model {name}: nobody says how its images are normalised: give --mean and --std")
+        network = PreparedNetwork(
+            found.network,
+            mean,
+            std,
+            preparation=found.preparation,
+            class_names=found.class_names,
+            notes=[_UNTRAINED] if wishes.untrained else [],
+        ).eval()
+        check_network(network, name, probe(found.shape))
+    return network
+
+
+def _torchvision(name: str, rest: str, wishes: Wishes) -> _Found:
+    from torchvision import models
+
+    call = parse_call(rest, "model")
+    known = models.list_models(module=models)
+    if call.name not in known:
+        raise unknown_name("model torchvision's", call.name, known)
+    published = models.get_model_weights(call.name)
+    file = _file(name, wishes.weights, [each.name for each in published])
+    entry = published[wishes.weights] if wishes.weights is not None and file is None else published.DEFAULT
+    bare = file is not None or wishes.untrained
+    with _got(name, wishes):
+        network = models.get_model(call.name, weights=None if bare else entry, **call.arguments)
+    _fill(network, file, wishes)
+    transform = entry.transforms()
+    (crop,), (resize,) = transform.crop_size, transform.resize_size
+    kind: Interpolation = transform.interpolation.value
+    way = Preparation(resize, (crop, crop), kind)
+    names = entry.meta["categories"] if file is None and "num_classes" not in call.arguments else ()
+    return _Found(network, transform.mean, transform.std, way, names, (3, crop, crop))
+
+
+def _timm(name: str, rest: str, wishes: Wishes) -> _Found:
+    import timm
+
+    call = parse_call(rest, "model")
+    if ":" not in call.name and not timm.is_model(call.name.partition(".")[0]):
+        raise unknown_name("model timm's", call.name, timm.list_models())
+    file = _file(name, wishes.weights, ())
+    with _got(name, wishes):
+        pretrained = file is None and not wishes.untrained
+        network = timm.create_model(call.name, pretrained=pretrained, **call.arguments)
+    _fill(network, file, wishes)
+    config = timm.data.resolve_model_data_config(network)
+    _, height, width = shape = tuple(config["input_size"])
+    names = _timm_names(network) if file is None and "num_classes" not in call.arguments else ()
+    return _Found(network, config["mean"], config["std"], _timm_way(config, height, width), names, shape)
+
+
+def _timm_way(config: Mapping[str, Any], height: int, width: int) -> Preparation | None:
+    """Returns the way from pictures to images of timm's evaluation; None for one that pads."""
+    grown = tuple(math.floor(side / config["crop_pct"]) for side in (height, width))
+    kind: Interpolation = config["interpolation"] if config["interpolation"] in _FILTERS.values() else "bilinear"
+    if config["crop_mode"] not in ("center", "squash"):
+        return None
+    shorter = config["crop_mode"] == "center" and height == width
+    return Preparation(grown[0] if shorter else cast("tuple[int, int]", grown), (height, width), kind)
+
+
+def _timm_names(network: nn.Module) -> Sequence[str]:
+    from timm.data import ImageNetInfo, infer_imagenet_subset
+
+    subset = infer_imagenet_subset(network)
+    if subset is None:
+        return ()
+    info = ImageNetInfo(subset)
+    return [f"{info.index_to_label_name(at)}, {info.index_to_description(at)}" for at in range(info.num_classes())]
+
+
+def _hf(name: str, rest: str, wishes: Wishes) -> _Found:
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+    if wishes.weights is not None:
+        raise UserError(f"model {name} brings its weights; name the folder that holds others, hf:FOLDER")
+    options = {"local_files_only": Path(rest).is_dir(), "trust_remote_code": wishes.trust}
+    with _got(name, wishes), _silent():
+        if wishes.untrained:
+            config = AutoConfig.from_pretrained(rest, **options)
+            network = AutoModelForImageClassification.from_config(config, trust_remote_code=wishes.trust)
+        else:
+            network, told = AutoModelForImageClassification.from_pretrained(rest, output_loading_info=True, **options)
+            lacking = [*sorted(told.get("missing_keys", ())), *map(str, told.get("mismatched_keys", ()))]
+            if lacking:
+                raise UserError(
+                    f"model {name} lacks weights that a classifier needs, {lacking[0]} first: they would be random; "
+                    "name a network that was trained to classify images"
+                )
+    labels = [str(label) for _, label in sorted(network.config.id2label.items())]
+    names = () if all(label.startswith("LABEL_") for label in labels) else labels
+    try:
+        settings = AutoImageProcessor.from_pretrained(rest, **options).to_dict()
+    except (OSError, ValueError):  # it has none
+        settings = {}
+    mean, std = _hf_normalisation(name, settings)
+    way = _hf_way(settings)
+    side = getattr(network.config, "image_size", 224)
+    height, width = (way and way.crop) or (side if isinstance(side, (tuple, list)) else (side, side))
+    return _Found(network, mean, std, way, names, (getattr(network.config, "num_channels", 3), height, width))
+
+
+def _hf_normalisation(name: str, settings: Mapping[str, Any]) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Returns mean and deviation for pixels in [0, 1] of what an image processor does to bytes."""
+    if not settings:
+        return None, None
+    scale = 255 * settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 255.0
+    if settings.get("rescale_offset"):
+        raise UserError(f"model {name}: its image processor shifts pixels, which is not supported")
+    mean, std = (0.0,) * 3, (1.0,) * 3
+    if settings.get("do_normalize", True):
+        mean, std = settings["image_mean"], settings["image_std"]
+    return [value / scale for value in mean], [value / scale for value in std]
+
+
+def _hf_way(settings: Mapping[str, Any]) -> Preparation | None:
+    """Returns the way from pictures to images of an image processor; None where it has none that is known."""
+    size, crop = settings.get("size") or {}, settings.get("crop_size") or {}
+    side, share = size.get("shortest_edge"), settings.get("crop_pct")
+    kind = _FILTERS.get(int(settings.get("resample") or 2), "bilinear")
+    if side is not None and share is not None:  # ConvNeXt's
+        return (
+            Preparation(int(side / share), (side, side), kind) if side < 384 else Preparation((side, side), None, kind)
+        )
+    resize = side if side is not None else _pair(size)
+    if not settings.get("do_resize", True) or resize is None:
+        return None
+    return Preparation(resize, _pair(crop) if settings.get("do_center_crop") else _pair(size), kind)
+
+
+def _pair(size: Mapping[str, int]) -> tuple[int, int] | None:
+    return (size["height"], size["width"]) if {"height", "width"} <= size.keys() else None
+
+
+def _file(name: str, weights: str | None, names: Sequence[str]) -> Path | None:
+    """Returns the file that a user's weights are in; None for a name that the library has for them.
+
+    Raises:
+        UserError: (a ValueError) they are neither.
+    """
+    if weights is None or weights in (*names, *(["DEFAULT"] if names else [])):
+        return None
+    if not is_file(Path(weights)):
+        raise unknown_name(f"model {name}: weights", weights, names, "a file")
+    return Path(weights)
+
+
+def _fill(network: nn.Module, file: Path | None, wishes: Wishes) -> None:
+    if file is not None:
+        load_weights(network, file, trust=wishes.trust)
+
+
+@contextmanager
+def _got(name: str, wishes: Wishes) -> Iterator[None]:
+    """Says in one line that weights could not be got."""
+    try:
+        yield
+    except (UserError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        if wishes.untrained:
+            raise
+        raise UserError(
+            f"model {name} cannot be had ({describe(error)[:120]}); go online once, name a file with --weights (of hf "
+            "a folder), or try it out with --untrained"
+        ) from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Lets transformers show neither bars nor reports of its own: what matters in them is said in a line."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps to itself that libraries find their own ways old."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+LIBRARIES: Mapping[str, Callable[[str, str, Wishes], _Found]] = {"torchvision": _torchvision, "timm": _timm, "hf": _hf}
+"""The libraries, by what stands before the colon."""
