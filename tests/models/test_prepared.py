@@ -17,4 +17,4 @@ def test_it_normalises_and_hands_on_what_the_network_returns(x: Tensor, net: Tin
     assert torch.equal(network(x), net(Normalize(mean, std)(x)))
     assert (network.preparation, network.class_names, network.notes) == (Preparation(8), ("a",), ("b",))
     wrapped = PreparedNetwork(Returning("dict"), mean, std).eval()
-    assert torch.equal(ask(wrapped, x), wrapped(x)["logits"])  # type: ignore[index]
+    assert torch.equal(ask(wrapped, x), wrapped(x)["logits"])

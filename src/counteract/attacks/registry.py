@@ -12,6 +12,9 @@ from counteract import _random
 from counteract._errors import UserError, unknown_name
 from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
+from counteract.attacks.kept import DEFENDED as THROUGH
+from counteract.attacks.kept import PREFIX as FILE
+from counteract.attacks.kept import Kept
 from counteract.attacks.libraries import Foreign, find_foreign, foreign_lines, foreign_names
 from counteract.attacks.libraries.arguments import first_sentence
 from counteract.attacks.libraries.autoattack import VERSIONS
@@ -188,6 +191,9 @@ _PGD = re.compile(r"pgd([1-9][0-9]{0,5})(-targeted)?")
 _EITHER = "oblivious, or adaptive with @defended"
 """The kind of somebody else's attack."""
 
+_FILES = f"adversarial examples that --save-examples kept; {THROUGH} of those made through a defence"
+"""The line about examples in a folder."""
+
 _READ_AS_CLEAN = ("none", "null")
 
 _OTHERS = "any other number of steps, torchattacks:NAME, art:NAME"
@@ -203,6 +209,8 @@ def find_attack(name: str) -> Attack:
     name = CLEAN if name in _READ_AS_CLEAN else name
     if (own := _find_own(name)) is not None:
         return own
+    if name.startswith(FILE):
+        return _kept(Kept(name))
     if (foreign := find_foreign(name)) is not None:
         return _foreign(foreign)
     spelled = read_name(name)
@@ -218,6 +226,21 @@ def _find_own(name: str) -> Attack | None:
     """Returns one of this package's attacks, or None."""
     match = _PGD.fullmatch(name)
     return _pgd(int(match[1]), targeted=match[2] is not None) if match else ATTACKS.get(name)
+
+
+def _kept(found: Kept) -> Attack:
+    """Returns examples that somebody made before."""
+    return Attack(
+        found.name,
+        _FILES,
+        found.run,
+        adaptive=found.defended,
+        gradients=False,
+        preset=False,
+        least_classes=1,
+        origin=found.origin,
+        check=found.check,
+    )
 
 
 def _foreign(found: Foreign) -> Attack:
@@ -285,7 +308,7 @@ def attack_lines() -> list[tuple[str, str]]:
     clean, *others = ATTACKS.values()
     kinds = ("oblivious", "adaptive")
     own = [(clean.name, clean.help), *pgd, *((a.name, f"{kinds[a.adaptive]}: {a.help}") for a in others)]
-    return [*own, *((name, f"{_EITHER}: {text}") for name, text in foreign_lines())]
+    return [*own, *((name, f"{_EITHER}: {text}") for name, text in foreign_lines()), (f"{FILE}DIR", _FILES)]
 
 
 def obstacle(

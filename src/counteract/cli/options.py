@@ -39,6 +39,9 @@ class Shared:
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Go on without pictures that cannot be read, and name them.")
     ] = False
+    save_examples: Annotated[
+        Path | None, typer.Option(help="A folder for adversarial examples, .npz and PNG; --attack file:DIR reads them.")
+    ] = None
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 for none.")] = 2
     weights: Annotated[
         str | None,
@@ -141,6 +144,7 @@ class Shared:
         if folder is not None:
             check_writable(folder / "run.json")
         make_folder(self.cache, "cache")
+        make_folder(self.save_examples, "save-examples")
         return RunOptions(
             device=device,
             batch_size=self.batch_size,
@@ -148,6 +152,7 @@ class Shared:
             data_dir=self.data_dir,
             model_dir=self.model_dir,
             trust=self.trust,
+            save_examples=self.save_examples and self.save_examples.absolute(),
             workers=self.workers,
             # Absolute, because a network may go to another folder.
             cache=(self.cache or default_cache()).absolute(),

@@ -55,6 +55,7 @@ class RunOptions:
         model_dir: The folder where RobustBench keeps its checkpoints.
         trust: True lets checkpoints run code when they are read.
         cache: A folder where adversarial examples are kept from run to run; None keeps none.
+        save_examples: A folder where adversarial examples are kept as .npz and PNG files; None keeps none.
         workers: Processes that read pictures and other items ahead; 0 reads them in this one.
         folder: A folder for the journal of finished blocks: a run that was killed goes on from there.
     """
@@ -66,5 +67,6 @@ class RunOptions:
     model_dir: Path = Path("models")
     trust: bool = False
     cache: Path | None = None
+    save_examples: Path | None = None
     workers: int = 0
     folder: Path | None = None

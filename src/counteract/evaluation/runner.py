@@ -14,6 +14,7 @@ from counteract.evaluation.blocks import Block, cut
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.environment import describe_environment
+from counteract.evaluation.examples import Examples
 from counteract.evaluation.folder import Conditions, collect, write_conditions, write_illustrations
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.illustrate import Illustrations, illustrate
@@ -111,7 +112,8 @@ class _Evaluation:
         spec, watcher = self.spec, self.options.watcher
         tasks = [task for task in plan.tasks if task.place.model == subject.label]
         crafter = Crafter(subject, spec, self.cache, self.cache_probes, self.size)
-        worker = Worker(subject, spec, self.inputs.data, tasks, crafter, self.journal, self.size, watcher)
+        kept = Examples(self.options.save_examples, spec)
+        worker = Worker(subject, spec, self.inputs.data, tasks, crafter, self.journal, self.size, watcher, kept)
         if spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
             self.illustrations[subject.label] = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
             write_illustrations(self.illustrations, self.options.folder)

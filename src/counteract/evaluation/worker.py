@@ -22,6 +22,7 @@ from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read
 from counteract.evaluation.cache import Made
 from counteract.evaluation.crafting import Crafter, number_of
+from counteract.evaluation.examples import Examples
 from counteract.evaluation.journal import Entry, Journal, failure, pack
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.plan import Task, unit_key
@@ -42,6 +43,7 @@ class Worker:
         journal: The record of what is done.
         batch_size: The number of images in a batch.
         watcher: Whoever is told of the progress.
+        kept: The folder where examples are written.
     """
 
     subject: Subject
@@ -52,6 +54,7 @@ class Worker:
     journal: Journal
     batch_size: BatchSize
     watcher: Watcher
+    kept: Examples
     _pace: list[float] = field(default_factory=list)
     _failed: dict[tuple[str, str], AttackError] = field(default_factory=dict)
 
@@ -75,7 +78,8 @@ class Worker:
                 self._measure(pending, sample)
 
     def _is_done(self, task: Task, block: Block) -> bool:
-        return unit_key(task.place.key, block) in self.journal.entries
+        entry = self.journal.entries.get(unit_key(task.place.key, block))
+        return entry is not None and (bool(entry.failed) or not self.kept.lacks(task, block))
 
     def _measure(self, tasks: Sequence[Task], sample: Sample) -> None:
         for seed in range(self.spec.seeds):
@@ -145,6 +149,8 @@ class Worker:
         at = rows.to(sample.images.device)
         within, outside = keep_within(self.spec.threat_model, sample.images[at], made.images)
         images = self._handed_on(task, within)
+        if self.kept.lacks(task, sample.block):
+            self.kept.write(task, sample, rows, images)
         keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
         predict = functools.partial(self._predict, task, images, keys, sample.block)
         predicted, seconds = timed(predict)

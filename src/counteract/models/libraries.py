@@ -129,6 +129,8 @@ def _torchvision(name: str, rest: str, wishes: Wishes) -> _Found:
     transform = entry.transforms()
     (crop,), (resize,) = transform.crop_size, transform.resize_size
     kind: Interpolation = transform.interpolation.value
+    if (side := call.arguments.get("image_size")) is not None:
+        resize, crop = round(resize * side / crop), side
     way = Preparation(resize, (crop, crop), kind)
     names = entry.meta["categories"] if file is None and "num_classes" not in call.arguments else ()
     return _Found(network, transform.mean, transform.std, way, names, (3, crop, crop))
@@ -145,7 +147,7 @@ def _timm(name: str, rest: str, wishes: Wishes) -> _Found:
         pretrained = file is None and not wishes.untrained
         network = timm.create_model(call.name, pretrained=pretrained, **call.arguments)
     _fill(network, file, wishes)
-    config = timm.data.resolve_model_data_config(network)
+    config = timm.data.resolve_data_config({"img_size": call.arguments.get("img_size")}, model=network)
     _, height, width = shape = tuple(config["input_size"])
     names = _timm_names(network) if file is None and "num_classes" not in call.arguments else ()
     return _Found(network, config["mean"], config["std"], _timm_way(config, height, width), names, shape)
