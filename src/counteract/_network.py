@@ -36,7 +36,13 @@ def borrowed(model: nn.Module) -> Iterator[None]:
 
     Frozen parameters spare whoever calls `backward` everything but the gradient of the input, and keep their `.grad`.
     """
-    with evaluating(model), _lowered("requires_grad", model.parameters(), lambda: model.requires_grad_(False)):
+    parameters = list(model.parameters())
+
+    def freeze() -> None:
+        for parameter in parameters:  # a scripted module cannot do it as a whole
+            parameter.requires_grad_(False)
+
+    with evaluating(model), _lowered("requires_grad", parameters, freeze):
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -366,3 +368,64 @@ def test_torchs_datasets_loaders_and_pairs_are_data(digits_net: nn.Module, digit
     assert "network: 20 of 20 images were greyscale, and made RGB" in remarks(found)
     with pytest.raises(UserError, match="labels are given twice: images are a TensorDataset"):
         run(digits_net, TensorDataset(images, labels), labels)
+
+
+KINDS: dict[str, Callable[[nn.Module], Any]] = {
+    "traced": lambda net: torch.jit.trace(net, torch.rand(2, 3, 32, 32)),
+    "scripted": torch.jit.script,
+    "parallel": nn.DataParallel,
+    "compiled": lambda net: torch.compile(net, backend="eager"),
+    "half": lambda net: copy.deepcopy(net).half(),
+    "bfloat16": lambda net: copy.deepcopy(net).bfloat16(),
+    "double": lambda net: copy.deepcopy(net).double(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning:torch.*")
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_of_every_kind_are_evaluated_and_left_as_they_were(kind: str, digits: Dataset) -> None:
+    net = TinyNet().eval()
+    data, more = digits.take(16), {"attacks": ["clean", "pgd2"], "defences": ["undefended", "counteraction"]}
+    expected = accuracies(run(net, data, **more))
+    given = KINDS[kind](net)
+    found = run(given, data, **more)
+    assert all(each.requires_grad for each in [*given.parameters(), *net.parameters()])
+    if kind in ("half", "bfloat16"):
+        assert f"it computes in {'float16' if kind == 'half' else kind}" in " ".join(remarks(found))
+    else:
+        assert accuracies(found) == expected
+
+
+class Training(TinyNet):
+    """A network that notes when it is asked in training mode."""
+
+    asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        Training.asked += self.training
+        return super().forward(x)
+
+
+class Around(nn.Module):
+    """A whole defended network, a factory's, in training mode as a new module is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Training()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)  # type: ignore[no-any-return]
+
+
+def test_networks_in_training_are_evaluated_in_eval_mode_and_put_back(digits: Dataset) -> None:
+    data, net = digits.take(16), Training().train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    whole = Around().train()
+    several = ["undefended", "counteraction", whole, lambda network, num_classes, input_shape: Around()]
+    more: dict[str, Any] = {"defences": several, "attacks": ["clean", "bpda-apgd-ce"]}
+    found = run(net, data, **more, preset={"preset": "quick", "steps": 2})
+    assert Training.asked == 0
+    assert all(module.training for module in [*net.modules(), *whole.modules()])
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    expected = run(Training().eval(), data, **more, preset={"preset": "quick", "steps": 2})
+    assert list(accuracies(found).values()) == list(accuracies(expected).values())

@@ -92,7 +92,7 @@ def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, input
     options = options or RunOptions()
     check_names(spec, inputs)
     inputs = inputs or load_inputs(spec, options)
-    with among_strangers(inputs.strangers()):
+    with among_strangers(inputs.strangers()), inputs.held():
         return _audit(spec, options, inputs)
 
 

@@ -12,6 +12,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
 
 from counteract._errors import StrangersError, UserError
+from counteract._network import borrowed
 from counteract._seeding import seeded
 from counteract._signatures import signature_of
 from counteract._strangers import strangers_code
@@ -284,7 +285,7 @@ def _try(defended: Defended, images: Tensor, name: str) -> None:
         UserError: (a ValueError) the network does not take what the defence makes of them.
     """
     try:
-        with torch.no_grad(), seeded(0):
+        with borrowed(defended), torch.no_grad(), seeded(0):
             defended(images, torch.arange(len(images), device=images.device))
     except UserError:
         raise

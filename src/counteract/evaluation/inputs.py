@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from counteract._errors import UserError, shown
+from counteract._network import evaluating
 from counteract._preparation import Preparation, common
 from counteract._seeding import seeded
 from counteract.datasets import DATASETS, Augmented, Dataset, Reading, find_source, load_dataset
@@ -59,6 +61,7 @@ class Inputs:
     defences: Mapping[str, object] = field(default_factory=dict)
     surrogate: Network | None = None
     _strangers: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
+    _held: list[ExitStack] = field(default_factory=list, repr=False, compare=False)
 
     def strangers(self) -> dict[str, object]:
         """Returns the networks and the defences that may be strangers', by their names in errors; more can be added."""
@@ -66,6 +69,24 @@ class Inputs:
         found = {f"defence {name}": defence for name, defence in self.defences.items()}
         self._strangers.update(found | {f"model {network.name}": network.module for network in networks})
         return self._strangers
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds every network and defence in hand in eval mode, and puts them back as they were found."""
+        with ExitStack() as stack:
+            self._held.append(stack)
+            try:
+                for thing in [*self.strangers().values()]:
+                    self.hold(thing)
+                yield
+            finally:
+                self._held.pop()
+
+    def hold(self, thing: object) -> None:
+        """Holds a module, or those in a list, in eval mode for as long as the others are."""
+        for each in thing if isinstance(thing, (list, tuple)) else [thing]:
+            if self._held and isinstance(each, nn.Module):
+                self._held[-1].enter_context(evaluating(each))
 
 
 def check_card(label: str, known: About, data: Dataset) -> str | None:

@@ -54,7 +54,7 @@ def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, in
     processes = Processes.join(options.device)
     with sole_writer(options.folder) if options.folder and processes.rank == 0 else nullcontext():
         inputs = inputs or load_inputs(spec, options)
-        with among_strangers(inputs.strangers()):
+        with among_strangers(inputs.strangers()), inputs.held():
             subjects = [Subject(label, spec, inputs, processes.device) for label in inputs.networks]
             return _Evaluation(spec, options, processes, inputs, subjects).run()
 

@@ -226,6 +226,8 @@ class Subject:
         made = {each: self._build(variant, parameters, each) for each in {spec.precision, spec.preset.precision}}
         built = made[spec.precision]
         self._inputs.strangers()[f"defence {variant.name}"] = list(built.parts)
+        for each in made.values():
+            self._inputs.hold(each.defended)
         self._look_at(variant, built, made)
         return Judged(
             name=variant.name,
