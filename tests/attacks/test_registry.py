@@ -162,7 +162,7 @@ def test_a_typo_lists_near_names(name: str, message: str) -> None:
 def test_every_attack_has_one_line() -> None:
     lines = dict(attack_lines())
     assert list(lines)[:4] == ["clean", "pgdK", "pgdK-targeted", "noise"]
-    others = {"torchattacks:NAME", "art:NAME", "autoattack", "autoattack-rand"}
+    others = {"torchattacks:NAME", "art:NAME", "autoattack", "autoattack-rand", "file:DIR"}
     assert set(lines) == {*ATTACKS, "pgdK", "pgdK-targeted", *others}
     for name, text in lines.items():
         assert "\n" not in text

@@ -15,7 +15,7 @@ from counteract.cli import main
 from counteract.cli.options import Shared, choose_device, make_folder
 from counteract.evaluation import EvaluationSpec, Run, RunOptions
 from counteract.evaluation.options import Silent
-from counteract.evaluation.spec import OwnNetwork
+from counteract.evaluation.spec import OwnNetwork, Pictures
 
 
 def call(arguments: list[str]) -> int:
@@ -40,18 +40,22 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         "--dataset": "mine.npz", "--weights": "w.pt", "--mean": "0.5,0.4,0.3", "--std": "0.2,0.3,0.4", "--norm": "Linf",
         "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
         "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
-        "--data-dir": "d", "--cache": "c", "--surrogate": "own:net",
+        "--data-dir": "d", "--cache": "c", "--surrogate": "own:net", "--resize": "9", "--crop": "8",
+        "--workers": "3", "--save-examples": "e",
     }  # fmt: skip
+    switches = ("--trust", "--untrained", "--skip-unreadable")
     flat = [word for pair in options.items() for word in pair]
     for command in ("evaluate", "audit"):
-        assert call([command, "--model", "package.nets:make", "--trust", *flat]) == 2
-    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {"--trust", *options}
+        assert call([command, "--model", "package.nets:make", *switches, *flat]) == 2
+    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {*switches, *options}
     for spec, given in seen:
-        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+        assert spec.own_network == OwnNetwork(weights="w.pt", untrained=True, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
         assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
         assert (spec.pool, spec.preset.steps, spec.surrogate) == ("p.npz", 100, "own:net")
         assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
         assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
+        assert spec.pictures == Pictures(resize=9, crop=8, skip_unreadable=True)
+        assert (given.workers, given.save_examples) == (3, tmp_path / "e")
         assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), tmp_path / "c")
     assert len(seen) == 2
 

@@ -16,6 +16,8 @@ from counteract.datasets import Reading, load_dataset
 
 CROPPED = Reading(Preparation(20, (16, 16), asked=True))
 
+PREPARED = "pictures were resized to 20 on the shorter side (bilinear), cropped to 16 x 16"
+
 
 def test_images_labels_and_names_are_torchvisions(tmp_path: Path) -> None:
     paint(tmp_path)
@@ -69,8 +71,8 @@ def test_hidden_files_are_nothing_and_others_are_said(tmp_path: Path) -> None:
     images = expected.images
     (tmp_path / "cat" / "._0.png").write_bytes(b"of another system")
     (tmp_path / ".cache").mkdir()
-    assert load_dataset(f"folder:{tmp_path}", reading=CROPPED).notes == expected.notes == ()
+    assert load_dataset(f"folder:{tmp_path}", reading=CROPPED).notes == expected.notes == (PREPARED,)
     (tmp_path / "cat" / "notes.docx").write_bytes(b"")
     found = load_dataset(f"folder:{tmp_path}", reading=CROPPED)
-    assert found.notes == ("1 files that are no pictures by their names were left out",)
+    assert found.notes == ("1 files that are no pictures by their names were left out", PREPARED)
     assert torch.equal(found.images, images)

@@ -18,6 +18,8 @@ from counteract.datasets.items import Items, read_items
 
 CROP = Preparation(crop=(16, 16), asked=True)
 
+PREPARED = "pictures were cropped to 16 x 16"
+
 
 class Numbers:
     """Twenty images of which each is its own index, and the indices that were read."""
@@ -117,7 +119,8 @@ def test_what_cannot_be_read_is_left_out_and_named_where_that_was_asked_for(tmp_
         found = load_dataset(f"folder:{tmp_path}", reading=Reading(CROP, workers, True, warned.append))
         assert torch.equal(found.images, expected[[0, 1, 3, 4, 5, 7, 8]])
         assert found.labels.tolist() == [0, 0, 1, 1, 1, 2, 2]
-        (note,) = found.notes
+        prepared, note = found.notes
+        assert prepared == PREPARED
         assert note.startswith("3 images cannot be read and were left out: ")
         assert "bird/2.png (it is no picture" in note
         assert "dog/0.png (" in note
@@ -129,6 +132,7 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
     paint(tmp_path, modes=("RGB", "L", "L", "RGBA"))
     found = load_dataset(f"folder:{tmp_path}", reading=Reading(CROP, 2))
     assert found.notes == (
+        PREPARED,
         "2 of 9 images had transparency, which was dropped",
         "4 of 9 images were greyscale, and made RGB",
     )

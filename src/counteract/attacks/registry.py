@@ -12,7 +12,6 @@ from counteract import _random
 from counteract._errors import UserError, unknown_name
 from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
-from counteract.attacks.kept import DEFENDED as THROUGH
 from counteract.attacks.kept import PREFIX as FILE
 from counteract.attacks.kept import Kept
 from counteract.attacks.libraries import Foreign, find_foreign, foreign_lines, foreign_names
@@ -191,7 +190,7 @@ _PGD = re.compile(r"pgd([1-9][0-9]{0,5})(-targeted)?")
 _EITHER = "oblivious, or adaptive with @defended"
 """The kind of somebody else's attack."""
 
-_FILES = f"adversarial examples that --save-examples kept; {THROUGH} of those made through a defence"
+_FILES = "adversarial examples that --save-examples kept in a folder"
 """The line about examples in a folder."""
 
 _READ_AS_CLEAN = ("none", "null")
@@ -308,7 +307,11 @@ def attack_lines() -> list[tuple[str, str]]:
     clean, *others = ATTACKS.values()
     kinds = ("oblivious", "adaptive")
     own = [(clean.name, clean.help), *pgd, *((a.name, f"{kinds[a.adaptive]}: {a.help}") for a in others)]
-    return [*own, *((name, f"{_EITHER}: {text}") for name, text in foreign_lines()), (f"{FILE}DIR", _FILES)]
+    return [
+        *own,
+        *((name, f"{_EITHER}: {text}") for name, text in foreign_lines()),
+        (f"{FILE}DIR", f"{_EITHER}: {_FILES}"),
+    ]
 
 
 def obstacle(

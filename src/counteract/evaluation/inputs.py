@@ -153,8 +153,8 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
         is_factory(name) or is_library(name) for name in spec.models.values()
     ):
         raise UserError(
-            "weights, mean, std and untrained go with package.module:factory and libraries' networks; the others have "
-            "their own"
+            "weights, mean and std go with package.module:factory and libraries' networks, untrained with these alone; "
+            "the other networks have their own"
         )
     # A library's network says how its pictures are prepared, and anyone's is tried with the data's first images.
     early = {label: load_network(name, spec, None, options) for label, name in spec.models.items() if is_library(name)}
