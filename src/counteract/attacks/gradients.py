@@ -78,7 +78,7 @@ class TowardsClasses:
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss towards each of the classes."""
         likely = _likely(objective, images)
-        return [losses.targeted_dlr(column) for column in likely[:, : preset.targets].unbind(1)]
+        return [losses.TargetedDLR(column) for column in likely[:, : preset.targets].unbind(1)]
 
     def begins_undefended(self, run: int) -> bool:
         """True of every run."""
