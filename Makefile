@@ -18,7 +18,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/test_captions.py
 
 bench: $(VENV)/.test
-	for name in counteraction executions spent pgd growth compiled arithmetic table1 train_step; do \
+	for name in counteraction executions spent adaptive pgd growth compiled arithmetic table1 train_step; do \
 	  $(BIN)/python eval/benchmarks/$$name.py || exit 1; done
 
 clean:
