@@ -71,7 +71,8 @@ def flops(call: Call) -> int:
     """The floating-point operations of a call."""
     with FlopCount() as counter:  # type: ignore[no-untyped-call]
         call()
-    return counter.total
+    total: int = counter.total
+    return total
 
 
 def first_order(net: nn.Module, count: int, repeats: int) -> None:
