@@ -29,9 +29,10 @@ def test_a_pass_has_all_draws_of_as_many_images_as_fit(images: Tensor, draws: in
     assert pass_of(images, draws) == expected
 
 
-def test_graphs_are_kept_of_multiples_of_eight_images_where_eight_fit() -> None:
-    assert [images_kept(SMALL, draws) for draws in (1, 5, 20, 100, 512, 513)] == [512, 96, 24, 5, 1, 0]
-    assert [images_kept(LARGE, draws) for draws in (1, 4, 20, 33)] == [32, 8, 1, 0]
+def test_graphs_are_kept_of_all_images_or_of_multiples_of_eight() -> None:
+    assert [images_kept(SMALL, draws) for draws in (1, 4, 5, 20, 64, 65)] == [512, 128, 96, 24, 8, 0]
+    assert [images_kept(SMALL[:5], draws) for draws in (100, 102, 103)] == [5, 5, 0]
+    assert [images_kept(LARGE, draws) for draws in (1, 4, 5)] == [32, 8, 0]
 
 
 def test_images_that_must_go_together_do_so_with_fewer_draws() -> None:

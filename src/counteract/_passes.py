@@ -48,14 +48,14 @@ def draws_of_all(images: Tensor) -> int:
 
 
 def images_kept(images: Tensor, draws: int) -> int:
-    """Returns of how many images the graphs of all draws are kept in any case; 0 if it is not even one.
+    """Returns of how many images the graphs of all draws are kept in any case: all, or a multiple of `GRANULE`, or 0.
 
     Args:
         images: Images, shape (N, C, H, W).
         draws: The number of draws of each.
     """
     fitting = _as_many(images, _KEPT) // draws
-    return fitting // GRANULE * GRANULE or fitting
+    return fitting if fitting >= len(images) else fitting // GRANULE * GRANULE
 
 
 class Graphs:

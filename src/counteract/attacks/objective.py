@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from counteract import _random
+from counteract._batches import GRANULE
 from counteract._passes import images_kept
 from counteract.attacks.losses import Loss, counted, of_rows
 
@@ -58,13 +59,13 @@ class Objective:
     def gradient(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The same, and its gradient, of the shape of `images`; the memory does not grow with images or draws.
 
-        Images do not depend on each other: they are taken in groups whose draws' graphs are kept. Where those of a
-        single image are too many, its draws are computed again when they are needed.
+        Images do not depend on each other: they are taken in groups whose draws' graphs are kept. Where those of a few
+        images are too many, each draw is computed again when it is needed; a single one bounds its memory itself.
         """
-        calls = [getattr(network, "executions", 1) for network, _ in self._calls(step)]
-        together = images_kept(images, sum(calls))
-        keep = together > 0
-        together = together or images_kept(images, max(calls)) or 1
+        executions = [getattr(network, "executions", 1) for network, _ in self._calls(step)]
+        together = images_kept(images, sum(executions))
+        keep = together > 0 or len(executions) == 1
+        together = together or images_kept(images, max(executions)) or GRANULE
         groups = [slice(start, start + together) for start in range(0, len(images), together)]
         found = [self._of(rows)._gradient(images[rows], step, keep=keep) for rows in groups]
         values, gradients = zip(*found, strict=True)
