@@ -29,7 +29,8 @@ class Shared:
     """The options that `evaluate` and `audit` have in common, as they were given."""
 
     dataset: Annotated[
-        str | None, typer.Option(help="digits, cifar10, cifar100, or an .npz with images, labels, class_names.")
+        str | None,
+        typer.Option(help="digits, cifar10, cifar100, an .npz with images, labels, class_names, or cifar10-c:fog:3."),
     ] = None
     weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None

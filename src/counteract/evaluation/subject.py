@@ -148,6 +148,7 @@ class Subject:
             network.module, f"model {network.name}", "name the undefended network, and what defends it as a defence"
         )
         spec.threat_model.check_shape(data.image_shape)
+        self._about_data = data.about
         self._card = check_card(label, network.about, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
@@ -206,7 +207,7 @@ class Subject:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
         said = found.notes() if self.surrogate is None or found.gradients else found.notes(gradients=False)
-        notes = [*said, *([self._card] if self._card else [])]
+        notes = [*said, *filter(None, [self._card, self._about_data])]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
         attacked = set(self.spec.attacks) != {CLEAN}
