@@ -10,6 +10,9 @@ from counteract.attacks.threat_model import ThreatModel
 ROUND_OFF = 1e-6
 """The distance from the bound that is still within it, for float32."""
 
+_PIXEL = 2.0**-24
+"""The round-off of a pixel, which adds up in norms that are not the largest change."""
+
 _HAIR = 1e-3
 """The share of a grey level that counts as none, for float32."""
 
@@ -27,7 +30,8 @@ def keep_within(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> tup
     """
     slack = max(ROUND_OFF, 2 * torch.finfo(images.dtype).eps)
     norm, eps = threat_model.metric, threat_model.eps
-    near = norm.size(images - clean) <= eps + slack * max(1.0, eps)
+    slack = max(slack * max(1.0, eps), _PIXEL * norm.largest(images.shape[1:]))
+    near = norm.size(images - clean) <= eps + slack
     outside = ~(near & (images.flatten(1).amin(1) >= 0) & (images.flatten(1).amax(1) <= 1))
     if not outside.any():
         return images, outside
