@@ -124,7 +124,7 @@ def test_each_norm_has_its_own_range_and_attacks(net: TinyNet, x: Tensor) -> Non
         ({"eps_step": 2}, "eps_step: did you mean 2/255"),
     ):
         with pytest.raises(ValueError, match=message):
-            attack("pgd1", net, x, LABELS, **arguments)  # type: ignore[arg-type]
+            attack("pgd1", net, x, LABELS, **arguments)
 
 
 def test_l2_on_a_real_network_is_as_strong_as_the_libraries(digits_net: nn.Module, digits: Dataset) -> None:

@@ -93,7 +93,7 @@ def their_l2(net: nn.Module, images: Tensor, labels: Tensor, steps: int, *, targ
 @pytest.mark.parametrize("targeted", [True, False])
 def test_snapshots_in_l2_are_torchattacks_bit_for_bit(digits_net: nn.Module, digits: Dataset, targeted: bool) -> None:
     """Of sixteen images: torchattacks takes the gradient of their mean, and a power of two leaves the bits alone."""
-    images, labels = digits.images[:16], digits.labels[:16]
+    images, labels = digits.images[:16], (digits.labels[:16] + targeted) % 10
     starts = their_l2(digits_net, images, labels, 0, targeted=targeted)
     assert not torch.equal(starts, images)
     attack = PGD(digits_net, eps=WIDE, alpha=WIDE / 4, steps=[1, 12, 5], targeted=targeted, norm="L2")
@@ -101,6 +101,17 @@ def test_snapshots_in_l2_are_torchattacks_bit_for_bit(digits_net: nn.Module, dig
     for steps, adversarial in found.items():
         assert torch.equal(adversarial, their_l2(digits_net, images, labels, steps, targeted=targeted))
     assert not torch.equal(found[1], found[12])
+
+
+def test_steps_in_l2_along_tiny_gradients_are_torchattacks_too(digits_net: nn.Module, digits: Dataset) -> None:
+    """Towards labels that the network is sure of already, one image at a time."""
+    for row in range(3):
+        images, labels = digits.images[row : row + 1], digits.labels[row : row + 1]
+        starts = their_l2(digits_net, images, labels, 0, targeted=True)
+        found = PGD(digits_net, eps=WIDE, alpha=WIDE / 4, steps=[6], targeted=True, norm="L2")(
+            images, labels, starts=starts
+        )
+        assert torch.equal(found[6], their_l2(digits_net, images, labels, 6, targeted=True))
 
 
 def test_starts_in_l2_fill_the_ball(digits: Dataset) -> None:

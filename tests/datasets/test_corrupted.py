@@ -95,9 +95,9 @@ def test_images_made_here_say_so_and_depend_on_their_index_alone(
         "not the official files: snow, severity 4, was made of mine here, by imagecorruptions-imaug 9.9" in data.about
     )
     assert (data.name, data.num_classes) == ("mine-c:snow:4", 2)
-    states = np.random.get_state()[1], torch.get_rng_state()
+    states = np.random.get_state(legacy=False)["state"]["key"].copy(), torch.get_rng_state()
     whole = data.images
-    assert np.array_equal(states[0], np.random.get_state()[1])
+    assert np.array_equal(states[0], np.random.get_state(legacy=False)["state"]["key"])
     assert torch.equal(states[1], torch.get_rng_state())
     assert torch.equal(data.images, whole)
     some = data.select(torch.tensor([5, 2]))

@@ -17,7 +17,7 @@ WEATHER = "robustbench:cifar10/corruptions/Hendrycks2020AugMix_WRN"
 DEFAULT = {"norm": "Linf", "eps": "8/255"}
 
 
-def threat(*models: str, attacks: tuple[str, ...] = ("clean", "pgd10"), **said: Any) -> str:
+def threat(*models: str, attacks: Any = ("clean", "pgd10"), **said: Any) -> str:
     data = {"dataset": "cifar10", "attacks": attacks, "defences": ["undefended"], "models": models}
     return str(make_spec(data | ({"threat_model": said} if said else {}), "test").threat_model)
 
@@ -47,7 +47,8 @@ def test_what_is_not_clear_is_refused() -> None:
         threat(L2, LINF)
     assert threat(L2, LINF, norm="L2") == "L2, eps = 0.5"
     assert threat(L2, "iat") == "L2, eps = 0.5"
-    for said in ({}, {"eps": "4/255"}):
+    every: list[dict[str, Any]] = [{}, {"eps": "4/255"}]
+    for said in every:
         with pytest.raises(ValueError, match=r"published for corruptions, .*name a norm and an eps.*cifar10-c:fog:3"):
             threat(WEATHER, **said)
     threat(WEATHER, attacks=("clean",))

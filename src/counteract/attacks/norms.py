@@ -68,7 +68,7 @@ class Norm(ABC):
         return (images + self.shrink(points - images, eps)).clamp(0, 1)
 
     def move(self, points: Tensor, gradients: Tensor, images: Tensor, step: float, eps: float) -> Tensor:
-        """The points a step up the gradient, projected: one step of torchattacks' PGD in this norm."""
+        """The points a step up the gradient, projected; where torchattacks has PGD in this norm, one step of that."""
         return self.project(points + step * self.steepest(gradients), images, eps)
 
     def spell(self, size: float) -> str:
@@ -142,12 +142,18 @@ class L2(Norm):
         return math.sqrt(math.prod(shape))
 
     def steepest(self, gradients: Tensor) -> Tensor:
-        """The gradients over their lengths as torchattacks divides, but of tiny ones, too, which a sure network has."""
-        gradients = gradients.nan_to_num(0, 0, 0)  # one that is no number would spoil those of all other pixels
-        most = gradients.abs().flatten(1).amax(1)
+        """The gradients over their lengths, of tiny ones, too, which a sure network has."""
+        most = gradients.nan_to_num(0, 0, 0).abs().flatten(1).amax(1)
         scale = torch.where((most > 0) & (most < _FLAT), most, torch.ones_like(most))
-        scaled = gradients / _by_row(scale, gradients)
-        return scaled / _by_row(self.size(scaled) + _TINY, gradients)
+        return self._divided(gradients / _by_row(scale, gradients))
+
+    def move(self, points: Tensor, gradients: Tensor, images: Tensor, step: float, eps: float) -> Tensor:
+        """The step of torchattacks' PGDL2, which is shorter where a gradient is tiny."""
+        return self.project(points + step * self._divided(gradients), images, eps)
+
+    def _divided(self, gradients: Tensor) -> Tensor:
+        finite = gradients.nan_to_num(0, 0, 0)  # one that is no number would spoil those of all other pixels
+        return finite / _by_row(self.size(finite) + _TINY, gradients)
 
 
 class L1(Norm):
