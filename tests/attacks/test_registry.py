@@ -184,6 +184,11 @@ def test_obstacles_are_said_in_words(net: TinyNet) -> None:
     assert {name for name in EVERY if not met(name, gradients=False)} == {"noise", "square", "decision"}
     assert {name for name in EVERY if met(name, whole=True)} == {"smooth", "cheap"}
     assert obstacle(find_attack("smooth"), num_classes=10) is None
+    for known in ("clean", "noise", "art:HopSkipJump", "autoattack"):
+        assert obstacle(find_attack(known), num_classes=10, norm="L1") is None
+    for unknown in ("pgd10", "apgd-t", "square"):
+        assert obstacle(find_attack(unknown), num_classes=10, norm="L2") is None
+        assert obstacle(find_attack(unknown), num_classes=10, norm="L1") == "it knows the norms Linf and L2 only"
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in ("smooth", "cheap")])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from reporting.synthetic import SPEC, adaptive, half_finished, make_run
 
-from counteract.reporting.lines import Item, Line, difference, levels, make_lines
+from counteract.reporting.lines import Item, Line, difference, make_lines
 
 
 def line(lines: list[Line], defence: str) -> Line:
@@ -52,11 +51,6 @@ def test_numbers_of_some_examples_alone_say_how_many() -> None:
     assert found.worst.small.endswith(", n = 3")
     assert found.gain.small.endswith(", n = 3")
     assert "n =" not in found.clean.small
-
-
-@pytest.mark.parametrize(("eps", "text"), [(8 / 255, "8/255"), (0.5, "127.5/255"), (0.031, "7.905/255")])
-def test_eps_in_grey_levels(eps: float, text: str) -> None:
-    assert levels(eps) == text
 
 
 def test_differences() -> None:

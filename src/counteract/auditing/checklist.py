@@ -63,7 +63,7 @@ def check_probes(probes: Probes, classes: int) -> list[Check]:
             "large eps",
             low > chance,
             "even where every image may become plain grey the attack does not reach chance",
-            f"with an eps of one half {probes.attack} leaves {accuracy:.1f}%, where chance is {chance:.1f}%",
+            f"with a bound that lets it {probes.attack} leaves {accuracy:.1f}%, where chance is {chance:.1f}%",
         ),
         _flat(probes),
         _check(

@@ -22,9 +22,6 @@ from counteract.evaluation.options import Watcher
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
 
-WIDE = 0.5
-"""A bound so wide that every image can become plain grey: no network can be better than chance."""
-
 _STREAM = 3
 """The probes' stream of an attacker's keys; the suite has 2."""
 
@@ -40,7 +37,7 @@ class Probes:
         base: The outcome as the run has it.
         longer: That with twice the steps.
         wider: That with twice the eps.
-        widest: That with an eps of `WIDE`.
+        widest: That with an eps so wide that every image can become plain grey: no network can be better than chance.
         fall: The loss in the mean probability of the true class, which is a loss that has bounds, from `base` to
             `longer`: float64, shape (N,).
         flat: The number of images without a gradient: zeros alone, or not finite.
@@ -83,8 +80,10 @@ class Prober:
         base, sure = self._outcome(attack, self.spec, "again, with draws of its own", sure=True)
         steps = self.spec.model_copy(update={"preset": more})
         longer, less_sure = self._outcome(attack, steps, "with twice the steps", sure=True)
-        (wider,) = self._outcome(attack, self._within(min(1.0, 2 * eps)), "with twice the eps")
-        (widest,) = self._outcome(attack, self._within(max(eps, WIDE)), f"with an eps of {max(eps, WIDE):g}")
+        largest = self.spec.threat_model.metric.largest(self.data.image_shape)
+        (wider,) = self._outcome(attack, self._within(min(largest, 2 * eps)), "with twice the eps")
+        grey = max(eps, largest / 2)
+        (widest,) = self._outcome(attack, self._within(grey), f"with an eps of {grey:g}")
         return Probes(attack.name, base, longer, wider, widest, sure - less_sure, self._flat_gradients())
 
     def _within(self, eps: float) -> EvaluationSpec:

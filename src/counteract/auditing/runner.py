@@ -17,6 +17,7 @@ from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract.attacks import ATTACKS as SUITE
 from counteract.attacks import CLEAN, Attack, find_attack
+from counteract.attacks.norms import CLIMBED, climbs_in
 from counteract.attacks.victim import has_gradients
 from counteract.auditing.checklist import Check, check_probes, check_run, no_probes
 from counteract.auditing.probes import Prober, Probes
@@ -68,13 +69,16 @@ def make_audit_spec(data: Mapping[str, Any], defence: str, source: str = "option
         source: The place of the data, for errors.
 
     Raises:
-        UserError: (a ValueError) a key is missing, unknown or has an invalid value, or there are several networks.
+        UserError: (a ValueError) a key is missing, unknown or has an invalid value, there are several networks, or no
+            attack climbs in the norm.
     """
     defences = list(dict.fromkeys([UNDEFENDED, defence]))
     fixed = {"attacks": ATTACKS, "defences": defences, "cascade": False, "sweep": None}
     made = make_spec({**data, **fixed}, source)
     if len(made.models) > 1:
         raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
+    if made.threat_model.norm not in CLIMBED:
+        raise UserError(f"an audit in {made.threat_model.norm} is not to be had: {climbs_in(CLIMBED)}")
     return made
 
 

@@ -29,7 +29,8 @@ class Shared:
     """The options that `evaluate` and `audit` have in common, as they were given."""
 
     dataset: Annotated[
-        str | None, typer.Option(help="digits, cifar10, cifar100, or an .npz with images, labels, class_names.")
+        str | None,
+        typer.Option(help="digits, cifar10, cifar100, an .npz with images, labels, class_names, or cifar10-c:fog:3."),
     ] = None
     weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
@@ -40,8 +41,10 @@ class Shared:
     ] = None
     model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models")
     trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False
-    norm: Annotated[str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf.")] = None
-    eps: Annotated[str | None, typer.Option(help="That bound, for pixels in [0, 1]: 8/255, or 0.03.")] = None
+    norm: Annotated[
+        str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf, L2 or L1.")
+    ] = None
+    eps: Annotated[str | None, typer.Option(help="That bound, for pixels in [0, 1]: 8/255, or 0.5 in L2.")] = None
     eps_step: Annotated[str | None, typer.Option(help="PGD's step, likewise; by default a quarter of --eps.")] = None
     preset: Annotated[str | None, typer.Option(help="How hard attacks try: quick, standard or full.")] = None
     limit: Annotated[int | None, typer.Option(help="How many test images, from the first.")] = None
@@ -78,6 +81,7 @@ class Shared:
             UserError: (a ValueError) there is no such spec or dataset, or no network.
         """
         from counteract.evaluation import read_spec, spec_for_dataset, with_models
+        from counteract.evaluation.threats import with_default_threat
 
         data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits") | defaults
         names = ("surrogate", "limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
@@ -87,12 +91,13 @@ class Shared:
         threat = {name: value for name in ("norm", "eps") if (value := getattr(self, name)) is not None}
         if self.eps is not None:
             data.pop("eps_step", None)  # it was meant for another eps
+        if models:
+            data = with_models(data, models)
+        data = with_default_threat(data, threat, fixed=spec is not None and spec.endswith(".toml"))
         data |= given
         for name, said in (("threat_model", threat), ("own_network", self._own_network())):
             if said:
                 data[name] = _table(data, name) | said
-        if models:
-            data = with_models(data, models)
         if not data.get("models"):
             raise UserError(f"{spec or f'dataset {self.dataset}'} has no network of its own: name one with --model")
         return data

@@ -3,6 +3,17 @@
 from counteract.datasets.arrays import ArrayDataset
 from counteract.datasets.augmented import Augmented
 from counteract.datasets.base import Dataset
+from counteract.datasets.corrupted import CORRUPTIONS, Corrupted
 from counteract.datasets.registry import DATASETS, Source, Split, load_dataset
 
-__all__ = ["DATASETS", "ArrayDataset", "Augmented", "Dataset", "Source", "Split", "load_dataset"]
+__all__ = [
+    "CORRUPTIONS",
+    "DATASETS",
+    "ArrayDataset",
+    "Augmented",
+    "Corrupted",
+    "Dataset",
+    "Source",
+    "Split",
+    "load_dataset",
+]

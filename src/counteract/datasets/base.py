@@ -23,7 +23,10 @@ class Dataset(ABC):
         labels: int64, shape (N,).
         class_names: One name per class.
         image_shape: Channels, height and width of every image.
+        about: What reports must say of the images; empty if there is nothing.
     """
+
+    about: str = ""
 
     def __init__(
         self, name: str, labels: Tensor, class_names: Sequence[str], image_shape: tuple[int, int, int]
@@ -84,6 +87,7 @@ class _Selection(Dataset):
 
     def __init__(self, whole: Dataset, rows: Tensor) -> None:
         super().__init__(whole.name, whole.labels[rows], whole.class_names, whole.image_shape)
+        self.about = whole.about
         self._whole = whole
         self._rows = rows
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from counteract._data import data_folder
 from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml
+from counteract.datasets.corrupted import read_name
 from counteract.evaluation.upgrade import upgrade_spec
 
 if TYPE_CHECKING:
@@ -48,9 +49,13 @@ def spec_for_dataset(dataset: str) -> dict[str, Any]:
     For an .npz file it is CIFAR-10's, without networks, with sizes of crops that follow the images', and with numbers
     of labels that follow the network's.
 
+    For corrupted images it is that of the clean ones.
+
     Raises:
         UserError: (a ValueError) the dataset is neither known nor an .npz file.
     """
+    if corrupted := read_name(dataset):
+        return spec_for_dataset(corrupted[0]) | {"dataset": dataset}
     if dataset in _names(_PRESETS):
         return _extended(read_toml(_PRESETS / f"{dataset}.toml", f"preset {dataset}"), dataset)
     if not dataset.endswith(".npz"):

@@ -10,6 +10,7 @@ from torch import nn
 
 from counteract._errors import UserError
 from counteract.datasets import DATASETS, Augmented, Dataset, load_dataset
+from counteract.datasets.corrupted import read_name
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec, OwnNetwork
 from counteract.models import is_factory, load_model
@@ -119,7 +120,8 @@ def load_pool(spec: EvaluationSpec, options: RunOptions) -> Dataset:
         return Augmented(test) if spec.pool == "test-augmented" else test
     if spec.pool != "train":
         raise UserError(f"pool must be 'train', 'test', 'test-augmented' or a path ending in .npz, found {spec.pool!r}")
-    if spec.dataset.endswith(".npz"):
+    corrupted = read_name(spec.dataset)
+    if (corrupted[0] if corrupted else spec.dataset).endswith(".npz"):
         raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool FILE")
     return load_dataset(spec.dataset, "train", data_dir=options.data_dir)
 

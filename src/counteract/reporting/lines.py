@@ -160,8 +160,3 @@ def difference(points: float | None, ci95: tuple[float, float] | None) -> Item:
 
 def _signed(ci95: tuple[float, float]) -> str:
     return f"{ci95[0]:+.1f} to {ci95[1]:+.1f}"
-
-
-def levels(eps: float) -> str:
-    """Returns a bound on pixels in grey levels: `8/255`."""
-    return f"{255 * eps:.4g}/255"

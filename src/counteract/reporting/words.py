@@ -10,7 +10,6 @@ from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import CLEAN
 from counteract.models.loading import is_named
-from counteract.reporting.lines import levels
 
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
@@ -91,7 +90,8 @@ def describe(run: Run) -> str:
     spec = run.spec
     subject = next(iter(spec.models.values())) if len(spec.models) == 1 else f"{len(spec.models)} networks"
     seeds = f"{spec.seeds} seed{'s' * (spec.seeds > 1)}"
-    return f"{subject} on {spec.dataset}, n = {examples(run)}, {seeds}, eps = {levels(spec.threat_model.eps)}"
+    bound = str(spec.threat_model).removeprefix("Linf, ")
+    return f"{subject} on {spec.dataset}, n = {examples(run)}, {seeds}, {bound}"
 
 
 def title(run: Run) -> str:
@@ -103,13 +103,14 @@ def conditions(run: Run) -> list[tuple[str, str]]:
     """Returns the conditions that the results depend on, name by name."""
     spec = run.spec
     kinds = "oblivious and adaptive" if adaptive_attacks(run) else "oblivious"
+    step = spec.threat_model.metric.spell(spec.step)
     found = {
         "state": run.progress,
         "dataset": f"{spec.dataset}, n = {examples(run)}, {len(run.class_names)} classes",
         "seeds": str(spec.seeds),
         "networks": _networks(run),
-        "threat model": f"{spec.threat_model.norm}, eps = {levels(spec.threat_model.eps)}",
-        "attacks": f"{kinds}; PGD's step {levels(spec.step)}, untargeted ones away from the {spec.attack_label} label"
+        "threat model": "none: the images are as they are" if set(spec.attacks) == {CLEAN} else str(spec.threat_model),
+        "attacks": f"{kinds}; PGD's step {step}, untargeted ones away from the {spec.attack_label} label"
         f"{'' if spec.pixels == 'float' else '; adversarial images rounded to ' + spec.pixels}",
         "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
     }

@@ -14,6 +14,7 @@ from counteract._errors import UserError
 from counteract.attacks.libraries.arguments import check_arguments, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
+from counteract.attacks.norms import NORMS
 
 VERSIONS = {"autoattack": "standard", "autoattack-rand": "rand"}
 """The names, and the versions of AutoAttack that they mean."""
@@ -44,7 +45,7 @@ def find(spelled: Spelled) -> Recipe:
         make=partial(_make, named),
         gradients=set(spelled.arguments.get("attacks_to_run", ())) != {"square"},
         targets=False,
-        bounded=True,
+        bounded=tuple(NORMS),
         least_classes=_CLASSES.get(chosen, 4),
         origin=_origin(),
         logger="auto-attack",
