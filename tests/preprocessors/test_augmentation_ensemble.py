@@ -16,8 +16,9 @@ from counteract.defences import Ingredients, build_defence
 KEYS = torch.arange(6)
 
 
-def view_by_hand(image: Tensor, flipped: int, row: int, column: int, padding: int) -> Tensor:
-    """One view of one image."""
+def view_by_hand(image: Tensor, view: tuple[int, int, int], padding: int) -> Tensor:
+    """One view of one image: flipped or not, and the row and column where its window begins."""
+    flipped, row, column = view
     given = image.numpy()[:, :, ::-1] if flipped else image.numpy()
     canvas = np.zeros((given.shape[0], given.shape[1] + 2 * padding, given.shape[2] + 2 * padding))
     canvas[:, padding : padding + given.shape[1], padding : padding + given.shape[2]] = given
@@ -35,7 +36,7 @@ def test_a_view_is_cut_out_of_the_padded_image(shape: tuple[int, ...]) -> None:
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     parameters = torch.tensor([[0, 3, 3], [1, 3, 3], [0, 0, 5], [1, 0, 5], [0, 5, 0], [1, 4, 1]])
     found = AugmentationEnsemble(padding=3).apply(x, parameters)
-    expected = [view_by_hand(image, *view, 3) for image, view in zip(x, parameters.tolist(), strict=True)]
+    expected = [view_by_hand(image, (view[0], view[1], view[2]), 3) for image, view in zip(x, parameters.tolist(), strict=True)]
     assert torch.equal(found, torch.stack(expected))
     assert torch.equal(found[0], x[0])
     assert torch.equal(found[1], x[1].flip(2))
@@ -68,7 +69,7 @@ def test_an_ensemble_averages_the_networks_answers_to_all_views(net: TinyNet, x:
     for row, image in enumerate(x):
         views = seen[-1].view(6, 6, 3, 32, 32)[row]
         windows = {
-            window: view_by_hand(image, *window, 2) for window in product((0, 1), range(4), range(4))
+            window: view_by_hand(image, window, 2) for window in product((0, 1), range(4), range(4))
         }  # every one that there can be
         found = {next(name for name, each in windows.items() if torch.equal(each, view)) for view in views}
         assert {(0, 2, 2), (1, 2, 2)} <= found

@@ -28,14 +28,16 @@ def by_hand(image: Plane, weight: float, steps: int) -> Plane:
         new = np.zeros_like(p)
         for i in range(height):
             for j in range(width):
-                g = [v[i + 1, j] - v[i, j] if i < height - 1 else 0, v[i, j + 1] - v[i, j] if j < width - 1 else 0]
-                new[:, i, j] = (p[:, i, j] + 0.25 * np.array(g)) / (1 + 0.25 * np.hypot(*g))
+                down = v[i + 1, j] - v[i, j] if i < height - 1 else 0.0
+                right = v[i, j + 1] - v[i, j] if j < width - 1 else 0.0
+                length = (down**2 + right**2) ** 0.5
+                new[:, i, j] = (p[:, i, j] + 0.25 * np.array([down, right])) / (1 + 0.25 * length)
         p = new
     return np.array([[image[i, j] - weight * divergence(i, j) for j in range(width)] for i in range(height)])
 
 
 def objective(u: Tensor, x: Tensor, weight: float) -> Tensor:
-    """What the denoised image minimises."""
+    """The function that the denoised image minimises."""
     down = torch.cat([u.diff(dim=2), torch.zeros_like(u[:, :, :1])], 2)
     right = torch.cat([u.diff(dim=3), torch.zeros_like(u[..., :1])], 3)
     return ((u - x) ** 2).sum() / 2 + weight * (down**2 + right**2).sqrt().sum()

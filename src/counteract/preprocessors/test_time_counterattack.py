@@ -163,7 +163,8 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         if not caught or not isinstance(caught[-1], Tensor) or len(caught[-1]) != len(x):
             where = "the network calls no torch.nn.Linear" if self.features is None else f"{self.features!r} is none"
             raise UserError(f"features must name a module of the network that returns one row for each image: {where}")
-        return caught[-1].flatten(1)
+        features: Tensor = caught[-1].flatten(1)
+        return features
 
     def _fast(self) -> nn.Module:
         """The network as it is asked; not folded where a module is named, which folding may change."""
