@@ -187,7 +187,8 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
 def _relative_change(features: Tensor, original: Tensor) -> Tensor:
     """The distance of features in units of the original ones' norm; no number where that is zero and nothing moves."""
     distance: Tensor = torch.linalg.vector_norm(features - original, dim=1)
-    return distance / torch.linalg.vector_norm(original, dim=1)
+    length: Tensor = torch.linalg.vector_norm(original, dim=1)
+    return distance / length
 
 
 @contextmanager
