@@ -21,7 +21,16 @@ def experiment(name: str) -> EvaluationSpec:
 def test_every_experiment_and_preset_is_valid() -> None:
     names = [f"table{number}" for number in range(1, 7)]
     halves = [f"{name}-cifar100" for name in ("table3", "table4", "figure2", "figure3")]
-    ours = ["adaptive", "art-defences", "field", "pang", "robustbench", "steps", "perturbations", "perturbations-cifar100"]
+    ours = [
+        "adaptive",
+        "art-defences",
+        "field",
+        "pang",
+        "robustbench",
+        "steps",
+        "perturbations",
+        "perturbations-cifar100",
+    ]
     readings = ["table2-appendix", "table6-appendix"]
     assert experiment_names() == sorted(["figure1", "figure2", "figure3", *names, *halves, *ours, *readings])
     for name in experiment_names():

@@ -36,7 +36,9 @@ def test_a_view_is_cut_out_of_the_padded_image(shape: tuple[int, ...]) -> None:
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     parameters = torch.tensor([[0, 3, 3], [1, 3, 3], [0, 0, 5], [1, 0, 5], [0, 5, 0], [1, 4, 1]])
     found = AugmentationEnsemble(padding=3).apply(x, parameters)
-    expected = [view_by_hand(image, (view[0], view[1], view[2]), 3) for image, view in zip(x, parameters.tolist(), strict=True)]
+    expected = [
+        view_by_hand(image, (view[0], view[1], view[2]), 3) for image, view in zip(x, parameters.tolist(), strict=True)
+    ]
     assert torch.equal(found, torch.stack(expected))
     assert torch.equal(found[0], x[0])
     assert torch.equal(found[1], x[1].flip(2))
