@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from counteract.models import from_art, load_model
     from counteract.preprocessors import (
         AntiAdversary,
+        AugmentationEnsemble,
         Counteraction,
+        EnergyDescent,
         GaussianNoise,
         Hedge,
         MixupInference,
@@ -24,15 +26,19 @@ if TYPE_CHECKING:
         RandomCropResize,
         RandomResizePad,
         RandomRotation,
+        TestTimeCounterattack,
+        TotalVariation,
     )
 
     __version__: str
 
 __all__ = [
     "AntiAdversary",
+    "AugmentationEnsemble",
     "Counteraction",
     "DefendedClassifier",
     "DefendedModule",
+    "EnergyDescent",
     "GaussianNoise",
     "Hedge",
     "MixupInference",
@@ -40,6 +46,8 @@ __all__ = [
     "RandomCropResize",
     "RandomResizePad",
     "RandomRotation",
+    "TestTimeCounterattack",
+    "TotalVariation",
     "attack",
     "audit",
     "evaluate",

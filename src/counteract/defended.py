@@ -240,12 +240,12 @@ class DefendedModule(nn.Module):
     def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:
         """The outputs of the executions of these numbers: shape (N, executions, classes)."""
         count = len(numbers)
-        stream = _random.fold(_random.fold(keys, _REPEATED).unsqueeze(1), numbers).flatten()
+        stream = _random.fold(keys, _REPEATED)
         rows = x.repeat_interleave(count, dim=0)
         with without_autocast(x.device):  # in here, where a recomputation finds the caller's again
             for position, (transform, once) in enumerate(zip(self.transforms, prepared, strict=True)):
                 shared = None if once is None else once.repeat_interleave(count, dim=0)
-                rows = transform.sample(rows, _random.fold(stream, position), shared)
+                rows = transform.sample(rows, transform.execution_keys(stream, numbers, position), shared)
             outputs = at_least_float32(ask(self.model, rows))
             if self.average == "probabilities":
                 # Finite where a class is ruled out: of infinities the logarithms of sums have no gradient.

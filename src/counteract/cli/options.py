@@ -35,6 +35,7 @@ class Shared:
     weights: Annotated[Path | None, typer.Option(help="A checkpoint for package.module:factory.")] = None
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
     std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
+    classes: Annotated[Path | None, typer.Option(help="For clip:FOLDER: a file with one class name a line.")] = None
     surrogate: Annotated[
         str | None,
         typer.Option(help="A network to make oblivious attacks on, for a --model that is defended already."),
@@ -105,7 +106,8 @@ class Shared:
     def _own_network(self) -> dict[str, Any]:
         """Returns what was said of a network named `package.module:factory`, as a spec has it."""
         mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
-        found = {"weights": self.weights and str(self.weights), "mean": mean, "std": std}
+        found: dict[str, Any] = {"weights": self.weights and str(self.weights), "mean": mean, "std": std}
+        found["classes"] = self.classes and str(self.classes)
         return {key: value for key, value in found.items() if value}
 
     def run_options(self, watcher: Watcher, folder: Path | None) -> RunOptions:

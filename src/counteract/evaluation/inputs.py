@@ -13,7 +13,7 @@ from counteract.datasets import DATASETS, Augmented, Dataset, load_dataset
 from counteract.datasets.corrupted import read_name
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec, OwnNetwork
-from counteract.models import is_factory, load_model
+from counteract.models import is_clip, is_factory, load_model
 from counteract.models.about import About, about
 
 IN_HAND = "images in hand"
@@ -99,12 +99,21 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     Raises:
         UserError: (a ValueError) something cannot be loaded.
     """
-    if spec.own_network != OwnNetwork() and not any(map(is_factory, spec.models.values())):
-        raise UserError("weights, mean and std go with package.module:factory; the other networks have their own")
+    _check_own_network(spec)
     data = load_dataset(spec.dataset, "test", data_dir=options.data_dir).take(spec.limit)
     networks = {label: load_network(name, spec, data, options) for label, name in spec.models.items()}
     surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data, options)
     return Inputs(data, networks, functools.cache(functools.partial(load_pool, spec, options)), surrogate=surrogate)
+
+
+def _check_own_network(spec: EvaluationSpec) -> None:
+    """Raises UserError for facts about networks of the user's where there is none that they are about."""
+    names = [*spec.models.values(), *filter(None, [spec.surrogate])]
+    own = spec.own_network
+    if own.model_copy(update={"classes": None}) != OwnNetwork() and not any(map(is_factory, names)):
+        raise UserError("weights, mean and std go with package.module:factory; the other networks have their own")
+    if own.classes is not None and not any(map(is_clip, names)):
+        raise UserError("classes go with clip:FOLDER; the other networks have a number of classes of their own")
 
 
 def load_pool(spec: EvaluationSpec, options: RunOptions) -> Dataset:
@@ -142,6 +151,8 @@ def load_network(name: str, spec: EvaluationSpec, data: Dataset, options: RunOpt
             trust=options.trust,
             input_shape=data.image_shape,
         )
+    elif is_clip(name):
+        module = load_model(name, classes=spec.own_network.classes, input_shape=data.image_shape)
     else:
         module = load_model(name, model_dir=options.model_dir, trust=options.trust)
     return Network(name, module, about(name))

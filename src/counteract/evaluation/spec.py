@@ -31,11 +31,12 @@ Deviation = Annotated[float, AfterValidator(check_deviation)]
 
 
 class OwnNetwork(Strict):
-    """Weights and normalisation of networks named `package.module:factory`: see `load_model`."""
+    """Weights and normalisation of networks named `package.module:factory`, classes of a CLIP: see `load_model`."""
 
     weights: str | None = None
     mean: tuple[Mean, ...] | None = None
     std: tuple[Deviation, ...] | None = None
+    classes: str | None = None
 
 
 class Variant(Strict):

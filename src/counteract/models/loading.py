@@ -12,6 +12,7 @@ from torch import nn
 
 from counteract._errors import UserError, unknown_name
 from counteract._strangers import strangers_code
+from counteract.models import clip
 from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
 from counteract.models.factory import make_network
@@ -57,12 +58,17 @@ def _place(name: str) -> Traversable:
 
 def is_factory(name: str) -> bool:
     """Returns whether a name means a factory of the user's: `package.module:factory`."""
-    return ":" in name and not name.startswith("robustbench:") and not name.endswith(_SUFFIX)
+    return ":" in name and not name.startswith(("robustbench:", clip.PREFIX)) and not name.endswith(_SUFFIX)
+
+
+def is_clip(name: str) -> bool:
+    """Returns whether a name means a CLIP that classifies: `clip:FOLDER`."""
+    return name.startswith(clip.PREFIX)
 
 
 def is_named(name: str) -> bool:
     """Returns True for a name that means a network with a normalisation of its own: one with a card, or of a zoo."""
-    return name.startswith("robustbench:") or name.endswith(_SUFFIX) or name in known_models()
+    return name.startswith(("robustbench:", clip.PREFIX)) or name.endswith(_SUFFIX) or name in known_models()
 
 
 def load_model(
@@ -75,6 +81,7 @@ def load_model(
     std: Sequence[float] | None = None,
     input_shape: tuple[int, int, int] = (3, 32, 32),
     num_classes: int | None = None,
+    classes: Path | str | None = None,
 ) -> nn.Module:
     """Loads a network in eval mode, on the CPU; it maps images in [0, 1] to logits.
 
@@ -84,6 +91,7 @@ def load_model(
             - the name of one of the `known_models`,
             - the path of a .safetensors file that `counteract train` wrote,
             - `robustbench:DATASET/THREAT_MODEL/NAME`, a network of RobustBench's zoo,
+            - `clip:FOLDER`, a CLIP of Hugging Face's transformers, which classifies by the names of `classes`,
             - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
         weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own.
         model_dir: The folder where RobustBench's checkpoints are, or are downloaded to.
@@ -92,11 +100,19 @@ def load_model(
         std: Likewise, the standard deviation that the difference is divided by.
         input_shape: The shape of one image that a factory's network takes; it is tried with two.
         num_classes: The number of logits that a factory's network must return, if that is known.
+        classes: For a CLIP: a text file with the name of one class a line, in the order of the labels.
 
     Raises:
         UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such
             images to as many logits.
     """
+    if is_clip(name):
+        _refuse("a CLIP", weights=weights, mean=mean, std=std)
+        made = clip.load_clip(Path(name.removeprefix(clip.PREFIX)), None if classes is None else Path(classes))
+        check_network(made, name, probe(input_shape), num_classes)
+        return made
+    if classes is not None:
+        raise UserError(f"classes go with clip:FOLDER, found the network {name}")
     if name.startswith("robustbench:"):
         _refuse("a network of RobustBench", weights=weights, mean=mean, std=std)
         from counteract.robustbench.zoo import load_robustbench
@@ -116,7 +132,7 @@ def load_model(
     known = known_models()
     if name not in known:
         raise unknown_name(
-            "model", name, known, "a path ending in .safetensors, robustbench:..., package.module:factory"
+            "model", name, known, "a path ending in .safetensors, robustbench:..., clip:FOLDER, package.module:factory"
         )
     _refuse("a shipped network", weights=weights, mean=mean, std=std)
     with as_file(_place(name)) as path:
