@@ -49,7 +49,8 @@ def tiny(seed: int = 1) -> nn.Module:
 def anothers(x: Tensor, net: nn.Module, other: nn.Module) -> Tensor:
     """The answers of one network with the gradient of another."""
     out: Tensor = other(x)
-    return net(x).detach() + out - out.detach()
+    answers: Tensor = net(x).detach() + out - out.detach()
+    return answers
 
 
 def straight(x: Tensor, net: nn.Module, levels: int = 16) -> Tensor:

@@ -216,9 +216,7 @@ def test_files_are_right_before_they_are_damaged(runner: Runner, whole: Files, n
 
 @times(90)
 @given(name=st.sampled_from(sorted(LINES)), changes=damage)
-def test_damaged_files(
-    runner: Runner, whole: Files, name: str, changes: list[tuple[float, str, bytes]]
-) -> None:
+def test_damaged_files(runner: Runner, whole: Files, name: str, changes: list[tuple[float, str, bytes]]) -> None:
     run_on(runner, name, damaged(whole[name], changes))
 
 

@@ -203,7 +203,7 @@ def _agreement(
     floor = _ROUND_OFF[promised.dtype] * slopes.size
     clear = torch.maximum(_length(promised[1:]), _length(seen[1:])) > 20 * floor
     good = steep & clear & seen.isfinite().all(0)
-    if 2 * good.sum() < max(steep.sum(), 1):
+    if 2 * int(good.sum()) < max(int(steep.sum()), 1):
         return None
     promised, seen = promised[:, good], seen[:, good]
     product = _length(promised[1:]) * _length(seen[1:])
