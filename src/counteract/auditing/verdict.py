@@ -73,7 +73,8 @@ def settled(run: Run, defence: str) -> Word | None:
     """Returns the verdict that no further attack can change, or None.
 
     Whatever else is tried, the accuracies of the defended and the undefended network lie between those that are known
-    and none at all; where all four ends lead to one verdict, which is not that it gains something, it stands.
+    and none at all; where all four ends lead to one verdict, which is not that it gains something, it stands. Too few
+    images are no reason to stop: what attacks find on them is still of use.
     """
     if defence == UNDEFENDED:
         return None
@@ -82,7 +83,7 @@ def settled(run: Run, defence: str) -> Word | None:
         for undefended in (shares.undefended, _nothing(shares.undefended)):
             gain = paired(worst, undefended)
             words.add("sound" if gain is None else _word(gain, paired(shares.claimed, undefended)))
-    return words.pop() if len(words) == 1 and "sound" not in words else None
+    return words.pop() if len(words) == 1 and not words & {"sound", "cannot tell"} else None
 
 
 def in_points(gain: Paired) -> str:
