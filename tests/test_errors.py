@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from counteract._errors import UserError, shown, unknown_name
+from counteract._errors import UserError, describe, one_line, shown, unknown_name
 
 KNOWN = ["counteraction", "crop-pad", "crop-resize"]
 
@@ -30,3 +30,28 @@ def test_a_value_is_shown_on_one_short_line() -> None:
     assert shown("8/255") == "'8/255'"
     assert shown(np.zeros((2, 1))) == "array([[0.], [0.]])"
     assert len(shown(["long"] * 100)) < 90
+
+
+def test_a_message_is_one_line_of_at_most_300_characters() -> None:
+    assert str(UserError("eps must be\n\t positive")) == "eps must be positive"
+    assert str(UserError("a\x1b[31m \x00 \udcff")) == r"a\x1b[31m \x00 \udcff"
+    long = str(UserError("begin " + "x" * 10_000 + " end"))
+    assert len(long) == 300
+    assert long.startswith("begin xxx")
+    assert " ... " in long
+    assert long.endswith("xxx end")
+
+
+def test_a_line_may_be_shorter() -> None:
+    assert one_line("a" * 20, 20) == "a" * 20
+    assert len(one_line("\x00" * 21, 40)) == 40
+
+
+def test_an_error_is_its_type_and_what_it_says() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise KeyError
+
+    assert describe(KeyError("layer")) == "KeyError: 'layer'"
+    assert describe(AssertionError()) == "AssertionError"
+    assert describe(MuteError("x")) == "MuteError"

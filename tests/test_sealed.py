@@ -52,3 +52,8 @@ def test_the_order_of_keys_is_not_the_content() -> None:
 def test_what_nobody_sealed_is_not_believed(text: bytes) -> None:
     with pytest.raises(ValueError, match="the checksum does not fit"):
         unseal(text)
+
+
+def test_what_is_nested_without_end_is_no_file_of_ours() -> None:
+    with pytest.raises(ValueError, match="nested without end"):
+        unseal(b"[" * 100_000)

@@ -33,6 +33,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (None, "^spec mine.toml cannot be read: No such file or directory$"),
         (b"name = ", "^spec mine.toml is not valid TOML: .*at end of document"),
         (b"name = '\xff'", "^spec mine.toml is not valid TOML: .*0xff"),
+        (b"a = " + b"[" * 50_000, "^spec mine.toml is not valid TOML: .*recursion"),
+        (b"a = " + b"9" * 50_000, "^spec mine.toml is not valid TOML: .*4300 digits"),
+        (b"x = 1\n" + b"a." * 30_000 + b"a = 1", "^spec mine.toml: line 2 has more than 200 dots$"),
+        (b"#" * 2**21, "^spec mine.toml has 2,097,152 bytes: at most 1,048,576 are read$"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(content: bytes | None, message: str, tmp_path: Path) -> None:

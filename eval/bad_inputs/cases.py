@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import own
 import torch
 from archives import archives, arrays
 from case import RUN, TRAIN, Case, Make, write
@@ -103,12 +104,12 @@ def names() -> Iterator[Case]:
         "\x1b[31m", "x" * 50_000, "clean@defended", "apgd-t ", "../../etc/passwd", "pgd10-target", "😀",
     ]  # fmt: skip
     for name in odd[1:]:
-        yield Case("attacks", repr(name[:12]), ["evaluate", "--limit", "2", "--attack", name])
+        yield Case("attacks", _short(name), ["evaluate", "--limit", "2", "--attack", name])
     for name in (
         "counteracton", "+", "counteraction+", "+counteraction", "a++b", "x" * 50_000, "a\nb", "counteraction;",
         "counteraction()(", "rotation+" * 2000 + "rotatio", "COUNTERACTION", "😀+😀",
     ):  # fmt: skip
-        yield Case("defences", repr(name[:16]), ["evaluate", "--limit", "2", "--defence", name])
+        yield Case("defences", _short(name), ["evaluate", "--limit", "2", "--defence", name])
     for name in (
         "nothing", "digits-resnet-iatt", "a:b", ":", "x:", ":y", "own:", "own:make:x", "own:nothing", "own:number",
         "own:needs", "own:waits", "own:yields", "own.py:works", ".own:works", "own..x:works", "/own:works", "a b:c",
@@ -116,7 +117,7 @@ def names() -> Iterator[Case]:
         "robustbench:cifar10/Linf/Nobody", "nothing.safetensors", "=", "x=", "=own:works", "x" * 5000 + ".safetensors",
         "a\nb:c", "own:\x1b", "http://example.org/net.safetensors",
     ):  # fmt: skip
-        yield Case("networks", repr(name[:24]), [*RUN, "--model", name])
+        yield Case("networks", _short(name), [*RUN, "--model", name])
     for name in (
         "digit",
         "mine.npz",
@@ -128,7 +129,7 @@ def names() -> Iterator[Case]:
         "/dev/zero.npz",
         "cifar1000",
     ):
-        yield Case("datasets", repr(name[:16]), [*RUN, "--model", "own:works", "--dataset", name])
+        yield Case("datasets", _short(name), [*RUN, "--model", "own:works", "--dataset", name])
     for option, values in {
         "--preset": ("", "fulll", "x" * 5000), "--norm": ("L7", "linf"), "--precision": ("half", "fp8"),
         "--weights": ("nothing.pt", ".", "x" * 5000),
@@ -142,10 +143,13 @@ def names() -> Iterator[Case]:
     yield Case("choices", "an odd pool", [*RUN, "--defence", "mixup-inference", "--pool", "pool"])
 
 
+def _short(name: str) -> str:
+    """Returns a name for a case with a name of nothing."""
+    return repr(name) if len(name) < 60 else f"{name[:8]!r}, {len(name):,} long"
+
+
 def strangers() -> Iterator[Case]:
     """Yields networks of one's own that fail."""
-    import own
-
     networks = [f"makes_{name}" for name in own.MADE] + [f"answers_{name}" for name in own.CHANGES]
     for when, name in itertools.product(("make", "first", "later"), own.DONE):
         networks.append(f"{when}_{name}")

@@ -34,7 +34,7 @@ def specs() -> Iterator[Case]:
         "threat_model": ["3", '"Linf"', "[]", "{eps = 2}", "{eps = nan}", "{norm = 3}", '{eps = "8/0"}', "{x = 1}"],
         "eps_step": ["0", "-1", "nan", '"x"', "{}", "[1]"],
         "preset": ["3", '"x"', "[]", "{steps = 0}", '{preset = "x"}', "{x = 1}", "{preset = []}"],
-        "parameters": ["3", "[]", "{x = {}}", "{counteraction = 3}", "{counteraction = {eps = 9999}}",
+        "parameters": ["3", "[]", "{x = {}}", "{counteraction = 3}",
                        "{counteraction = {x = 1}}", '{counteraction = {num_labels = "x"}}',
                        "{crop-resize = {size = 3}}", "{crop-resize = {executions = 0}}"],
         "settings": ["3", "{}", "[3]", "[{}]", "[{parameters = 3}]", '[{model = "x", parameters = {}}]',

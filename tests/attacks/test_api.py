@@ -14,6 +14,7 @@ from networks import Keyed as Batched
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomCropPad, _random
+from counteract._errors import StrangersError
 from counteract.attacks import (
     AttackPreset,
     ThreatModel,
@@ -370,3 +371,28 @@ def test_a_module_that_holds_a_defended_one_is_told_to_pass_that(net: TinyNet, x
         attack("bpda-pgd", own.model, x, LABELS, preset=SMALL),
         attack("bpda-pgd", DefendedModule(net, transforms=[RandomCropPad()], executions=2), x, LABELS, preset=SMALL),
     )
+
+
+class Backward(torch.autograd.Function):
+    """A function whose gradient cannot be had."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        return x * 1
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        raise KeyError("gradient")
+
+
+class NoBackward(TinyNet):
+    """A network whose backward pass fails."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = Backward.apply(super().forward(x))
+        return found
+
+
+def test_a_module_that_fails_is_named(x: Tensor) -> None:
+    with pytest.raises(StrangersError, match=r"^module NoBackward failed with KeyError: 'gradient'$"):
+        attack("pgd3", NoBackward().eval(), x, LABELS)

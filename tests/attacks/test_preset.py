@@ -33,3 +33,8 @@ def test_mistakes() -> None:
         AttackPreset.model_validate({"preset": "quick", "stpes": 7})
     with pytest.raises(ValueError, match="steps"):
         AttackPreset.model_validate({"preset": "quick", "steps": 0})
+
+
+def test_a_name_is_a_text() -> None:
+    with pytest.raises(ValueError, match="preset must be the name of a preset"):
+        AttackPreset.model_validate({"preset": []})

@@ -150,6 +150,8 @@ def test_names_of_others_are_attacks_like_ours() -> None:
         ("bpda-agpd-ce", "attack 'bpda-agpd-ce' is not known; did you mean bpda-apgd-ce"),
         ("smoth", "did you mean smooth"),
         ("pgd0", "did you mean pgd"),
+        ("pgd1000000", "did you mean pgd10"),
+        ("pgd" + "9" * 5000, "any other number of steps"),
         ("pgd10-targetd", "did you mean pgd10-targeted"),
         ("zzzz", "known: clean, pgd10, .*any other number of steps"),
     ],

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from watching import Watcher
 
 from counteract import audit
-from counteract._errors import UserError
+from counteract._errors import StrangersError, UserError
 from counteract._sealed import unseal
 from counteract.auditing import Audit, audit_spec, make_audit_spec, write_audit
 from counteract.auditing.runner import ATTACKS, STAGES, UNDER
@@ -230,3 +230,25 @@ def test_the_file_carries_a_checksum(net: TinyNet, digits: Dataset, tmp_path: Pa
     assert len(content["rows"]) == len(ATTACKS)
     with pytest.raises(ValueError, match="checksum"):
         unseal(json.dumps(json.loads(text) | {"sound": not found.sound}).encode())
+
+
+class Later(TinyNet):
+    """A network that fails when the attacks are over, and the probes begin."""
+
+    fails = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.fails:
+            raise KeyError("layer")
+        return super().forward(x)
+
+
+def test_a_network_that_fails_in_the_probes_is_named(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Later().eval()
+
+    def told(*_: object) -> None:
+        network.fails = True
+
+    monkeypatch.setattr("counteract.auditing.runner._tell_worst_cases", told)
+    with pytest.raises(StrangersError, match=r"^model Later failed with KeyError: 'layer'$"):
+        audit("undefended", network, digits.take(4), seeds=1, draws=1)

@@ -196,10 +196,33 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path: Path) -> None:
     assert seen == f"counteract: interrupted: {kept}\n"
 
 
-def raising(error: BaseException) -> Callable[[object], int]:
-    """A command line that ends in an error."""
+def raising(error: BaseException) -> Callable[..., int]:
+    """Returns a function that ends in an error."""
 
-    def run(_: object) -> int:
+    def run(*_: object) -> int:
         raise error
 
     return run
+
+
+def test_the_users_own_code_is_shown_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own_of_mine.py").write_text("def make():\n    return {}['layer']\n")
+    monkeypatch.chdir(tmp_path)
+    line = ["evaluate", "--model", "own_of_mine:make", "--device", "cpu", "--cache", "cache"]
+    assert call(line) == 2
+    said = "counteract: model own_of_mine:make failed with KeyError: 'layer' (--verbose shows where)\n"
+    assert capsys.readouterr() == ("", said)
+    assert call([*line, "--verbose"]) == 2
+    seen = capsys.readouterr().err
+    assert "own_of_mine.py\", line 2, in make\n    return {}['layer']" in seen
+    assert seen.endswith(said)
+
+
+def test_an_audit_that_cannot_be_finished_does_not_look_like_a_flag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("counteract.auditing.audit_spec", raising(IndexError("ours")))
+    assert call(["audit", "--device", "cpu", "--cache", str(tmp_path)]) == 3
+    assert "internal error: IndexError: ours" in capsys.readouterr().err

@@ -1,11 +1,11 @@
-"""`counteract models`: the shipped networks, and the restrictions that go with the zoo."""
+"""`counteract models`: the networks at hand, and the restrictions that go with the zoo."""
 
 from __future__ import annotations
 
 import pytest
 
 from counteract.cli import main
-from counteract.models import shipped_card, shipped_models
+from counteract.models import card_of, known_models
 
 
 def call(arguments: list[str]) -> int:
@@ -14,12 +14,12 @@ def call(arguments: list[str]) -> int:
     return int(stopped.value.code or 0)
 
 
-def test_models_lists_every_shipped_network(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_every_network_at_hand(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["models"]) == 0
     seen = capsys.readouterr().out
-    assert shipped_models()
-    for name in shipped_models():
-        card = shipped_card(name)
+    assert known_models()
+    for name in known_models():
+        card = card_of(name)
         assert name in seen
         assert card.architecture in seen
         assert f"{card.accuracy['clean']:.1f}" in seen

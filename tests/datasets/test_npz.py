@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import torch
 from numpy.lib import format as npy
 
 from counteract._errors import UserError
-from counteract.datasets import ArrayDataset, Dataset, load_dataset
+from counteract.datasets import ArrayDataset, Dataset, load_dataset, npz
 from counteract.datasets.npz import _MappedDataset
 
 SAVERS = [np.savez, np.savez_compressed]
@@ -193,3 +195,116 @@ def test_a_header_that_claims_another_size(tmp_path: Path, method: int, claimed:
             archive.writestr(f"{name}.npy", member.getvalue())
     with pytest.raises(UserError, match=r"odd\.npz .* take 12288 bytes"):
         load_dataset(str(tmp_path / "odd.npz"))
+
+
+def pack(path: Path, method: int = zipfile.ZIP_STORED, **changes: bytes) -> None:
+    """Writes an .npz file with other members in place of some."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in arrays().items():
+            member = io.BytesIO()
+            np.save(member, content)
+            archive.writestr(f"{name}.npy", changes.get(name, member.getvalue()))
+
+
+def head(text: bytes, version: tuple[int, int] = (1, 0), length: int | None = None) -> bytes:
+    """Returns an array's header of any text."""
+    claimed = len(text) if length is None else length
+    return npy.magic(*version) + struct.pack("<H" if version == (1, 0) else "<I", claimed) + text
+
+
+ODD = [
+    b"",
+    b"images",
+    head(b""),
+    head(b"3"),
+    head(b"{'a': 1}"),
+    head(b"[" * 9000),
+    head(b"-" * 9000 + b"1"),
+    head(b"9" * 9000),
+    head(b" " * 60_000),
+    head(b"{'descr'", length=9000),
+    head(b"{" * 99, (2, 0), 2**31),
+    head(b"{}", (9, 9)),
+    head(b"\xff", (3, 0)),
+    head(b"{'descr': '|O', 'fortran_order': False, 'shape': (8,)}"),
+    head(b"{'descr': 'x9', 'fortran_order': False, 'shape': (8,)}"),
+    head(b"{'descr': '|V9999999999', 'fortran_order': False, 'shape': (8,)}"),
+    head(b"{'descr': '|u1', 'fortran_order': False, 'shape': (-8, -32, 32, 3)}") + bytes(8 * 32 * 32 * 3),
+    head(b"{'descr': '|u1', 'fortran_order': False, 'shape': ('a',)}"),
+    head(b"__import__('os')._exit(3)"),
+]
+
+
+@pytest.mark.parametrize("content", ODD)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("name", ["images", "labels", "class_names"])
+def test_members_that_nobody_wrote_are_one_line(content: bytes, method: int, name: str, tmp_path: Path) -> None:
+    pack(tmp_path / "odd.npz", method, **{name: content})
+    with pytest.raises(UserError, match=r"^dataset .*odd\.npz "):
+        load_dataset(str(tmp_path / "odd.npz"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_without_bounds_is_refused(method: int, tmp_path: Path) -> None:
+    pack(tmp_path / "odd.npz", method)
+    with pytest.raises(UserError, match=rf"packed as numpy packs nothing \(method {method}\)"):
+        load_dataset(str(tmp_path / "odd.npz"))
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.npz"
+    images = np.zeros((400, 32, 32, 3), np.uint8)
+    for save in SAVERS:
+        save(path, **arrays() | {"images": images, "labels": np.zeros(400, int)})
+        monkeypatch.setattr(npz, "most_memory", lambda: images.nbytes // 2)
+        if save is np.savez_compressed:
+            assert path.stat().st_size < images.nbytes // 100
+            with pytest.raises(
+                UserError, match=r"images take 1,228,\d+ bytes in memory, more than half of this machine's"
+            ):
+                load_dataset(str(path))
+        else:
+            assert len(load_dataset(str(path))) == 400
+
+
+def test_a_member_that_is_there_twice_or_encrypted_or_named_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "odd.npz"
+    pack(path)
+    content = bytearray(path.read_bytes())
+    for place in (content.index(b"PK\x03\x04") + 6, content.index(b"PK\x01\x02") + 8):
+        content[place] |= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="is encrypted: unpack it first"):
+        load_dataset(str(path))
+    pack(path)
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr("labels.npy", b"")
+    with pytest.raises(UserError, match="holds labels twice"):
+        load_dataset(str(path))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images", b"")
+    with pytest.raises(UserError, match="lacks class_names, images, labels; it holds images"):
+        load_dataset(str(path))
+    with zipfile.ZipFile(path, "w"):
+        pass
+    with pytest.raises(UserError, match="it holds nothing"):
+        load_dataset(str(path))
+
+
+def test_names_are_texts(tmp_path: Path) -> None:
+    assert load(tmp_path, class_names=np.array([b"cat", "Gr\u00f6\u00dfe".encode()])).class_names == (
+        "cat",
+        "Gr\u00f6\u00dfe",
+    )
+    for names in (np.array(["\ud800", "a"]), np.array([b"\xff", b"a"]), np.array([1.0, 2.0])):
+        with pytest.raises(UserError, match=r"mine\.npz"):
+            load(tmp_path, class_names=names)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".npz", "a\0b.npz", "/dev/null.npz"])
+def test_names_that_no_file_has(name: str) -> None:
+    with pytest.raises(UserError, match="is not a file"):
+        load_dataset(name)

@@ -61,6 +61,8 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, warnings: 
     cache.store(KEY, Made(torch.ones(1), 0.0))
     assert len(warnings) == 1
     assert warnings[0].startswith("examples could not be cached")
+    cache.store(KEY, Made(torch.ones(1), 0.0))
+    assert len(warnings) == 1
 
 
 def test_without_a_folder_nothing_is_remembered(warnings: list[str]) -> None:

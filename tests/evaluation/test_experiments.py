@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from counteract._errors import UserError
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.registry import find_attack
 from counteract.evaluation.experiments import experiment_names, read_spec, spec_for_dataset, with_models
@@ -203,3 +204,9 @@ def test_specs_that_cannot_be_read(tmp_path: Path) -> None:
         read_spec("table")
     with pytest.raises(ValueError, match="dataset 'cifar11' is not known; did you mean cifar10"):
         spec_for_dataset("cifar11")
+
+
+@pytest.mark.parametrize("models", [["a=x", "a=y"], ["a", "a"], ["=x"]])
+def test_each_network_has_a_label_of_its_own(models: list[str]) -> None:
+    with pytest.raises(UserError, match=f"--model {models[-1]}: each network needs a label of its own"):
+        with_models({}, models)

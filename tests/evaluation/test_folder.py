@@ -145,3 +145,31 @@ def test_committed_examples_to_look_at_are_read_in_the_order_of_the_networks() -
         run = read_run(Path(__file__).parents[2] / "eval" / "results" / folder)
         assert run.complete
         assert list(run.illustrations) == list(run.spec.models) == ["mixup", "iat"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"networks": [1]}, "run.json is damaged: networks"),
+        ({"networks": {"network": {"nothing": 1}}}, "run.json is damaged: networks.network"),
+        ({"environment": 3}, "run.json is damaged: environment"),
+        ({"defences": [[1]]}, "run.json is damaged: defences.0"),
+        ({"blocks": [[0, "8", "d"], ["x", 9, "d"]]}, "run.json is damaged: blocks.1.0"),
+        ({"blocks": [[0, 10**15, "d"]]}, "its places or blocks are none of its spec"),
+        ({"blocks": [[0, 8, "d"], [9, 10, "d"]]}, "its places or blocks are none of its spec"),
+        ({"blocks": [[5, -5, "d"]]}, "its places or blocks are none of its spec"),
+        ({"spec": {"dataset": 3}}, "run.json: "),
+    ],
+)
+def test_conditions_that_are_none_are_named(
+    change: dict[str, Any], words: str, run_into: Callable[..., Run], tmp_path: Path
+) -> None:
+    run_into(tmp_path)
+    path = tmp_path / "run.json"
+    content = unseal(path.read_bytes())
+    path.write_bytes(seal(content | change))
+    with pytest.raises(ValueError, match=words):
+        read_run(tmp_path)
+    path.write_bytes(seal(content | {"places": [content["places"][0] | {"attack": "pgd7"}]}))
+    with pytest.raises(ValueError, match="its places or blocks are none of its spec"):
+        read_run(tmp_path)

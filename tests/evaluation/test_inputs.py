@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import RunOptions, load_inputs, make_spec
-from counteract.evaluation.inputs import IN_HAND, check_card, load_pool
+from counteract.evaluation.inputs import IN_HAND, Inputs, check_card, load_pool
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.models.about import About
 
@@ -62,3 +63,17 @@ def test_other_data_than_a_networks_card_names_are_refused_or_said(digits: Datas
     assert "published for cifar10, and the images are of digits" in str(check_card("m", other, digits))
     with pytest.raises(ValueError, match=r"model m was trained on cifar10, as .*, and the dataset is digits: name"):
         check_card("m", About(dataset="cifar10", class_names=tuple("abcdefghij")), digits)
+
+
+def test_weights_and_normalisation_are_not_ignored_where_no_network_takes_them() -> None:
+    for own in ({"weights": "w.pt"}, {"mean": (0.5,) * 3, "std": (0.5,) * 3}):
+        with pytest.raises(UserError, match=r"weights, mean and std go with package\.module:factory"):
+            load_inputs(spec(own_network=own), RunOptions())
+
+
+def test_strangers_are_the_networks_and_the_defences_in_hand() -> None:
+    inputs = load_inputs(spec(models=["digits-resnet-iat"]), RunOptions())
+    (network,) = inputs.networks.values()
+    defence = object()
+    found = Inputs(inputs.data, inputs.networks, inputs.pool, {"mine": defence}).strangers()
+    assert found == {"defence mine": defence, "model digits-resnet-iat": network.module}

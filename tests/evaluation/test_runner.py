@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 import torchattacks
+from networks import TinyNet
+from torch import Tensor, nn
 from watching import Watcher
 
 from counteract import DefendedModule, RandomCropResize, _random
+from counteract._errors import StrangersError, UserError
 from counteract.attacks import draw_starts
 from counteract.attacks.keys import attack_keys, defence_keys
 from counteract.datasets import Dataset
-from counteract.evaluation import EvaluationSpec, Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
+from counteract.evaluation import EvaluationSpec, Run, RunOptions, evaluate, evaluate_spec, make_spec, spec_for_dataset
 from counteract.evaluation import blocks as blocks_module
 from counteract.models import ResNet
 
@@ -143,3 +146,47 @@ def test_a_network_for_other_classes(tmp_path: Path, cifar10: Path) -> None:
     data = spec_for_dataset("digits") | FEW | {"dataset": str(tmp_path / "two.npz")}
     with pytest.raises(ValueError, match="has 10 outputs for 2 classes"):
         run(make_spec(data, "test"))
+
+
+class Later(nn.Module):
+    """A network that fails at its n-th batch."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__()
+        self.net, self.left = TinyNet(), [batches]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.left[0] -= 1
+        if self.left[0] < 0:
+            raise KeyError("layer")
+        found: Tensor = self.net(x)
+        return found
+
+
+class Unprinted(TinyNet):
+    """A network that cannot be printed."""
+
+    def __repr__(self) -> str:
+        raise KeyError("repr")
+
+
+def test_a_network_that_fails_is_named_wherever_it_fails(digits: Dataset) -> None:
+    once, alone = "failed with KeyError: 'layer'", r"takes 8 images together, and not 1: .*\('layer'\)"
+    for batches in (0, 1, 5, 12):
+        with pytest.raises(UserError, match=rf"^model (Later|in hand) ({once}|{alone})$"):
+            evaluate(Later(batches).eval(), digits.take(8), attacks=["clean", "pgd9"])
+    with pytest.raises(StrangersError, match=r"^model Unprinted failed with KeyError: 'repr'$"):
+        evaluate(Unprinted().eval(), digits.take(8), attacks=["clean"])
+
+
+def test_a_defence_that_fails_is_named(digits: Dataset) -> None:
+    with pytest.raises(UserError, match=r"^(defence|model) Later (failed with KeyError: 'layer'|takes 8 .*)$"):
+        evaluate(TinyNet().eval(), digits.take(8), attacks=["clean"], defences=[Later(4)])
+
+
+def test_a_mistake_of_ours_is_not_blamed_on_a_network(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counteract.evaluation.worker.pack", lambda _: int("ours"))
+    monkeypatch.setattr("counteract._strangers._INSTALLED", (str(Path(__file__).parents[2]),))
+    with pytest.raises(ValueError, match="invalid literal") as found:
+        evaluate(TinyNet().eval(), digits.take(8), attacks=["clean"])
+    assert not isinstance(found.value, StrangersError)

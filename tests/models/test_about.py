@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from counteract._errors import UserError
-from counteract.models import load_network, read_card, save_network, shipped_card, shipped_models
+from counteract.models import card_of, load_network, read_card, save_network, shipped_models
 from counteract.models.about import About, about
 
 
 def test_shipped_networks_and_files_tell_their_card(tmp_path: Path) -> None:
     for name in shipped_models():
-        method, dataset, classes = name.rpartition("-")[2], name.partition("-")[0], shipped_card(name).class_names
+        method, dataset, classes = name.rpartition("-")[2], name.partition("-")[0], card_of(name).class_names
         assert about(name) == About(method=method, dataset=dataset)
         assert about(name).class_names == classes
         assert len(classes) == 10
     path = tmp_path / "mine.safetensors"
-    card = shipped_card("digits-resnet-iat").model_copy(update={"method": "standard"})
+    card = card_of("digits-resnet-iat").model_copy(update={"method": "standard"})
     with as_file(files("counteract.models") / "weights" / "digits-resnet-iat.safetensors") as shipped:
         save_network(load_network(shipped), card, path)
     assert read_card(path).method == about(str(path)).method == "standard"

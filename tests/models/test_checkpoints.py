@@ -169,3 +169,68 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save(TinyNet().state_dict() | {"extra.weight": torch.ones(1)}, path)
     with pytest.raises(UserError, match=r"it has no extra\.weight"):
         load_weights(TinyNet(), path)
+
+
+class Call:
+    """A thing that unpickles as a call."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux bounds memory")
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_checkpoint_that_allocates_is_refused(tmp_path: Path, old_format: bool) -> None:
+    path = tmp_path / "net.pt"
+    for size in (4 * 2**30, 10**15):
+        torch.save({"x": Call(bytearray, size)}, path, _use_new_zipfile_serialization=not old_format)
+        with pytest.raises(UserError, match="take far more memory than the file has bytes"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("key", [0, ("a", 1), None, b"weight"])
+def test_keys_that_are_no_names_are_named(tmp_path: Path, key: object) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({key: torch.ones(2), "weight": torch.ones(2)}, path)
+    with pytest.raises(UserError, match=f"its keys must be names of tensors, found <class '{type(key).__name__}'>"):
+        load_weights(TinyNet(), path)
+
+
+def test_complex_weights_do_not_lose_a_part_silently(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({name: value.to(torch.complex64) for name, value in TinyNet().state_dict().items()}, path)
+    with pytest.raises(UserError, match=r"do not fit the TinyNet: \S+ is complex"):
+        load_weights(TinyNet(), path)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise KeyError('layer')", "KeyError: 'layer'|cannot be read: 'layer'"),
+    ],
+)
+def test_what_trusted_code_raises_is_one_line(tmp_path: Path, code: str, words: str) -> None:
+    path = tmp_path / "net.pt"
+    torch.save({"x": Call(exec, code)}, path)
+    with pytest.raises(UserError, match=words):
+        read_checkpoint(path, trust=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02.",
+        b"\x80\x02h\x05.",
+        b"\x80\x02\x85\x85\x86R.",
+        b"\x80\x02K\x01Q.",
+    ],
+)
+def test_pickles_that_nobody_wrote_are_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.pt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"^weights .*net\.pt (cannot|are refused)"):
+        read_checkpoint(path)

@@ -23,6 +23,11 @@ from networks import TinyNet
 made = TinyNet()
 number = 3
 def make(): return TinyNet()
+def fails(): raise KeyError("layer")
+def leaves(): raise SystemExit(0)
+class Failing(TinyNet):
+    def eval(self): raise KeyError("mode")
+def wrong(): return 1 + "a"
 def probabilities(): return torch.nn.Sequential(TinyNet(), torch.nn.Softmax(1))
 def needs(width): return TinyNet()
 def nothing(): return None
@@ -84,6 +89,13 @@ def test_normalisation_is_put_in_front(mine: str) -> None:
     [
         ("no_such_module_here:make", "module 'no_such_module_here' cannot be imported"),
         (":make", "must be 'package.module:factory'"),
+        ("a..b:make", "must be 'package.module:factory'"),
+        ("MINE:", "must be 'package.module:factory'"),
+        ("MINE.py:make", "module 'MINE.py' cannot be imported"),
+        ("MINE:fails", "^model MINE:fails failed with KeyError: 'layer'$"),
+        ("MINE:leaves", "^model MINE:leaves failed with SystemExit: 0$"),
+        ("MINE:wrong", "^model MINE:wrong failed with TypeError: unsupported"),
+        ("MINE:Failing", "^model MINE:Failing failed with KeyError: 'mode'$"),
         ("networks:TinyNot", "factory 'TinyNot' is not known; did you mean TinyNet"),
         ("MINE:number", "must name a function that makes a network, found int"),
         ("MINE:needs", r"could not be made by needs\(\): .*width"),
@@ -92,7 +104,7 @@ def test_normalisation_is_put_in_front(mine: str) -> None:
     ],
 )
 def test_a_bad_factory_is_named(mine: str, name: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message.replace("MINE", mine)):
         load_model(name.replace("MINE", mine))
 
 
@@ -151,3 +163,24 @@ def test_an_art_classifier_that_cannot_be_used_is_named() -> None:
         from_art(classifier(model=nn.Sequential(TinyNet(), nn.Softmax(1))))
     with pytest.raises(UserError, match="has 10 outputs for 7 classes"):
         from_art(classifier(nb_classes=7))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise KeyError('layer')", "failed with KeyError: 'layer'"),
+        ("raise TypeError('a')", "failed with TypeError: a"),
+        ("import sys; sys.exit(3)", "failed with SystemExit: 3"),
+        ("def make(:", "failed with SyntaxError: invalid syntax"),
+        ("x = '\\0'; import no_such_module_here", "cannot be imported: No module named 'no_such_module_here'"),
+        ("def __getattr__(name): raise KeyError(name)", "failed with KeyError: 'make'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(
+    code: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"bad_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^model {name}:make.* {words}"):
+        load_model(f"{name}:make")

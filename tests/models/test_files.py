@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,3 +82,47 @@ def test_every_shipped_network_loads_and_says_how_it_was_made() -> None:
         network = load_model(name)
         assert not network.training
         assert torch.isfinite(network(torch.rand(2, 3, 32, 32))).all()
+
+
+def carded(folder: Path, **changes: Any) -> Path:
+    """A weight file whose card says something else than its weights."""
+    path = folder / "carded.safetensors"
+    save_file(dict(CARD.build().state_dict()), path, {"counteract": json.dumps(CARD.model_dump() | changes)})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 0}, "damaged card: width"),
+        ({"width": 2.5}, "damaged card: width"),
+        ({"width": 10**9}, "do not fit the resnet8"),
+        ({"width": 10**30}, "(do not fit the resnet8|damaged card)"),
+        ({"class_names": []}, "damaged card: class_names"),
+        ({"class_names": ["a"]}, "do not fit the resnet8"),
+        ({"mean": [float("nan")] * 3}, r"damaged card: mean\.0"),
+        ({"std": [0.0] * 3}, "damaged card: mean and std need one value per channel"),
+        ({"std": [float("inf")] * 3}, r"damaged card: std\.0"),
+        ({"mean": [0.5]}, "damaged card: mean"),
+        ({"architecture": "vgg"}, "damaged card: architecture 'vgg' is not known"),
+        ({"more": 1}, "damaged card: more"),
+    ],
+)
+def test_a_card_that_says_something_else_takes_no_memory(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=words) as found:
+        load_network(carded(tmp_path, **changes))
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, "", "null", '"\\ud800"'])
+def test_a_card_that_is_no_card_is_one_line(text: str, tmp_path: Path) -> None:
+    save_file({"w": torch.ones(1)}, tmp_path / "odd.safetensors", {"counteract": text})
+    with pytest.raises(ValueError, match=r"odd\.safetensors carry a damaged card"):
+        load_network(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(ValueError, match="there is no such file"):
+        load_network(tmp_path / "pipe.safetensors")

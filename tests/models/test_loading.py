@@ -13,8 +13,8 @@ from torch import nn
 from counteract._errors import UserError
 from counteract.cli import main
 from counteract.datasets import load_dataset
-from counteract.models import Normalize, load_model, shipped_card, shipped_models
-from counteract.models.loading import is_factory
+from counteract.models import Normalize, card_of, known_models, load_model, shipped_models
+from counteract.models.loading import is_factory, is_named
 
 SMALL = ["evaluate", "--limit", "6", "--attack", "clean", "--attack", "pgd1", "--defence", "undefended"]
 
@@ -100,9 +100,19 @@ def test_shipped_networks_are_small_and_say_how_they_were_trained(name: str) -> 
 
     path = Path(counteract.models.__file__).parent / "weights" / f"{name}.safetensors"
     assert path.stat().st_size < 3_000_000
-    card = shipped_card(name)
+    card = card_of(name)
     assert card.method in name
     assert card.recipe["name"] in ("digits", "fast", "refine")
+
+
+def test_a_clone_has_the_papers_networks_by_name_too() -> None:
+    name = "cifar100-resnet50-pang-iat"
+    assert {name, *shipped_models()} <= set(known_models())
+    assert name not in shipped_models()
+    card = card_of(name)
+    assert (card.method, card.dataset, card.architecture) == ("iat", "cifar100", "resnet50-pang")
+    assert load_model(name)(torch.zeros(1, 3, 32, 32)).shape == (1, 100)
+    assert is_named(name)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +168,7 @@ def test_a_network_whose_answers_follow_the_batch_is_one_line(capsys: pytest.Cap
 
 
 def test_a_forgotten_standardisation_is_hinted_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = shipped_card("digits-resnet-mixup")
+    card = card_of("digits-resnet-mixup")
     mean, std = (",".join(map(str, values)) for values in (card.mean, card.std))
     undefended = ["--defence", "undefended"]
     right, _ = evaluated("standardised", tmp_path / "right", "--mean", mean, "--std", std, *undefended, limit=60)

@@ -23,7 +23,7 @@ from torch import Tensor
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.models import load_model, read_card
-from counteract.training import Method, Run, train
+from counteract.training import METHODS, Method, Run, objectives, train
 from counteract.training.adversary import attacked
 from counteract.training.checkpoint import save_checkpoint
 from counteract.training.loop import Trainer, make_fabric
@@ -50,7 +50,7 @@ def train_quietly(run: Run, digits: Digits) -> str:
     return seen.getvalue()
 
 
-@pytest.mark.parametrize("method", ["standard", "mixup", "iat"])
+@pytest.mark.parametrize("method", METHODS)
 def test_outputs(method: Method, make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
     run = make_run(tmp_path / "out", method, epochs=1)
     seen = train_quietly(run, digits)
@@ -242,6 +242,26 @@ def test_collapsing_robustness_is_reported(
     assert seen.count("collapsed") == 1
 
 
+def test_adversarial_training_sees_adversarial_examples_alone(
+    make_run: MakeRun, tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+
+    def spy(network: torch.nn.Module, x: Tensor, y: Tensor, keys: Tensor, **options: Any) -> Tensor:
+        seen.append(attacked(network, x, y, keys, **options))
+        return seen[-1]
+
+    def loss(network: objectives.Network, x: Tensor, y: Tensor) -> Tensor:
+        assert x is seen[-1]
+        return standard(network, x, y)
+
+    standard = objectives.standard
+    monkeypatch.setattr("counteract.training.loop.attacked", spy)
+    monkeypatch.setattr("counteract.training.objectives.standard", loss)
+    train_quietly(make_run(tmp_path / "out", "adversarial", epochs=1), digits)
+    assert len(seen) == 4  # batches of 32 of 144 images
+
+
 def test_predicted_labels_can_lead_the_attack(
     make_run: MakeRun, tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +278,7 @@ def test_predicted_labels_can_lead_the_attack(
     assert not true[0].equal(predicted[0])
 
 
-@pytest.mark.parametrize("method", ["mixup", "iat"])
+@pytest.mark.parametrize("method", ["mixup", "adversarial", "iat"])
 def test_a_frozen_layer_stays_as_it_was(method: Method, make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
     run = make_run(tmp_path / "out", method, epochs=2)
     network = build_network("resnet8", 8, digits[0], 0)

@@ -81,3 +81,9 @@ def test_a_duration_is_the_sum_over_epochs() -> None:
     found = conditions(Fabric(accelerator="cpu", devices=1), [{"seconds": 1.3}, {"seconds": 2.4}])
     assert (found["seconds"], found["processes"], found["torch"]) == (4, 1, str(torch.__version__))
     assert "CPU" in str(found["device"])
+
+
+def test_a_network_that_memory_does_not_hold_is_not_made(images: ArrayDataset) -> None:
+    for width in (10**6, 10**12, 10**25):
+        with pytest.raises(UserError, match=f"--width {width}: the weights of such a network take more than half"):
+            build_network("resnet8", width, images, 0)

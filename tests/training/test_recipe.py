@@ -82,3 +82,13 @@ def test_unknown_names_are_refused() -> None:
         load_recipe("fats", "mixup")
     with pytest.raises(UserError, match="cannot be read: No such file"):
         load_recipe("missing.toml", "mixup")
+
+
+@pytest.mark.parametrize("key", ["lr", "weight_decay", "alpha"])
+def test_numbers_are_finite(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        f'epochs = 1\nbatch_size = 2\nschedule = "steps"\n{"" if key == "lr" else "lr = 1.0"}\n{key} = inf\n'
+    )
+    with pytest.raises(UserError, match=f"{key}: Input should be a finite number"):
+        load_recipe(str(path), "standard")

@@ -34,7 +34,7 @@ def cache(
         typer.echo(f"{folder}: {_megabytes(examples.clear())} freed")
         return
     files = examples.files()
-    typer.echo(f"{folder}: {len(files)} files, {_megabytes(sum(path.stat().st_size for path in files))}")
+    typer.echo(f"{folder}: {len(files)} files, {_megabytes(sum(path.lstat().st_size for path in files))}")
 
 
 def _megabytes(size: int) -> str:

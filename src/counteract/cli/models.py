@@ -19,12 +19,12 @@ def models(
     dataset: Annotated[str | None, typer.Option(help="Of the zoo: cifar10, cifar100 or imagenet.")] = None,
     threat_model: Annotated[str | None, typer.Option(help="Of the zoo: Linf, L2 or corruptions.")] = None,
 ) -> None:
-    """List the networks that come with the package, and the other names that --model takes."""
+    """List the networks that are at hand, and the other names that --model takes."""
     from rich import box
     from rich.console import Console
     from rich.table import Column, Table
 
-    from counteract.models import shipped_card, shipped_models
+    from counteract.models import card_of, known_models
 
     if robustbench:
         _list_zoo(dataset, threat_model)
@@ -32,8 +32,8 @@ def models(
     if dataset or threat_model:
         raise UserError("--dataset and --threat-model go with --robustbench")
     table = Table(Column("name", no_wrap=True), "network", "training", "test accuracy, %", box=box.SIMPLE)
-    for name in shipped_models():
-        card = shipped_card(name)
+    for name in known_models():
+        card = card_of(name)
         network = f"{card.architecture}\nwidth {card.width}"
         table.add_row(name, network, f"{card.method}\non {card.dataset}", _accuracy(card), end_section=True)
     console = Console(emoji=False)

@@ -29,7 +29,7 @@ def train(
     width: Annotated[
         int | None, typer.Option(min=1, help="Channels after the stem; by default the architecture's.")
     ] = None,
-    method: Annotated[str, typer.Option(help="standard, mixup or iat.")] = "mixup",
+    method: Annotated[str, typer.Option(help="standard, mixup, adversarial or iat.")] = "mixup",
     recipe: Annotated[str, typer.Option(help="paper, pang, fast, another shipped recipe, or a TOML file.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many training and test images.")] = None,
@@ -49,7 +49,7 @@ def train(
         str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed; by default the recipe's.")
     ] = None,
 ) -> None:
-    """Train a network with Mixup, interpolated adversarial training (iat), or neither.
+    """Train a network with Mixup, on adversarial examples, on both (iat), or as it is.
 
     Example: counteract train --dataset cifar10 --arch resnet50 --method iat --recipe fast --out runs/iat
     """

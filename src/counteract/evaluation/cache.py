@@ -46,12 +46,13 @@ class ExampleCache:
 
     Args:
         folder: Where; None remembers nothing.
-        warn: Told in a line of what went wrong with a file; the work goes on without it.
+        warn: Told in a line of what went wrong with a file, once if nothing can be stored; the work goes on without it.
     """
 
     def __init__(self, folder: Path | None, warn: Callable[[str], None]) -> None:
         self.folder = folder
         self._warn = warn
+        self._stores = True
 
     def load(self, key: str) -> Made | None:
         """The examples stored under a key, or None."""
@@ -74,7 +75,7 @@ class ExampleCache:
     def store(self, key: str, made: Made) -> None:
         """Stores examples under a key."""
         path = self._path(key)
-        if path is None:
+        if path is None or not self._stores:
             return
         made = replace(made, images=made.images.cpu().contiguous())
         told = {"sha256": _sum(made), "passes": repr(made.passes), "said": made.said}
@@ -83,6 +84,7 @@ class ExampleCache:
             write_atomically(path, save({"images": made.images}, metadata=told))
         except (OSError, UserError) as error:
             self._warn(f"examples could not be cached: {error}")
+            self._stores = False
 
     def files(self) -> list[Path]:
         """Every file in the cache."""
@@ -92,7 +94,7 @@ class ExampleCache:
         """Deletes every file, and returns how many bytes that freed."""
         freed = 0
         for path in self.files():
-            freed += path.stat().st_size
+            freed += path.lstat().st_size
             path.unlink(missing_ok=True)
         return freed
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from counteract._factories import find_factory
 from counteract.models.files import Card, read_card
-from counteract.models.loading import is_factory, shipped_card
+from counteract.models.loading import card_of, is_factory
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def about(name: str) -> About:
         return _about_card(read_card(Path(name)))
     if is_factory(name):
         return About(source=(name, *_sources(name)))
-    return _about_card(shipped_card(name))
+    return _about_card(card_of(name))
 
 
 def _about_card(card: Card) -> About:

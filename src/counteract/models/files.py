@@ -29,7 +29,7 @@ class Card(BaseModel):
         mean: The normalisation inside the network, one value per channel.
         std: Likewise.
         dataset: The dataset it was trained on.
-        method: The way it was trained: `standard`, `mixup` or `iat`.
+        method: The way it was trained: `standard`, `mixup`, `adversarial` or `iat`.
         recipe: The training recipe, whole.
         accuracy: Measured accuracies in percent by what was measured, e.g. `{"clean": 93.1, "n": 500}`.
         conditions: The circumstances of its training: time, machine, versions.

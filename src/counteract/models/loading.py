@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -17,30 +18,51 @@ from counteract.models.factory import make_network
 from counteract.models.files import Card, load_network, read_card
 from counteract.models.normalize import Normalize, check_deviation, check_mean
 
-_WEIGHTS = files("counteract.models") / "weights"
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_SUFFIX = ".safetensors"
+
+_SHIPPED = files("counteract.models") / "weights"
+
+_CLONED = Path(__file__).parents[3] / "eval" / "full" / "weights"
+"""The paper's networks, which are too large for a wheel: they are there where the package runs from a clone."""
 
 
 def shipped_models() -> list[str]:
     """The names of the networks that come with the package."""
-    return sorted(
-        item.name.removesuffix(".safetensors") for item in _WEIGHTS.iterdir() if item.name.endswith(".safetensors")
-    )
+    return _names(_SHIPPED)
 
 
-def shipped_card(name: str) -> Card:
-    """Reads the card of a shipped network."""
-    with as_file(_WEIGHTS / f"{name}.safetensors") as path:
+def known_models() -> list[str]:
+    """The names of the networks that are at hand: those that come with the package, and a clone's larger ones."""
+    return sorted({*shipped_models(), *(_names(_CLONED) if _CLONED.is_dir() else ())})
+
+
+def card_of(name: str) -> Card:
+    """Reads the card of one of the `known_models`."""
+    with as_file(_place(name)) as path:
         return read_card(path)
+
+
+def _names(folder: Traversable) -> list[str]:
+    return sorted(item.name.removesuffix(_SUFFIX) for item in folder.iterdir() if item.name.endswith(_SUFFIX))
+
+
+def _place(name: str) -> Traversable:
+    """Returns the file of one of the `known_models`."""
+    shipped = _SHIPPED / f"{name}{_SUFFIX}"
+    return shipped if shipped.is_file() else _CLONED / f"{name}{_SUFFIX}"
 
 
 def is_factory(name: str) -> bool:
     """Returns whether a name means a factory of the user's: `package.module:factory`."""
-    return ":" in name and not name.startswith("robustbench:") and not name.endswith(".safetensors")
+    return ":" in name and not name.startswith("robustbench:") and not name.endswith(_SUFFIX)
 
 
 def is_named(name: str) -> bool:
     """Returns True for a name that means a network with a normalisation of its own: one with a card, or of a zoo."""
-    return name.startswith("robustbench:") or name.endswith(".safetensors") or name in shipped_models()
+    return name.startswith("robustbench:") or name.endswith(_SUFFIX) or name in known_models()
 
 
 def load_model(
@@ -59,7 +81,7 @@ def load_model(
     Args:
         name: One of
 
-            - a shipped network's name,
+            - the name of one of the `known_models`,
             - the path of a .safetensors file that `counteract train` wrote,
             - `robustbench:DATASET/THREAT_MODEL/NAME`, a network of RobustBench's zoo,
             - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
@@ -80,7 +102,7 @@ def load_model(
         from counteract.robustbench.zoo import load_robustbench
 
         return load_robustbench(name, model_dir=Path(model_dir), trust=trust)
-    if name.endswith(".safetensors"):
+    if name.endswith(_SUFFIX):
         _refuse("a .safetensors file with a card", weights=weights, mean=mean, std=std)
         return load_network(Path(name))
     if is_factory(name):
@@ -91,13 +113,13 @@ def load_model(
             network = _normalised(network, mean, std).eval()
             check_network(network, name, probe(input_shape), num_classes)
             return network
-    known = shipped_models()
+    known = known_models()
     if name not in known:
         raise unknown_name(
             "model", name, known, "a path ending in .safetensors, robustbench:..., package.module:factory"
         )
     _refuse("a shipped network", weights=weights, mean=mean, std=std)
-    with as_file(_WEIGHTS / f"{name}.safetensors") as path:
+    with as_file(_place(name)) as path:
         return load_network(path)
 
 

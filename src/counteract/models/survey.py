@@ -161,6 +161,8 @@ def survey(
         except UserError:
             raise
         except Exception as error:  # a stranger's code may raise anything
+            if len(x) == len(asked):
+                raise
             raise UserError(
                 f"{named} takes {len(asked)} images together, and not {len(x)}: answers must not depend on how many "
                 f"there are ({one_line(error)})"

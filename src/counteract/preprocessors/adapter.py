@@ -85,14 +85,7 @@ class Adapted(RandomPreprocessor[Tensor]):
 
     def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
         """Applies the preprocessor, to one image at a time where it must."""
-        if not self._stands_alone(x):
-            return self._differentiable(x)
-        generators, made = own_generators(self.preprocessor), []
-        with seeded(0):
-            for image, key in zip(x.split(1), parameters.tolist(), strict=True):
-                reseed(key % 2**63, generators)
-                made.append(self._differentiable(image))
-        return torch.cat(made)
+        return self._differentiable(x, parameters if self._stands_alone(x) else None)
 
     def look(self, x: Tensor) -> None:
         """Finds out, by a few images, if they must go one at a time, and what gradient there is.
@@ -140,19 +133,33 @@ class Adapted(RandomPreprocessor[Tensor]):
         made = method(*arguments) if callable(method) else None
         return None if made is None else adapt(made, self.name)
 
-    def _differentiable(self, x: Tensor) -> Tensor:
-        """Applies the preprocessor with the gradient that was found for it."""
+    def _differentiable(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Applies the preprocessor with the gradient that was found for it, one by one if there are keys."""
         if not (torch.is_grad_enabled() and x.requires_grad):
-            return self._from_own(self._call(self._to_own(x.detach())), x)
+            return self._made(x.detach(), keys)
         gradient = self._gradient or self._find_gradient(x.detach())
         if gradient == "exact":
-            return self._from_own(self._call(self._to_own(x)), x)
+            return self._made(x, keys)
         if gradient == "none":
-            return self._from_own(self._call(self._to_own(x.detach())), x)
+            return self._made(x.detach(), keys)
         if gradient == "identity":
-            return self._from_own(self._call(self._to_own(x.detach())), x) + (x - x.detach())
-        exact: Tensor = _Estimated.apply(x, self)
+            return self._made(x.detach(), keys) + (x - x.detach())
+        exact: Tensor = _Estimated.apply(x, self, keys)
         return exact
+
+    def _made(self, x: Tensor, keys: Tensor | None) -> Tensor:
+        """Applies the preprocessor, with the gradient that it has by itself."""
+        own = self._to_own(x)
+        return self._from_own(self._call(own) if keys is None else self._call_each(own, keys), x)
+
+    def _call_each(self, own: Tensor, keys: Tensor) -> Tensor:
+        """Calls the preprocessor with one image at a time, and all generators seeded by its key."""
+        generators, made = own_generators(self.preprocessor), []
+        with seeded(0):
+            for image, key in zip(own.split(1), keys.tolist(), strict=True):
+                reseed(key % 2**63, generators)
+                made.append(self._call(image))
+        return torch.cat(made)
 
     def _call(self, own: Tensor) -> Tensor:
         """Calls the preprocessor with images in its own form."""
@@ -167,10 +174,10 @@ class Adapted(RandomPreprocessor[Tensor]):
 
     def _called(self, own: npt.NDArray[Any]) -> npt.NDArray[Any]:
         found = self.preprocessor(own.copy())
-        made = np.array(found[0] if isinstance(found, tuple) else found)
+        made = np.asarray(found[0] if isinstance(found, tuple) else found)
         if made.dtype.kind not in "buif" or made.ndim < 2 or len(made) != len(own):
             raise UserError(f"defence {self.name} must return {len(own)} images, found {made.dtype}, {made.shape}")
-        return made
+        return made.astype(own.dtype)
 
     def _checked(self, made: object, own: Tensor) -> Tensor:
         if not isinstance(made, Tensor) or made.ndim < 2 or len(made) != len(own):
@@ -182,20 +189,23 @@ class Adapted(RandomPreprocessor[Tensor]):
         """Images in the preprocessor's own range, order and dtype."""
         if self._range is not None:
             low, high = self._range
-            x = low + (high - low) * x.clamp(0, 1)
+            x = x.clamp(0, 1)
+            x = x if (low, high) == (0, 1) else low + (high - low) * x
         return (x.permute(0, 2, 3, 1) if self._channels_last else x).float().contiguous()
 
     def _from_own(self, own: Tensor, x: Tensor) -> Tensor:
         """Images as they came, of the dtype of `x`."""
         if self._channels_last and own.ndim == 4:
             own = own.permute(0, 3, 1, 2)
-        if self._range is not None:
+        if self._range not in (None, (0, 1)):
             low, high = self._range
             own = (own - low) / (high - low)
         return own.to(x.dtype)
 
     def estimate(self, x: Tensor, gradient: Tensor) -> Tensor:
         """The gradient with respect to images, by the preprocessor's own estimate."""
+        if self._alone and len(x) > 1:
+            return torch.cat([self.estimate(*each) for each in zip(x.split(1), gradient.split(1), strict=True)])
         order = (0, 2, 3, 1) if self._channels_last else (0, 1, 2, 3)
         at, along = self._to_own(x).cpu().numpy(), gradient.permute(order).float().cpu().numpy()
         found = torch.from_numpy(np.array(self.preprocessor.estimate_gradient(at, along)))
@@ -236,7 +246,7 @@ class Adapted(RandomPreprocessor[Tensor]):
         points = few.clone().requires_grad_()
         with seeded(0), torch.enable_grad():
             try:
-                made = self._from_own(self._call(self._to_own(points)), points)
+                made = self._made(points, None)
                 (gradient,) = torch.autograd.grad((made * (1 + made.detach())).sum(), points)
             except RuntimeError:  # autograd's, for what does not depend on the images by anything that it knows of
                 return False
@@ -280,17 +290,17 @@ class _Estimated(torch.autograd.Function):
     """A preprocessor in NumPy, whose gradient is its own estimate."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor, adapted: Adapted) -> Tensor:
+    def forward(context: Any, x: Tensor, adapted: Adapted, keys: Tensor | None) -> Tensor:
         """Applies the preprocessor."""
         context.save_for_backward(x)
         context.adapted = adapted
-        return adapted._from_own(adapted._call(adapted._to_own(x)), x)
+        return adapted._made(x, keys)
 
     @staticmethod
-    def backward(context: Any, *gradients: Any) -> tuple[Tensor, None]:
+    def backward(context: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         """Asks for the estimate."""
         (x,) = context.saved_tensors
-        return context.adapted.estimate(x, gradients[0]), None
+        return context.adapted.estimate(x, gradients[0]), None, None
 
 
 def adapt(preprocessor: object, name: str | None = None) -> Part:

@@ -13,6 +13,7 @@ import torch
 
 from counteract._errors import UserError
 from counteract._files import write_atomically
+from counteract.models.checkpoints import read_checkpoint
 
 CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 
@@ -44,9 +45,9 @@ def load_checkpoint(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"--resume: there is no checkpoint in {folder}; leave --resume out to begin there")
     path = found[0]
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = read_checkpoint(path)
         theirs = state["identity"]
-    except Exception as error:  # torch raises many kinds for damaged files
+    except (UserError, LookupError, TypeError) as error:
         rest = (
             f"delete it to resume from {found[1]}, one epoch earlier" if found[1:] else "begin again without --resume"
         )

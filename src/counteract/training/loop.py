@@ -43,7 +43,7 @@ class Run:
 
     Attributes:
         architecture: A key of `ARCHITECTURES`.
-        method: `standard`, `mixup` or `iat`.
+        method: `standard`, `mixup`, `adversarial` (on adversarial examples alone) or `iat`.
         recipe: The way to train it.
         out: The folder for checkpoints, logs and results.
         recipe_name: The recipe's name.
@@ -260,6 +260,9 @@ class Trainer:
             x = x.contiguous()
         if self.run.method == "standard":
             return objectives.standard(self.model, x[self.share], y[self.share])
+        if self.run.method == "adversarial":
+            adversarial = self._attack(x[self.share], y[self.share], keys[self.share])
+            return objectives.standard(self.model, adversarial, y[self.share])
         mix = objectives.draw_mix(fold(keys, _MIX), self.recipe.alpha).share(self.share)
         if self.run.method == "mixup":
             return objectives.mixup(self.model, x, y, mix)
@@ -269,7 +272,7 @@ class Trainer:
         return objectives.iat(self.model, x, gathered, y, mix, mix_adversarial)
 
     def _attack(self, x: Tensor, y: Tensor, keys: Tensor) -> Tensor:
-        """IAT's adversarial examples."""
+        """The adversarial examples that are trained on."""
         recipe = self.recipe
         with self.fabric.autocast():
             if recipe.attack_labels == "predicted":
@@ -298,7 +301,7 @@ class Trainer:
     def _watch_robustness(self) -> None:
         """Reports catastrophic overfitting: robust accuracy below half of its best, where that was worth something."""
         best, now = max(row["pgd"] for row in self.history), self.history[-1]["pgd"]
-        if self.run.method == "iat" and best >= 20 and now < best / 2:
+        if self.run.method in ("adversarial", "iat") and best >= 20 and now < best / 2:
             self.monitor.say(
                 f"warning: robust accuracy collapsed from {best:.1f}% to {now:.1f}% (catastrophic overfitting): "
                 "take more attack_steps, or a lower lr"

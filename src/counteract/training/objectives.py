@@ -3,8 +3,9 @@
 Draws are apart from arithmetic: `draw_mix` turns keys into a `Mix`, everything else is a function of its arguments. A
 `Mix` names the rows it blends, so that one of several processes can blend its share of a batch that it sees whole.
 
-Sources: Zhang et al., "mixup", ICLR 2018; Lamb et al., "Interpolated adversarial training", AISec 2019; and, for the
-details, the training of Pang et al., "Mixup inference", ICLR 2020.
+Sources: Zhang et al., "mixup", ICLR 2018; Madry et al., "Towards deep learning models resistant to adversarial
+attacks", ICLR 2018; Lamb et al., "Interpolated adversarial training", AISec 2019; and, for the details, the training of
+Pang et al., "Mixup inference", ICLR 2020.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml, validate
 
-Method = Literal["standard", "mixup", "iat"]
-METHODS: tuple[Method, ...] = ("standard", "mixup", "iat")
+Method = Literal["standard", "mixup", "adversarial", "iat"]
+METHODS: tuple[Method, ...] = ("standard", "mixup", "adversarial", "iat")
 
 _RECIPES = files("counteract.training") / "recipes"
 
 
 class Recipe(BaseModel):
-    """A way to train a network. In the TOML file a table [standard], [mixup] or [iat] changes values for that method.
+    """A way to train a network. In the TOML file a method's own table, [iat] say, changes values for it.
 
     Attributes:
         epochs: Passes over the training images.
@@ -32,7 +32,7 @@ class Recipe(BaseModel):
         warmup: For `one-cycle`: the part of the training that goes up.
         crop_padding: Random crops of images padded by so many pixels; 0 for none.
         flip: Mirrors half of the images.
-        attack_eps: The largest change of a pixel in IAT's examples, in grey levels (1/255).
+        attack_eps: The largest change of a pixel in adversarial examples, in grey levels (1/255).
         attack_step: One step of that PGD, in grey levels.
         attack_steps: The number of its steps.
         attack_labels: The labels it leads away from: the `true` ones, or the `predicted` ones, as in the official code.
