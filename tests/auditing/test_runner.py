@@ -17,10 +17,11 @@ from watching import Watcher
 from counteract import audit
 from counteract._errors import StrangersError, UserError
 from counteract._sealed import unseal
+from counteract.attacks import Attack, find_attack
 from counteract.auditing import Audit, audit_spec, make_audit_spec, write_audit
 from counteract.auditing.runner import ATTACKS, STAGES, UNDER
 from counteract.datasets import ArrayDataset, Dataset
-from counteract.evaluation import RunOptions, spec_for_dataset
+from counteract.evaluation import Run, RunOptions, spec_for_dataset
 
 FAST: dict[str, Any] = {"preset": TINY | {"steps": 2}, "seeds": 1, "draws": 2}
 
@@ -246,9 +247,10 @@ class Later(TinyNet):
 def test_a_network_that_fails_in_the_probes_is_named(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     network = Later().eval()
 
-    def told(*_: object) -> None:
+    def fail(run: Run) -> Attack | None:
         network.fails = True
+        return find_attack("bpda-apgd-cw")
 
-    monkeypatch.setattr("counteract.auditing.runner._tell_worst_cases", told)
+    monkeypatch.setattr("counteract.auditing.runner._strongest", fail)
     with pytest.raises(StrangersError, match=r"^model Later failed with KeyError: 'layer'$"):
         audit("undefended", network, digits.take(4), seeds=1, draws=1)
