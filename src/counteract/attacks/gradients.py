@@ -110,17 +110,20 @@ class Gradients:
         runs: The losses of its runs.
         search: The way to the highest loss.
         average: See `Objective`.
+        times: The number of steps, in units of the preset's.
     """
 
     view: View
     runs: Runs
     search: Search = by_apgd
     average: Average = "outputs"
+    times: int = 1
 
     def run(
         self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
     ) -> Tensor:
         """Attacks a batch: see `registry.Run`."""
+        preset = preset.model_copy(update={"steps": self.times * preset.steps}) if self.times > 1 else preset
         draws = self.view.draws(victim, preset, self.average)
         networks = self.view.networks(victim, preset, draws)
         keys = _random.fold(keys, SUITE)

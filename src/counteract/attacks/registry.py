@@ -23,7 +23,17 @@ from counteract.attacks.preset import AttackPreset
 from counteract.attacks.queries import Queries, by_rays, by_squares
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
-from counteract.attacks.views import CHEAP, DEFENDED, JOINT, JUDGED, SMOOTH, UNDEFENDED, no_obstacle
+from counteract.attacks.views import (
+    AROUND,
+    CHEAP,
+    DEFENDED,
+    JOINT,
+    JUDGED,
+    SMOOTH,
+    UNDEFENDED,
+    UNDER,
+    no_obstacle,
+)
 from counteract.whole import Defended
 
 CLEAN = "clean"
@@ -152,6 +162,11 @@ _CE, _CW, _DLR, _T = (
 
 _BPDA = "gradients through the defence (BPDA), averaged over draws (EOT)"
 
+_UNDER = "the defence's answers, with gradients of the network under it alone"
+
+CURES = ("under-ce", "under-cw", "under-t", "around", "long")
+"""Attacks for defences that others fail on for reasons that an audit finds: it adds those that it has a reason for."""
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
@@ -181,6 +196,19 @@ ATTACKS: dict[str, Attack] = {
             Gradients(JOINT, _CE),
         ),
         _along("cheap", "APGD on the margin of few executions; all of them judge it", Gradients(CHEAP, _CW)),
+        _along("under-ce", f"APGD on the cross-entropy: {_UNDER}", Gradients(UNDER, _CE)),
+        _along("under-cw", "the same on the margin", Gradients(UNDER, _CW)),
+        _along("under-t", "the same towards the likeliest other classes", Gradients(UNDER, _T)),
+        _along(
+            "around",
+            "APGD on the margin: gradients through the defence, averaged over a neighbourhood of each point",
+            Gradients(AROUND, _CW),
+        ),
+        _along(
+            "long",
+            "APGD on the margin: gradients through the defence, with four times the preset's steps",
+            Gradients(DEFENDED, _CW, times=4),
+        ),
         _asking("square", "Square: no gradients, scores alone", Queries(by_squares, losses.margin)),
         _asking("decision", "RayS: no gradients, labels alone", Queries(by_rays, losses.wrong, average="losses")),
     )

@@ -33,7 +33,7 @@ _NAME = "counteract"
 
 MISTAKE, UNFINISHED, NO_READER, INTERRUPTED = 2, 3, 141, 130
 """The exit codes for the user's mistakes, for a failure of another kind, for an output that nobody reads any more, and
-for an interruption; 0 is success, and 1 an audit's red flag."""
+for an interruption; 0 is success, 1 an audit's red flag, and 3 an audit that cannot tell, too."""
 
 
 def main(arguments: list[str] | None = None) -> None:

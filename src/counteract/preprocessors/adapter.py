@@ -111,6 +111,11 @@ class Adapted(RandomPreprocessor[Tensor]):
         found += ["one image at a time with seeded generators"] * bool(self._alone)
         return ", ".join(filter(None, [*values, *found]))
 
+    @property
+    def gradient(self) -> Gradient | None:
+        """The gradient that passes back; None until images were looked at."""
+        return self._gradient
+
     def smooth(self) -> Part | None:
         """The surrogate that the preprocessor offers by a method of this name."""
         return self._offered("smooth")
