@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         RandomRotation,
     )
 
-    __version__: str
+__version__ = "0.2.0"
 
 __all__ = [
     "AntiAdversary",
@@ -65,10 +65,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use, so that importing the package costs next to nothing."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("art-counteract")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'preprocessors')}"), name)

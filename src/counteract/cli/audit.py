@@ -16,6 +16,7 @@ from counteract.cli.app import command
 from counteract.cli.guard import guarded
 from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
+from counteract.cli.written import tell_written
 
 
 @command()
@@ -58,8 +59,7 @@ def audit(
         if out is not None:
             path = folder / "audit.json" if folder else out
             write_audit(found, path)
-            for written in [path, *(write_reports(found.run, folder) if folder else [])]:
-                typer.echo(f"written: {written}")
+            tell_written([path, *(write_reports(found.run, folder) if folder else [])])
     raise typer.Exit(0 if found.sound else 1)
 
 

@@ -1,8 +1,11 @@
 """Images and labels, read block by block: scikit-learn's digits (offline), CIFAR through torchvision, any .npz file."""
 
-from counteract.datasets.arrays import ArrayDataset
-from counteract.datasets.augmented import Augmented
-from counteract.datasets.base import Dataset
-from counteract.datasets.registry import DATASETS, Source, Split, load_dataset
+from counteract._extras import needing
+
+with needing("evaluate"):
+    from counteract.datasets.arrays import ArrayDataset
+    from counteract.datasets.augmented import Augmented
+    from counteract.datasets.base import Dataset
+    from counteract.datasets.registry import DATASETS, Source, Split, load_dataset
 
 __all__ = ["DATASETS", "ArrayDataset", "Augmented", "Dataset", "Source", "Split", "load_dataset"]
