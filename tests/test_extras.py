@@ -15,7 +15,11 @@ import pytest
 
 from counteract._errors import UserError
 from counteract._extras import EXTRAS, explain_missing, how_to_install, needing
-from counteract._toml import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,12 +60,12 @@ def without(blocked: set[str]) -> Iterator[None]:
         if name.partition(".")[0] in {"counteract", *blocked}:
             del sys.modules[name]
     finder = Finder(blocked)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     try:
         with mock.patch.object(importlib.metadata, "metadata", partial(described, blocked)):
             yield
     finally:
-        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(finder)
         for name in set(sys.modules) - set(before):
             del sys.modules[name]
         sys.modules.update(before)

@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 import counteract
-from counteract._toml import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 BUILD = "import sys; from hatchling import build; build.build_wheel(sys.argv[1]); {more}"
