@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import AntiAdversary, Counteraction, DefendedModule, RandomCropPad
+from counteract import AntiAdversary, Counteraction, DefendedModule, RandomCropPad, _random
 from counteract._network import borrowed
 from counteract.attacks import AttackPreset, ThreatModel, Victim
 from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses
@@ -14,6 +15,7 @@ from counteract.attacks.losses import cross_entropy, margin
 from counteract.attacks.meter import metered
 from counteract.attacks.views import DEFENDED, UNDEFENDED
 from counteract.datasets import Dataset
+from counteract.whole import WholeModule
 
 EPS = 0.05
 SMALL = AttackPreset.model_validate({"preset": "quick", "steps": 3, "restarts": 2})
@@ -50,6 +52,40 @@ def test_an_oblivious_attack_does_not_begin_twice(net: nn.Module, x: Tensor) -> 
     assert passes(Gradients(UNDEFENDED, TowardsClasses())) == 2 * 4 * 2 + 2 + 1
     assert passes(Gradients(DEFENDED, Restarts(margin))) == 2 * 4 * (2 + 1) + 3
     assert passes(Gradients(DEFENDED, TowardsClasses())) == 2 * 4 * (2 + 2) + 4 + 1
+
+
+class Listening(TinyNet):
+    """A random network that notes the draws that it is asked with: those of a search, and those of a choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.searched: set[int] = set()
+        self.chosen: list[int] = []
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        assert keys is not None
+        if x.requires_grad:
+            self.searched |= set(keys.tolist())
+        else:
+            self.chosen += keys.tolist()
+        noise = _random.uniform(keys, 10).to(x.dtype)
+        found: Tensor = super().forward(x) + noise
+        return found
+
+
+@pytest.mark.parametrize("runs", [Restarts(margin), TowardsClasses()])
+def test_candidates_are_compared_on_draws_that_no_search_has_seen(runs: Restarts | TowardsClasses, x: Tensor) -> None:
+    """The highest loss on a search's own draws is luck in part: see `Gradients`."""
+    network = Listening().eval()
+    victim = Victim(TinyNet().eval(), WholeModule(network), True, True, ThreatModel(eps=EPS), EPS / 4, 10)
+    found = Gradients(DEFENDED, runs).run(victim, x, torch.arange(6), torch.arange(6), SMALL, None)
+    assert len(network.searched) == 6 * SMALL.draws * 2 * 4
+    assert not network.searched & set(network.chosen)
+    candidates, draws = 4 if isinstance(runs, TowardsClasses) else 3, 4 * SMALL.draws
+    looking = 6 if isinstance(runs, TowardsClasses) else 0
+    assert len(network.chosen) == 6 * candidates * draws + looking
+    assert len({*network.chosen[looking:]}) == 6 * draws  # the same for each of the candidates
+    assert found.shape == x.shape
 
 
 def test_runs_towards_classes_are_no_more_than_there_are(digits_net: nn.Module, digits: Dataset) -> None:
