@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check install-test bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/counteract evaluate --out demo
@@ -17,6 +17,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_captions.py
 
+install-test: # the packages, each in an empty environment
+	PYTHON=$(PYTHON) .ci/install
+
 bench: $(VENV)/.test
 	for name in counteraction executions spent adaptive pgd growth compiled arithmetic table1 train_step; do \
 	  $(BIN)/python eval/benchmarks/$$name.py || exit 1; done
@@ -29,7 +32,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e '.[report]'
 	touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         TotalVariation,
     )
 
-    __version__: str
+__version__ = "0.2.0"
 
 __all__ = [
     "AntiAdversary",
@@ -73,10 +73,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use, so that importing the package costs next to nothing."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("art-counteract")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'preprocessors')}"), name)

@@ -16,6 +16,7 @@ from counteract.cli.app import command
 from counteract.cli.guard import guarded
 from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
+from counteract.cli.written import tell_written
 
 UNSURE = 3
 """The exit code of an audit that cannot tell; one that could not be finished has the same."""
@@ -74,8 +75,7 @@ def audit(
             if form != "json":
                 written.append(folder / f"audit.{_ENDINGS[form]}" if folder else out)
                 write_atomically(written[-1], (sarif if form == "sarif" else junit)(found).encode())
-            for path in [*written, *(write_reports(found.run, folder) if folder else [])]:
-                typer.echo(f"written: {path}")
+            tell_written([*written, *(write_reports(found.run, folder) if folder else [])])
     raise typer.Exit(1 if found.flagged else 0 if found.sound else UNSURE)
 
 

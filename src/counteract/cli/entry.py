@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import typer
 
 from counteract._errors import LONGEST, StrangersError, UserError, describe, one_line
+from counteract._extras import explain_missing
 from counteract._interrupts import telling_interrupts
 from counteract.cli import (  # noqa: F401  (importing a command registers it)
     attacks,
@@ -115,6 +116,8 @@ def _fail(error: BaseException) -> int:
 
 def _explain(error: BaseException) -> tuple[str, str, int]:
     """Returns a message, a hint to be put behind it, and the exit code."""
+    if isinstance(error, ImportError):
+        error = explain_missing(error) or error
     if isinstance(error, StrangersError):
         return str(error), " (--verbose shows where)", MISTAKE
     if isinstance(error, UserError):

@@ -24,11 +24,15 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from counteract import __version__
 from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._sealed import seal, unseal
 
-_VERSIONS = [f"{package} {version(package)}" for package in ("art-counteract", "torch", "torchattacks")]
+_VERSIONS = [
+    f"art-counteract {__version__}",
+    *(f"{package} {version(package)}" for package in ("torch", "torchattacks")),
+]
 
 _LIBRARIES = ("torch", "torchvision")
 """Packages whose classes are known by their version; of all others the code itself is read."""

@@ -8,8 +8,9 @@ from counteract.attacks.registry import find_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import CLEAN
+from counteract.evaluation.scores import CLEAN, Accuracy, Summary
 from counteract.models.loading import is_named
+from counteract.reporting.lines import interval
 
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
@@ -126,6 +127,45 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         leak = ": a leak, the images that are classified are among them" if spec.pool in LEAKING else ""
         found["mixup pool"] = f"{spec.pool} images{leak}"
     return list(found.items())
+
+
+def verdicts(run: Run) -> list[str]:
+    """Returns a line for each network: its best defence in the worst case, and whether that is a gain."""
+    found = []
+    for model in run.spec.models:
+        summaries = [each for each in run.summaries if each.model == model and each.worst is not None]
+        defended = [each for each in summaries if each.defence != UNDEFENDED]
+        best = max(defended, key=lambda each: each.worst.accuracy if each.worst else 0.0, default=None)
+        if best is not None and best.worst is not None:
+            of = f" of {len(defended)}" if len(defended) > 1 else ""
+            found.append(
+                _verdict(f"{model}: the best worst case{of}", best, best.worst, adaptive=bool(adaptive_attacks(run)))
+            )
+        elif summaries and summaries[0].worst is not None:
+            found.append(f"{model}: worst case {summaries[0].worst.accuracy:.1f}% undefended. No defence was measured.")
+    return found
+
+
+def _verdict(head: str, best: Summary, worst: Accuracy, *, adaptive: bool) -> str:
+    text = f"{head} is that of {best.defence}, {worst.accuracy:.1f}% ({interval(worst.ci95)})"
+    if best.undefended is not None:
+        text += f"; undefended {best.undefended.accuracy:.1f}%"
+    if best.gain is not None and best.gain_ci95 is not None:
+        low, high = best.gain_ci95
+        told = "a gain" if low > 0 else "a loss" if high < 0 else "no difference that could be shown"
+        text += f": {best.gain:+.1f} points ({low:+.1f} to {high:+.1f}), {told}"
+    oblivious = " Against oblivious attacks alone: of an attacker who knows the defence this says nothing."
+    return f"{text}.{'' if adaptive else oblivious}"
+
+
+def attack_helps(run: Run) -> dict[str, str]:
+    """Returns what each attack of a run does, and whether it knows of the defence."""
+    helps = {}
+    for name in run.spec.attacks:
+        attack = find_attack(name)
+        kind = "" if name == CLEAN else "adaptive: " if attack.adaptive else "oblivious: "
+        helps[name] = f"{kind}{attack.help.removeprefix(kind)}"
+    return helps
 
 
 def notes(run: Run) -> list[str]:

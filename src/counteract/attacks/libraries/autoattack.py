@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from counteract._errors import UserError
+from counteract._extras import needing
 from counteract.attacks.libraries.arguments import check_arguments, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
@@ -81,10 +81,8 @@ def _official(
     Raises:
         UserError: (a ValueError) the package is missing.
     """
-    try:
+    with needing("robustbench"):
         from counteract.robustbench.autoattack import AutoAttack
-    except ImportError as error:
-        raise UserError("AutoAttack is not installed: pip install 'art-counteract[robustbench]'") from error
     return AutoAttack(
         model,
         norm=norm,
