@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
-from networks import Averaging, Dark, Returning, Shifted, TinyNet
+from networks import Averaging, Dark, FailingBackward, Returning, Shifted, TinyNet
 from networks import Keyed as Batched
 from torch import Tensor, nn
 
@@ -422,23 +422,11 @@ def test_a_module_that_holds_a_defended_one_is_told_to_pass_that(net: TinyNet, x
     )
 
 
-class Backward(torch.autograd.Function):
-    """A function whose gradient cannot be had."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        return x * 1
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        raise KeyError("gradient")
-
-
 class NoBackward(TinyNet):
     """A network whose backward pass fails."""
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = Backward.apply(super().forward(x))
+        found: Tensor = FailingBackward.apply(super().forward(x), "gradient")
         return found
 
 

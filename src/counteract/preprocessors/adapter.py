@@ -138,14 +138,11 @@ class Adapted(RandomPreprocessor[Tensor]):
         if not (torch.is_grad_enabled() and x.requires_grad):
             return self._made(x.detach(), keys)
         gradient = self._gradient or self._find_gradient(x.detach())
-        if gradient == "exact":
-            return self._made(x, keys)
-        if gradient == "none":
-            return self._made(x.detach(), keys)
-        if gradient == "identity":
-            return self._made(x.detach(), keys) + (x - x.detach())
-        exact: Tensor = _Estimated.apply(x, self, keys)
-        return exact
+        if gradient == "estimate":
+            estimated: Tensor = _Estimated.apply(x, self, keys)
+            return estimated
+        made = self._made(x if gradient == "exact" else x.detach(), keys)
+        return made + (x - x.detach()) if gradient == "identity" else made
 
     def _made(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """Applies the preprocessor, with the gradient that it has by itself."""
