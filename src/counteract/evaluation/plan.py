@@ -147,9 +147,15 @@ def _cell_key(
     return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 
 
-def unit_key(cell: str, block: Block) -> str:
-    """Returns the key of a cell's result for one block, under which the journal has it."""
-    return fingerprint("unit", cell, block.start, block.digest)
+def unit_key(cell: str, block: Block, environment: Mapping[str, str | int] | None = None) -> str:
+    """Returns the key of a cell's result for one block, under which the journal has it.
+
+    Args:
+        cell: The key of the cell.
+        block: The block.
+        environment: The conditions in which the run was made, by default today's.
+    """
+    return fingerprint("unit", cell, block.start, block.digest, environment=environment)
 
 
 def examples_key(
