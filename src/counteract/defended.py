@@ -64,6 +64,19 @@ class DefendedModule(nn.Module):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range, or `model` is defended already.
+
+    Example:
+        >>> from counteract import Counteraction, DefendedModule, RandomCropPad, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defended = DefendedModule(
+        ...     network,
+        ...     preprocessing_defences=[Counteraction(network, eps=12 / 255, eps_step=6 / 255)],
+        ...     transforms=[RandomCropPad(size=(24, 30))],
+        ...     executions=20,
+        ... )
+        >>> defended(data.images).exp().sum(dim=1).round().tolist() == [1.0] * 8
+        True
     """
 
     def __init__(

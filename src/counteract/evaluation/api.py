@@ -88,8 +88,13 @@ def evaluate(
         UserError: (a ValueError) an argument is not what it must be.
 
     Example:
-        >>> run = evaluate(net, images, labels, defences=["undefended", "counteraction"], attacks=["clean", "pgd10"])
-        >>> {(row.defence, row.attack): row.accuracy for row in run.rows}
+        >>> from counteract import evaluate, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defences, attacks = ["undefended", "counteraction"], ["clean", "pgd10"]
+        >>> run = evaluate(network, data, defences=defences, attacks=attacks, eps=12 / 255)
+        >>> [(row.attack, row.accuracy) for row in run.rows if row.defence == "undefended"]
+        [('clean', 100.0), ('pgd10', 0.0)]
     """
     options, defences = options or RunOptions(), list(_several(defences))
     _check_own_defences(network, defences)

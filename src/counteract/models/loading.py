@@ -105,6 +105,12 @@ def load_model(
     Raises:
         UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such
             images to as many logits.
+
+    Example:
+        >>> import torch
+        >>> from counteract import load_model
+        >>> load_model("digits-resnet-iat")(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
     if is_clip(name):
         _refuse("a CLIP", weights=weights, mean=mean, std=std)
