@@ -64,9 +64,9 @@ def measure(row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, fol
     """Audits one row, and attacks it by hand."""
     begin = time.perf_counter()
     options = RunOptions(folder=None if folder is None else folder / "runs" / _slug(row.name))
-    found = audit(
-        row.defence, load_model(row.network), data, eps=row.eps, preset=preset, seeds=1, draws=draws, pool=pool, options=options
-    )  # fmt: skip
+    network = load_model(row.network)
+    effort: dict[str, Any] = {"preset": preset, "seeds": 1, "draws": draws}
+    found = audit(row.defence, network, data, eps=row.eps, pool=pool, options=options, **effort)
     seconds = time.perf_counter() - begin
     summary = found.run.summaries[-1]
     own = [each for each in found.run.rows if each.defence == summary.defence]
@@ -115,23 +115,33 @@ def mistake(found: dict[str, Any]) -> str:
     return "a gain is believed" if claims else ""
 
 
+NUMBERS = ("clean", "undefended", "oblivious", "adaptive", "worst", "by hand")
+"""The accuracies of the board."""
+
+
 def table(found: Sequence[dict[str, Any]]) -> str:
     """The board as Markdown."""
-    columns = (
-        "defence", "claimed", "published truth", "network", "eps", "clean", "undefended", "oblivious", "adaptive", "worst",
-        "by hand", "verdict", "flags", "passes an image", "mistake",
-    )  # fmt: skip
+    first, last = ("defence", "claimed", "published truth", "network", "eps"), ("verdict", "flags", "passes an image")
+    columns = (*first, *NUMBERS, *last, "mistake")
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    for row in found:
-        module = row["defence"].removeprefix("broken.").partition(":")[0]
-        told = None if row["control"] else about(module)
-        cells = (
-            row["name"] + (" (control)" if row["control"] else ""), told.claimed if told else "", told.known if told else "",
-            row["network"], f"{255 * row['eps']:g}/255", *map(_number, (row[key] for key in columns[5:11])),
-            row["verdict"], ", ".join(row["flags"]), f"{row['passes']:,.0f}", mistake(row),
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(f"| {' | '.join(_cells(row))} |" for row in found)]) + "\n"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    module = row["defence"].removeprefix("broken.").partition(":")[0]
+    told = None if row["control"] else about(module)
+    return [
+        row["name"] + (" (control)" if row["control"] else ""),
+        told.claimed if told else "",
+        told.known if told else "",
+        row["network"],
+        f"{255 * row['eps']:g}/255",
+        *(_number(row[key]) for key in NUMBERS),
+        row["verdict"],
+        ", ".join(row["flags"]),
+        f"{row['passes']:,.0f}",
+        mistake(row),
+    ]
 
 
 def _number(value: float | None) -> str:
@@ -160,10 +170,8 @@ def main() -> None:
             continue
         found = measure(row, data, pool, options.preset, options.draws, options.out)
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(
-            f"{row.name}: worst {_number(found['worst'])}, by hand {found['by hand']:.1f}, {found['verdict']}; {mistake(found)}",
-            flush=True,
-        )
+        words = f"worst {_number(found['worst'])}, by hand {found['by hand']:.1f}, {found['verdict']}"
+        print(f"{row.name}: {words}; {mistake(found) or 'right'}", flush=True)
     order = [done / f"{_slug(row.name)}.json" for row in rows(options.dataset)]
     board = [json.loads(path.read_text(encoding="utf-8")) for path in order if path.exists()]
     (options.out / "board.json").write_text(json.dumps(board, indent=1) + "\n", encoding="utf-8")

@@ -42,8 +42,9 @@ class Smoothed(nn.Module):
         """Log-probabilities; an image's key makes its noise, and without one it is drawn afresh."""
         keys = torch.randint(2**62, (len(x),)) if keys is None else keys
         noise = torch.stack([self._noise(image, int(key)) for image, key in zip(x, keys, strict=True)])
-        logits = self.network((x.unsqueeze(1) + self.sigma * noise).flatten(0, 1))
-        return logits.log_softmax(1).unflatten(0, noise.shape[:2]).logsumexp(1) - math.log(self.executions)
+        logits: Tensor = self.network((x.unsqueeze(1) + self.sigma * noise).flatten(0, 1))
+        several = logits.log_softmax(1).view(len(x), self.executions, -1)
+        return several.logsumexp(1) - math.log(self.executions)
 
     def _noise(self, image: Tensor, key: int) -> Tensor:
         generator = torch.Generator().manual_seed(key & 0x7FFF_FFFF_FFFF_FFFF)
@@ -111,7 +112,7 @@ def certified(
             chances = network(images + sigma * noise).softmax(1)
             total += chances.gather(1, labels.unsqueeze(1))[:, 0].cpu()
     least = (total / samples - _hoeffding(samples, alpha)).clamp(1e-6, 1 - 1e-6)
-    moved = _NORMAL.cdf(_NORMAL.icdf(least) - radius / sigma)
+    moved: Tensor = _NORMAL.cdf(_NORMAL.icdf(least) - radius / sigma)
     return moved > 0.5 + (_hoeffding(executions, alpha) if executions else 0.0)
 
 

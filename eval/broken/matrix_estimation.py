@@ -29,7 +29,8 @@ class Estimated(nn.Module):
             mask = torch.rand_like(x[:, :1]) < self.kept
             left, values, right = torch.linalg.svd(x * mask / self.kept, full_matrices=False)
             values[..., self.rank :] = 0
-            return (left @ (values.unsqueeze(-1) * right)).clamp(0, 1)
+            filled: Tensor = left @ (values.unsqueeze(-1) * right)
+            return filled.clamp(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""

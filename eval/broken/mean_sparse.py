@@ -39,7 +39,7 @@ class Sparsified(nn.Module):
         return torch.where((features - self.mean).abs() > self.least, features, self.mean)
 
 
-def make(network: nn.Module, pool: Dataset, width: float = 0.3, images: int = 256) -> nn.Module:
+def make(network: nn.Module, pool: Dataset, width: float = 0.5, images: int = 256) -> nn.Module:
     """The network with flat features, whose means are those of the first images of the pool."""
     made = with_layers(network, nn.Conv2d, lambda convolution: Sparsified(convolution, width)).eval()
     with torch.no_grad():

@@ -17,7 +17,7 @@ import numpy as np
 from art.defences.preprocessor.preprocessor import Preprocessor
 
 
-class TotalVariation(Preprocessor):
+class TotalVariation(Preprocessor):  # type: ignore[misc]  # ART is untyped
     """The image z that minimises |z - x|^2 / 2 + strength * TV(z), nearly, by Chambolle's iteration."""
 
     params = ("strength", "steps")
@@ -46,7 +46,7 @@ def gradient(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def divergence(field: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The negative transpose of `gradient`."""
-    found = np.zeros_like(field[0])
+    found: np.ndarray[Any, Any] = np.zeros_like(field[0])
     found[..., :-1, :] += field[0, ..., :-1, :]
     found[..., 1:, :] -= field[0, ..., :-1, :]
     found[..., :-1] += field[1, ..., :-1]

@@ -84,7 +84,8 @@ def adp_loss(network: Ensemble, x: Tensor, labels: Tensor, alpha: float = 2.0, b
     wrong = probabilities.scatter(-1, labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1), 0.0)
     wrong = F.normalize(wrong + 1e-20, dim=-1)
     volume = torch.linalg.det(wrong @ wrong.transpose(1, 2) + 1e-6 * torch.eye(logits.shape[1], device=x.device))
-    return crossed * logits.shape[1] - alpha * entropy - beta * (volume + 1e-20).log().mean()
+    loss: Tensor = crossed * logits.shape[1] - alpha * entropy - beta * (volume + 1e-20).log().mean()
+    return loss
 
 
 def moved(images: Tensor, recipe: Recipe) -> Tensor:

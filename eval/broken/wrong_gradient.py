@@ -28,7 +28,7 @@ class Misled(nn.Module):
         """Logits."""
         with torch.no_grad():
             answers: Tensor = self.network(x)
-        scores = self.other(x)
+        scores: Tensor = self.other(x)
         return answers + (scores - scores.detach())
 
 

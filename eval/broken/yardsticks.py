@@ -10,10 +10,9 @@ import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
 
 from broken.mean_sparse import Sparsified
@@ -21,11 +20,14 @@ from broken.surgery import with_layers
 from broken.trained import Thermometer
 from counteract.datasets import Dataset
 
-Answer = Callable[[Tensor], Tensor]
+Answer: TypeAlias = Callable[[Tensor], Tensor]
 """From images in [0, 1] to scores; of a random defence with draws of its own each time."""
 
-Gradient = Callable[[Tensor, Tensor], Tensor]
-"""From images and labels to the direction in which the labels lose."""
+Goal: TypeAlias = Callable[[Tensor], Tensor]
+"""From scores, one row an image, to the numbers that an attack lowers."""
+
+Gradient: TypeAlias = Callable[[Tensor, Goal], Tensor]
+"""From images and a goal to the direction in which to move them."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,27 @@ def case_of(
     taken = {name: value for name, value in offered.items() if name in inspect.signature(factory).parameters}
     made = factory(**taken, **arguments)
     if isinstance(made, nn.Module):
-        made = made.eval()
-        answer, purify = made, getattr(made, "purify", None)
+        answer: Answer = made.eval()
+        purify: Answer | None = getattr(made, "purify", None)
     else:
-        assert isinstance(made, Preprocessor)
         purify = through(made)
-        answer = lambda x: network(purify(x))  # noqa: E731
+        answer = behind(network, purify)
     with torch.no_grad():
         random = not torch.equal(answer(images[:4]), answer(images[:4]))
     return Case(made, network, answer, purify, random)
 
 
-def through(preprocessor: Preprocessor) -> Answer:
+def behind(network: nn.Module, purify: Answer) -> Answer:
+    """A network that receives purified images."""
+
+    def answer(x: Tensor) -> Tensor:
+        scores: Tensor = network(purify(x))
+        return scores
+
+    return answer
+
+
+def through(preprocessor: Any) -> Answer:
     """One of ART's preprocessors as a function of tensors, without a gradient."""
 
     def purify(x: Tensor) -> Tensor:
@@ -90,11 +101,11 @@ def margin(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def exact(answer: Answer) -> Gradient:
-    """The gradient of the margin, by autograd."""
+    """The gradient by autograd."""
 
-    def gradient(x: Tensor, labels: Tensor) -> Tensor:
+    def gradient(x: Tensor, goal: Goal) -> Tensor:
         x = x.detach().requires_grad_()
-        (found,) = torch.autograd.grad(-margin(answer(x), labels).sum(), x)
+        (found,) = torch.autograd.grad(-goal(answer(x)).sum(), x)
         return found
 
     return gradient
@@ -103,42 +114,56 @@ def exact(answer: Answer) -> Gradient:
 def bpda(case: Case) -> Gradient:
     """The gradient of the network at what it receives, as if that were the image."""
     assert case.purify is not None
-    behind, purify = exact(case.network), case.purify
-    return lambda x, labels: behind(purify(x), labels)
+    beyond, purify = exact(case.network), case.purify
+    return lambda x, goal: beyond(purify(x), goal)
 
 
 def eot(gradient: Gradient, draws: int) -> Gradient:
     """The mean over draws."""
-    return lambda x, labels: torch.stack([gradient(x, labels) for _ in range(draws)]).mean(0)
+    return lambda x, goal: torch.stack([gradient(x, goal) for _ in range(draws)]).mean(0)
 
 
 def neighbourhood(gradient: Gradient, size: float, points: int) -> Gradient:
     """The mean over points around the image: normal noise of a standard deviation of `size`."""
 
-    def averaged(x: Tensor, labels: Tensor) -> Tensor:
-        around = [gradient(x + size * torch.randn_like(x), labels) for _ in range(points)]
+    def averaged(x: Tensor, goal: Goal) -> Tensor:
+        around = [gradient(x + size * torch.randn_like(x), goal) for _ in range(points)]
         return torch.stack(around).mean(0)
 
     return averaged
 
 
 def follow(
-    case: Case, gradients: Sequence[Gradient], images: Tensor, labels: Tensor, eps: float, steps: int, restarts: int = 1
+    case: Case, gradients: Sequence[Gradient], images: Tensor, labels: Tensor, eps: float, steps: int, targets: int = 0
 ) -> Tensor:
-    """Follows gradients within the bound of the max norm; returns the images that the defence gets most wrong."""
+    """Follows gradients within the bound of the max norm; returns the images that the defence gets most wrong.
+
+    Each is followed away from the label, and towards each of as many of the likeliest other classes as `targets` says.
+    """
     low, high = (images - eps).clamp(min=0), (images + eps).clamp(max=1)
     best, least = images, _standing(case, images, labels)
     for gradient in gradients:
-        for _ in range(restarts):
+        for goal in _goals(case, images, labels, targets):
             x = torch.lerp(low, high, torch.rand_like(images))
             for step in range(steps):
                 size = eps / 2 * (1 - step / steps)
-                x = (x + size * gradient(x, labels).sign()).clamp(low, high).detach()
+                x = (x + size * gradient(x, goal).sign()).clamp(low, high).detach()
                 found = _standing(case, x, labels)
                 better = found < least
                 best = torch.where(better.view(-1, 1, 1, 1), x, best)
                 least = torch.where(better, found, least)
     return best
+
+
+def _goals(case: Case, images: Tensor, labels: Tensor, targets: int) -> list[Goal]:
+    """The margin, and the lead over each of the likeliest other classes."""
+
+    def lead(other: Tensor) -> Goal:
+        return lambda scores: (scores.gather(1, labels.unsqueeze(1)) - scores.gather(1, other.unsqueeze(1)))[:, 0]
+
+    with torch.no_grad():
+        likely = case.network(images).scatter(1, labels.unsqueeze(1), -torch.inf).topk(targets).indices
+    return [lambda scores: margin(scores, labels), *map(lead, likely.t())]
 
 
 def _standing(case: Case, x: Tensor, labels: Tensor) -> Tensor:
@@ -172,7 +197,8 @@ class _Straight(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         plain: Tensor = self.layer.convolution(x)
-        return plain + (self.layer(x) - plain).detach()
+        exact: Tensor = self.layer(x)
+        return plain + (exact - plain).detach()
 
 
 def _straight_sparse(case: Case) -> list[Gradient]:
@@ -204,27 +230,42 @@ def _winners(case: Case) -> list[Gradient]:
     return [neighbourhood(exact(case.answer), 8 / 255, 30)]
 
 
-YARDSTICKS: dict[str, tuple[Callable[[Case], list[Gradient]], int]] = {
-    "adp": (_own, 100),
-    "anti_adversary": (_transfer, 50),
-    "bit_depth": (_identity, 50),
-    "detached": (_identity, 50),
-    "hedge": (lambda case: [*_transfer(case), eot(bpda(case), 1)], 20),
-    "jpeg": (_identity, 50),
-    "kwta": (_winners, 30),
-    "matrix_estimation": (lambda case: [eot(bpda(case), 10)], 25),
-    "mean_sparse": (_straight_sparse, 50),
-    "mixup_inference": (_own, 50),
-    "one_hot": (_transfer, 50),
-    "quantised": (_identity, 50),
-    "resize_pad": (_averaged, 25),
-    "sap": (_averaged, 25),
-    "scaled_logits": (_own, 50),
-    "thermometer": (_soft_thermometer, 50),
-    "total_variation": (_identity, 50),
-    "wrong_gradient": (_transfer, 50),
+@dataclass(frozen=True)
+class Yardstick:
+    """An attack by hand.
+
+    Attributes:
+        gradients: The gradients to follow.
+        steps: The number of steps.
+        targets: The number of other classes to move towards, one after the other.
+    """
+
+    gradients: Callable[[Case], list[Gradient]]
+    steps: int = 50
+    targets: int = 3
+
+
+YARDSTICKS = {
+    "adp": Yardstick(_own, steps=100, targets=2),
+    "anti_adversary": Yardstick(_transfer),
+    "bit_depth": Yardstick(_identity),
+    "detached": Yardstick(_identity),
+    "hedge": Yardstick(lambda case: [*_transfer(case), eot(bpda(case), 1)], steps=20, targets=0),
+    "jpeg": Yardstick(_identity, targets=1),
+    "kwta": Yardstick(_winners, steps=30, targets=0),
+    "matrix_estimation": Yardstick(lambda case: [eot(bpda(case), 10)], steps=25, targets=0),
+    "mean_sparse": Yardstick(_straight_sparse),
+    "mixup_inference": Yardstick(_own, targets=0),
+    "one_hot": Yardstick(_transfer),
+    "quantised": Yardstick(_identity),
+    "resize_pad": Yardstick(_averaged, steps=25, targets=0),
+    "sap": Yardstick(_averaged, steps=25, targets=0),
+    "scaled_logits": Yardstick(_own),
+    "thermometer": Yardstick(_soft_thermometer, targets=1),
+    "total_variation": Yardstick(_identity, targets=1),
+    "wrong_gradient": Yardstick(_transfer),
 }
-"""Gradients to follow, and the number of steps, for each broken defence; of anything else, its own gradient."""
+"""The attack by hand for each broken defence; for anything else, along its own gradient."""
 
 
 def yardstick(
@@ -238,10 +279,11 @@ def yardstick(
         images: Clean images in [0, 1].
         labels: Their labels.
         eps: The bound of the max norm.
-        steps: Another number of steps.
+        steps: Another number of steps, away from the label alone.
         seed: Of all draws.
     """
-    gradients, usual = YARDSTICKS.get(name, (_own, 50))
+    usual = YARDSTICKS.get(name, Yardstick(_own, targets=0))
+    length, targets = (usual.steps, usual.targets) if steps is None else (steps, 0)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return accuracy(case, follow(case, gradients(case), images, labels, eps, steps or usual), labels)
+        return accuracy(case, follow(case, usual.gradients(case), images, labels, eps, length, targets), labels)

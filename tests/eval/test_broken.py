@@ -35,7 +35,7 @@ from broken.about import about, names
 from broken.controls import certified, radius_of, smoothed
 from broken.rows import Row, rows
 from broken.trained import BUILDERS, WEIGHTS, Ensemble, KWinners, Thermometer, load, weights_of
-from broken.yardsticks import YARDSTICKS, accuracy, case_of, margin, neighbourhood, yardstick
+from broken.yardsticks import YARDSTICKS, accuracy, case_of, exact, margin, neighbourhood, yardstick
 from PIL import Image
 from scipy.ndimage import median_filter
 from scipy.stats import norm
@@ -189,8 +189,9 @@ def test_mixtures_are_with_other_classes() -> None:
 
 
 def test_an_ensemble_averages_probabilities(x: Tensor) -> None:
-    members = load("adp", "digits").members  # type: ignore[union-attr]
-    expected = np.mean([member(x).softmax(1).detach().numpy() for member in members], 0)  # type: ignore[union-attr]
+    trained = load("adp", "digits")
+    assert isinstance(trained, Ensemble)
+    expected = np.mean([member(x).softmax(1).detach().numpy() for member in trained.members], 0)
     np.testing.assert_allclose(adp.make(nn.Identity())(x).exp().detach().numpy(), expected, atol=1e-5)
 
 
@@ -202,7 +203,7 @@ def test_matrices_are_estimated_from_few_singular_values(x: Tensor) -> None:
         np.testing.assert_allclose(found, expected.clip(0, 1), atol=1e-4)
     torch.manual_seed(0)
     dropped = matrix_estimation.make(nn.Identity(), kept=0.5, rank=32)(torch.full((1, 3, 32, 32), 0.4))
-    assert sorted(set(dropped.round(decimals=4).flatten().tolist())) == [0.0, 0.8]
+    assert sorted(set(dropped.flatten().mul(10).round().tolist())) == [0, 8]
 
 
 def test_answers_and_gradients_of_two_networks(robust: nn.Module, x: Tensor) -> None:
@@ -274,15 +275,13 @@ class _Jagged(nn.Module):
 
 
 def test_a_neighbourhood_sees_through_teeth() -> None:
-    def gradient(x: Tensor, labels: Tensor) -> Tensor:
-        x = x.detach().requires_grad_()
-        (found,) = torch.autograd.grad(-margin(_Jagged()(x), labels).sum(), x)
-        return found
+    def goal(scores: Tensor) -> Tensor:
+        return margin(scores, torch.tensor([0]))
 
     torch.manual_seed(0)
-    x, labels = torch.zeros(1, 1, 1, 1), torch.tensor([0])
-    assert float(gradient(x, labels)) > 0
-    assert float(neighbourhood(gradient, 0.1, 2000)(x, labels)) == pytest.approx(-1, abs=0.6)
+    x, gradient = torch.zeros(1, 1, 1, 1), exact(_Jagged())
+    assert float(gradient(x, goal)) == pytest.approx(9)
+    assert float(neighbourhood(gradient, 0.1, 500)(x, goal)) == pytest.approx(-1, abs=0.9)
 
 
 @pytest.mark.parametrize("name", [name for name, row in DIGITS.items() if not row.control])
@@ -308,13 +307,13 @@ def test_trained_networks_are_those_of_the_recipe() -> None:
 def test_a_network_is_trained(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = replace(broken.train.RECIPES["digits"]["adp"], epochs=2, batch_size=32, steps=1, eps=0.1)
+    recipe = replace(broken.train.RECIPES["digits"]["adp"], epochs=2, batch_size=16, steps=1, eps=0.1)
     monkeypatch.setitem(broken.train.RECIPES["digits"], "adp", recipe)
-    few = digits.take(64)
+    few = digits.take(16)
     broken.train.keep("adp", "digits", few, few, "cpu", tmp_path)
     card = read_card(tmp_path / "digits-adp.safetensors")
     assert card.method == "adp"
-    assert card.accuracy["n"] == 64
+    assert card.accuracy["n"] == 16
     assert "epoch 2: loss" in capsys.readouterr().out
 
 
