@@ -61,8 +61,8 @@ def rows(dataset: str) -> list[Row]:
         "thermometer": Row("thermometer", "thermometer", plain, eps / 4, arguments=trained),
     }
     broken = [of_their_own.get(name, Row(name, name, robust, eps)) for name in names()]
-    misled = Row("wrong_gradient, a trained network's", "wrong_gradient", robust, eps, arguments={"other": plain})
-    smooth = Row("smoothed", "controls", robust, eps / 20, "smoothed", control=True)
+    misled = Row("wrong_gradient (trained)", "wrong_gradient", robust, eps, arguments={"other": plain})
+    smooth = Row("smoothed", "controls", robust, eps / 80, "smoothed", control=True)
     harmless = Row("shifted", "controls", robust, eps, "shifted", control=True)
     if dataset != "digits":
         harmless = replace(harmless, name="flipped", factory="flipped")

@@ -107,7 +107,7 @@ def load(name: str, dataset: str) -> nn.Module:
     """
     path = weights_of(name, dataset)
     if not path.is_file():
-        raise ValueError(f"{path.name} is not there: python eval/broken/train.py {name} --dataset {dataset}")
+        raise ValueError(f"{path.name} is not there: cd eval && python -m broken.train {name} --dataset {dataset}")
     network = BUILDERS[name](read_card(path))
     network.load_state_dict(load_file(path))
     return network.eval()

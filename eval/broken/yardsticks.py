@@ -227,7 +227,7 @@ def _averaged(case: Case) -> list[Gradient]:
 
 
 def _winners(case: Case) -> list[Gradient]:
-    return [neighbourhood(exact(case.answer), 8 / 255, 30)]
+    return [*_transfer(case), neighbourhood(exact(case.answer), 8 / 255, 10)]
 
 
 @dataclass(frozen=True)
@@ -250,12 +250,12 @@ YARDSTICKS = {
     "anti_adversary": Yardstick(_transfer),
     "bit_depth": Yardstick(_identity),
     "detached": Yardstick(_identity),
-    "hedge": Yardstick(lambda case: [*_transfer(case), eot(bpda(case), 1)], steps=20, targets=0),
-    "jpeg": Yardstick(_identity, targets=1),
-    "kwta": Yardstick(_winners, steps=30, targets=0),
+    "hedge": Yardstick(lambda case: [*_transfer(case), bpda(case)], steps=20, targets=2),
+    "jpeg": Yardstick(_identity),
+    "kwta": Yardstick(_winners, steps=20, targets=2),
     "matrix_estimation": Yardstick(lambda case: [eot(bpda(case), 10)], steps=25, targets=0),
     "mean_sparse": Yardstick(_straight_sparse),
-    "mixup_inference": Yardstick(_own, targets=0),
+    "mixup_inference": Yardstick(_own, targets=2),
     "one_hot": Yardstick(_transfer),
     "quantised": Yardstick(_identity),
     "resize_pad": Yardstick(_averaged, steps=25, targets=0),
