@@ -9,6 +9,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
+from counteract.attacks import ThreatModel
 from counteract.attacks.surrogates import around, cheap, no_cheap, no_smooth, rebuilt, smooth, turned
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import WholeModule
@@ -116,7 +117,7 @@ def test_a_part_without_a_smooth_surrogate_is_differentiated_as_it_is_and_says_s
 def test_gradients_around_an_image_are_their_mean_there(net: TinyNet, x: Tensor) -> None:
     """The answers are exact; of a function with jumps the mean gradient sees the slope that each point hides."""
     module = DefendedModule(net)
-    averaged = around(module, 0.05, 3)
+    averaged = around(module, ThreatModel(eps=0.05), 3)
     torch.testing.assert_close(averaged(x, KEYS), module(x, KEYS))
     points = x.clone().requires_grad_()
     torch.testing.assert_close(averaged(points, KEYS), module(x, KEYS))
@@ -126,7 +127,7 @@ def test_gradients_around_an_image_are_their_mean_there(net: TinyNet, x: Tensor)
         del keys
         return torch.where((20 * images) % 1 > 0.5, images, images.detach()).flatten(1)
 
-    (slope,) = torch.autograd.grad(around(steps, 0.05, 40)(points, KEYS).sum(), points)
+    (slope,) = torch.autograd.grad(around(steps, ThreatModel(eps=0.05), 40)(points, KEYS).sum(), points)
     (alone,) = torch.autograd.grad(steps(points, KEYS).sum(), points)
     assert set(alone.unique().tolist()) == {0.0, 1.0}
     inner = slope[(x > 0.1) & (x < 0.9)]

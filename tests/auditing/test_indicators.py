@@ -9,6 +9,7 @@ from networks import TinyNet
 from torch import Tensor
 
 from counteract.attacks.losses import margin
+from counteract.attacks.norms import Norm
 from counteract.auditing import indicators
 from counteract.auditing.indicators import Indicators, indicate
 from counteract.datasets import ArrayDataset, Dataset
@@ -56,7 +57,9 @@ def test_a_success_on_the_way_is_silent_where_the_kept_point_is_none(
     labels = net(digits.images[:9]).argmax(1)
     few = ArrayDataset("own", digits.images[:9], labels, tuple(map(str, range(10))))
 
-    def first(objective: object, images: Tensor, starts: Tensor, *, eps: float, steps: int) -> tuple[Tensor, Tensor]:
+    def first(
+        objective: object, images: Tensor, starts: Tensor, *, eps: float, steps: int, norm: Norm
+    ) -> tuple[Tensor, Tensor]:
         for step, points in enumerate((images, 1 - images)):
             objective.gradient(points, step)  # type: ignore[attr-defined]
         return images, torch.zeros(len(images))

@@ -11,6 +11,8 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract._random import fold
+from counteract.attacks.norms import Name
+from counteract.attacks.threat_model import ThreatModel
 from counteract.auditing import planted as module
 from counteract.auditing.planted import Planted, plant
 from counteract.datasets import Dataset
@@ -34,8 +36,9 @@ def planted(network: nn.Module, digits: Dataset, **changes: Any) -> Planted:
     return plant(prober(TinyNet().eval(), digits.take(9), **changes), whole, whole)
 
 
-def test_an_honest_network_gives_every_example_away(digits: Dataset) -> None:
-    found = planted(Bent(1.0), digits)
+@pytest.mark.parametrize("threat", [{}, {"norm": "L2", "eps": 3.0}])
+def test_an_honest_network_gives_every_example_away(threat: dict[str, Any], digits: Dataset) -> None:
+    found = planted(Bent(1.0), digits, threat_model=threat)
     assert found.planted == found.found >= 8
 
 
@@ -46,7 +49,8 @@ def test_a_gradient_that_leads_nowhere_does_not(turn: float, digits: Dataset) ->
     assert found.found <= 2
 
 
-def test_the_planted_point_is_an_example_and_no_inner_point_is(digits: Dataset) -> None:
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_the_planted_point_is_an_example_and_no_inner_point_is(norm: Name, digits: Dataset) -> None:
     net, images = TinyNet().eval(), digits.images[:6]
 
     def answer(points: Tensor) -> Tensor:
@@ -54,9 +58,10 @@ def test_the_planted_point_is_an_example_and_no_inner_point_is(digits: Dataset) 
             found: Tensor = net(points).log_softmax(1)
         return found
 
-    keys = fold(torch.arange(6), 5)
-    corners = [(images + 0.05 * module._signs(images, keys, n)).clamp(0, 1) for n in range(4)]
-    direction, threshold, corner = module._threshold(answer, corners, [images, images + 0.01])
+    keys, bound = fold(torch.arange(6), 5), ThreatModel(norm=norm)
+    assert bound.metric.size(module._corner(bound, images, keys, 0)).sub(bound.eps).abs().max() < 1e-6
+    corners = [(images + module._corner(bound, images, keys, n)).clamp(0, 1) for n in range(4)]
+    direction, threshold, corner = module._threshold(answer, corners, [images, images + 0.002])
     assert all(any(torch.equal(row, each[k]) for each in corners) for k, row in enumerate(corner))
     torch.testing.assert_close(direction.norm(dim=1), torch.ones(6))
     assert ((answer(corner) * direction).sum(1) > threshold).all()

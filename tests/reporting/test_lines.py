@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from reporting.synthetic import SPEC, adaptive, half_finished, make_run
 

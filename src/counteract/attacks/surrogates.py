@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from counteract import _random
 from counteract.attacks.objective import Scores
+from counteract.attacks.threat_model import ThreatModel
 from counteract.preprocessors import RandomPreprocessor
 from counteract.whole import Defended, WholeModule
 
@@ -57,7 +58,7 @@ def rebuilt(module: Defended, executions: int | None = None) -> Defended:
     return _changed(module, lambda _: None, executions)
 
 
-def around(module: Scores, radius: float, points: int) -> Scores:
+def around(module: Scores, bound: ThreatModel, points: int) -> Scores:
     """The same answers with the mean gradient at random points around an image.
 
     Where answers jump, or plateaus lie between steps, the gradient at one point says nothing about the next.
@@ -66,7 +67,7 @@ def around(module: Scores, radius: float, points: int) -> Scores:
 
     Args:
         module: The defended network.
-        radius: The largest distance of a point from the image, in the max norm.
+        bound: The largest distance of a point from the image.
         points: The number of points.
     """
 
@@ -74,16 +75,16 @@ def around(module: Scores, radius: float, points: int) -> Scores:
         exact = module(images, keys)
         if not (torch.is_grad_enabled() and images.requires_grad):
             return exact
-        near = torch.stack([module(_moved(images, keys, number, radius), keys) for number in range(points)]).mean(0)
+        near = torch.stack([module(_moved(images, keys, number, bound), keys) for number in range(points)]).mean(0)
         return exact.detach() + (near - near.detach())
 
     return scores
 
 
-def _moved(images: Tensor, keys: Tensor, number: int, radius: float) -> Tensor:
+def _moved(images: Tensor, keys: Tensor, number: int, bound: ThreatModel) -> Tensor:
     """Random points around images inside [0, 1], through which gradients pass as if they were the images."""
     shape = images.shape[1:]
-    noise = radius * (2 * _random.uniform(_random.fold(keys, number), shape.numel()) - 1)
+    noise = bound.eps * bound.metric.noise(_random.fold(keys, number), shape.numel())
     moved = (images.detach() + noise.view(len(images), *shape).to(images.dtype)).clamp(0, 1)
     return images + (moved - images.detach())
 

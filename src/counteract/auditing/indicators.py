@@ -73,13 +73,14 @@ def indicate(prober: Prober) -> Indicators:
 
 def _look(prober: Prober, images: Tensor, labels: Tensor, keys: Tensor) -> Tensor:
     """Returns the indicators of a batch in two rows."""
-    eps, preset = prober.spec.threat_model.eps, prober.spec.preset
+    preset, eps, norm = prober.spec.preset, prober.spec.threat_model.eps, prober.spec.threat_model.metric
     objective = Objective([prober.judged.attacked], margin, labels, keys, preset.draws if prober.random else 1)
     centre = objective.value(images, 0)
-    near = [draw_starts(_random.fold(keys, n), images, _NEARBY * eps) for n in range(_NEIGHBOURS)]
+    near = [draw_starts(_random.fold(keys, n), images, _NEARBY * eps, norm) for n in range(_NEIGHBOURS)]
     apart = torch.stack([(objective.value(points, 0) - centre).abs() for points in near]).mean(0)
     unstable = apart > _JUMP * (1 + centre.abs())
     watched = _Watched(**{**vars(objective), "loss": cross_entropy})
-    points, _ = apgd(watched, images, draw_starts(keys, images, eps), eps=eps, steps=preset.steps)
+    starts = draw_starts(keys, images, eps, norm)
+    points, _ = apgd(watched, images, starts, eps=eps, steps=preset.steps, norm=norm)
     passed = torch.stack(watched.seen).amax(0) > 0
     return torch.stack([unstable, passed & (objective.value(points, preset.steps + 1) <= 0)])

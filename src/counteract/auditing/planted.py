@@ -10,9 +10,8 @@ from torch import Tensor
 
 from counteract import _random
 from counteract._network import borrowed
-from counteract.attacks import Objective, draw_starts
+from counteract.attacks import Objective, ThreatModel, draw_starts
 from counteract.attacks.apgd import apgd
-from counteract.attacks.ascent import project
 from counteract.attacks.losses import margin
 from counteract.attacks.objective import Scores, mean_output
 from counteract.auditing.probes import Prober, stream
@@ -77,10 +76,11 @@ def plant(prober: Prober, network: Scores, borrow: Defended) -> Planted:
 
 def _test(prober: Prober, network: Scores, images: Tensor, keys: Tensor, draws: int) -> Tensor:
     """Returns in two rows for which images an example was planted, and for which one was found: bool, shape (2, N)."""
-    eps, keys = prober.spec.threat_model.eps, stream(keys)
+    bound, keys = prober.spec.threat_model, stream(keys)
+    norm, eps = bound.metric, bound.eps
     judge, hold = _averaged(network, _random.fold(keys, 1), draws), _averaged(network, _random.fold(keys, 2), draws)
-    corners = [project(images + eps * _signs(images, keys, n), images, eps) for n in range(_CORNERS)]
-    inside = [images, *(draw_starts(_random.fold(keys, n), images, eps) for n in range(_INSIDE))]
+    corners = [norm.project(images + _corner(bound, images, keys, n), images, eps) for n in range(_CORNERS)]
+    inside = [images, *(draw_starts(_random.fold(keys, n), images, eps, norm) for n in range(_INSIDE))]
     direction, threshold, corner = _threshold(judge, corners, inside)
     labels = torch.zeros(len(images), dtype=torch.int64, device=images.device)
 
@@ -93,8 +93,8 @@ def _test(prober: Prober, network: Scores, images: Tensor, keys: Tensor, draws: 
 
     planted = over(corner) & ~torch.stack([over(point) for point in inside]).any(0)
     objective = Objective([binary], margin, labels, keys, prober.spec.preset.draws if draws > 1 else 1, "losses")
-    starts = draw_starts(_random.fold(keys, 3), images, eps)
-    points, _ = apgd(objective, images, starts, eps=eps, steps=prober.spec.preset.steps)
+    starts = draw_starts(_random.fold(keys, 3), images, eps, norm)
+    points, _ = apgd(objective, images, starts, eps=eps, steps=prober.spec.preset.steps, norm=norm)
     return torch.stack([planted, planted & over(points)])
 
 
@@ -126,7 +126,9 @@ def _averaged(network: Scores, keys: Tensor, draws: int) -> Callable[[Tensor], T
     return answer
 
 
-def _signs(images: Tensor, keys: Tensor, number: int) -> Tensor:
+def _corner(bound: ThreatModel, images: Tensor, keys: Tensor, number: int) -> Tensor:
+    """Random signs, of the size of the bound."""
     shape = images.shape[1:]
     draws = _random.uniform(_random.fold(_random.fold(keys, _CORNERS), number), shape.numel())
-    return (2 * (draws >= 0.5).to(images.dtype) - 1).view(len(images), *shape)
+    signs = (2 * (draws >= 0.5).to(images.dtype) - 1).view(len(images), *shape)
+    return signs * (bound.eps / bound.metric.size(signs[:1]))
