@@ -1,9 +1,10 @@
 # Two commands on a machine with git, make and python3: `make demo` and `make test`. VENV= names another environment.
 PYTHON ?= python3
 VENV ?= .venv
+DOCS ?= .venv-docs
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check install-test docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/counteract evaluate --out demo
@@ -17,19 +18,25 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_captions.py
 
+install-test: # the packages, each in an empty environment
+	PYTHON=$(PYTHON) .ci/install
+
+docs: $(DOCS)/.ready
+	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --quiet
+
 bench: $(VENV)/.test
-	for name in counteraction executions spent pgd growth compiled arithmetic table1 train_step; do \
+	for name in counteraction executions spent adaptive pgd growth compiled arithmetic table1 train_step; do \
 	  $(BIN)/python eval/benchmarks/$$name.py || exit 1; done
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(DOCS) demo site
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e '.[report]'
 	touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml
@@ -39,3 +46,8 @@ $(VENV)/.test: $(BIN)/python pyproject.toml
 $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	touch $@ $(VENV)/.test $(VENV)/.demo
+
+$(DOCS)/.ready: docs/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet -r docs/requirements.txt
+	touch $@

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from counteract.models import load_model
+
+
+class FailingBackward(torch.autograd.Function):
+    """The identity, with a backward pass that raises a `KeyError` of what it is given beside the images."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, what: str) -> Tensor:
+        context.what = what
+        return x * 1
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Any:
+        raise KeyError(context.what)
 
 
 class TinyNet(nn.Module):

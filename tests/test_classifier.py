@@ -28,6 +28,7 @@ from counteract import (
     Counteraction,
     DefendedClassifier,
     DefendedModule,
+    EnergyDescent,
     GaussianNoise,
     Hedge,
     MixupInference,
@@ -423,7 +424,7 @@ def test_another_network_takes_the_place_of_the_old_one(images: Any) -> None:
     assert same.undefended is other
 
 
-@pytest.mark.parametrize("holding", [Counteraction, Hedge, AntiAdversary, MixupInference])
+@pytest.mark.parametrize("holding", [Counteraction, Hedge, AntiAdversary, EnergyDescent, MixupInference])
 def test_a_defence_whose_network_does_not_standardise_is_refused_beside_standardisation(
     holding: Callable[..., Any], net: TinyNet, pool: tuple[Tensor, Tensor]
 ) -> None:

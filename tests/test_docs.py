@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+import torch
+from torch import nn
 
+from counteract._toml import read_toml
 from counteract.attacks import attack_lines, library_lines
+from counteract.attacks.libraries.registered import GROUP as ATTACKS_GROUP
+from counteract.attacks.libraries.registered import REGISTERED
 from counteract.cli.listing import to_markdown
 from counteract.datasets import DATASETS
 from counteract.defences import defence_lines
 from counteract.defences.registry import GROUP
 from counteract.evaluation import make_spec, read_spec
+from counteract.robustbench import zoo
+from counteract.robustbench.shims import import_robustbench
+from counteract.robustbench.zoo import parse_name
+from counteract.training import load_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "eval/results/README.md")]
@@ -86,6 +98,70 @@ def test_examples_of_the_page_about_own_defences_run(line: str, own_defences: Pa
     )
     assert done.returncode in ((0, 1) if " audit " in line else (0,)), done.stderr
     assert "worst" in done.stdout or "Median" in done.stdout
+
+
+ELSEWHERE = [page for page in PAGES if page.name not in ("README.md", "your-own-defence.md")]
+"""Pages whose examples are run one by one, each by itself."""
+
+SNIPPETS = [(page, block) for page in ELSEWHERE for block in PYTHON.findall(page.read_text(encoding="utf-8"))]
+
+NETS = """
+from torch import nn
+
+
+def make_net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
+"""
+"""A module of the reader's, `my_package.nets`."""
+
+
+def _of_the_zoo(name: str, **_: object) -> nn.Module:
+    """Returns a small network for one of RobustBench's, which would have to be downloaded."""
+    parse_name(name)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)).eval()
+
+
+@pytest.mark.parametrize(("page", "block"), SNIPPETS, ids=lambda value: getattr(value, "name", ""))
+def test_every_other_example_runs_by_itself(
+    page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder with the files that it speaks of; RobustBench's benchmark is called as it says, to no end."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "nets.py").write_text(NETS, encoding="utf-8")
+    torch.save(_of_the_zoo("cifar10/Linf/Any").state_dict(), "net.pt")
+    monkeypatch.setattr(zoo, "load_robustbench", _of_the_zoo)
+    if "benchmark(" in block:
+        pytest.importorskip("pyautoattack", reason="needs pip install '.[robustbench]'")
+        robustbench = import_robustbench()
+        monkeypatch.setattr(robustbench, "benchmark", _called_as(inspect.signature(robustbench.benchmark)))
+    with mock.patch.dict(REGISTERED):
+        exec(compile(block, page.name, "exec"), {"__name__": "example"})
+
+
+def _called_as(signature: inspect.Signature) -> Callable[..., tuple[float, float]]:
+    """Returns a function of a signature that takes a network and measures nothing."""
+
+    def benchmark(*positional: Any, **named: Any) -> tuple[float, float]:
+        network = signature.bind(*positional, **named).args[0]
+        assert network(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+        return 0.0, 0.0
+
+    return benchmark
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_toml_of_the_docs_is_read(page: Path, tmp_path: Path) -> None:
+    """As what it is: a recipe, a spec, or an entry point."""
+    for number, text in enumerate(TOML.findall(page.read_text(encoding="utf-8"))):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text, encoding="utf-8")
+        if page.name == "training.md":
+            assert load_recipe(str(path), "iat").attack_steps == 3
+        elif "[project.entry-points" in text:
+            assert read_toml(path, page.name)["project"]["entry-points"].keys() <= {GROUP, ATTACKS_GROUP}
+        else:
+            assert make_spec(read_spec(str(path)), str(path)).defences
 
 
 def test_the_entry_point_in_the_docs_is_of_our_group() -> None:

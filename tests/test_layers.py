@@ -41,6 +41,7 @@ OF_THE_WHOLE = {
     "test_docs.py",
     "test_import.py",
     "test_layers.py",
+    "test_package.py",
     "cli/test_fuzz.py",
     "evaluation/test_regression.py",
     "robustbench/test_every_network.py",

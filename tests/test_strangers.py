@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import FailingBackward
 from torch import Tensor, nn
 
 from counteract import _strangers
@@ -107,20 +108,8 @@ class Failing(nn.Module):
         raise KeyError("repr")
 
 
-class Backward(torch.autograd.Function):
-    """A function whose gradient cannot be had."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        return x * 1
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        raise KeyError("gradient")
-
-
 def backward() -> None:
-    Backward.apply(torch.ones(1, requires_grad=True)).backward()
+    FailingBackward.apply(torch.ones(1, requires_grad=True), "gradient").backward()
 
 
 @pytest.mark.parametrize("fail", [lambda network: network(torch.zeros(1, 5)), repr, lambda _: backward()])

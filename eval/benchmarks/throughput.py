@@ -19,12 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from flops import FlopCount
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 from train_step import random_images, trainer_step
 
 from counteract import Counteraction
@@ -37,23 +35,6 @@ ROUNDS, LEAST_SECONDS = 3, 0.3
 NUM_LABELS = 9
 
 Step = Callable[[], object]
-
-
-class FlopCount(TorchDispatchMode):
-    """Adds up the floating-point operations of what runs within it.
-
-    torch's own FlopCounterMode also follows modules, and cannot do so through `autograd.grad` with respect to an input.
-    """
-
-    total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs an operation, and counts it if it is a product or a convolution."""
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func.overloadpacket)
-        if count is not None:
-            self.total += count(*args, **(kwargs or {}), out_val=out)
-        return out
 
 
 @dataclass(frozen=True)

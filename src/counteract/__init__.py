@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from counteract.models import from_art, load_model
     from counteract.preprocessors import (
         AntiAdversary,
+        AugmentationEnsemble,
         Counteraction,
+        EnergyDescent,
         GaussianNoise,
         Hedge,
         MixupInference,
@@ -24,15 +26,19 @@ if TYPE_CHECKING:
         RandomCropResize,
         RandomResizePad,
         RandomRotation,
+        TestTimeCounterattack,
+        TotalVariation,
     )
 
-    __version__: str
+__version__ = "0.2.0"
 
 __all__ = [
     "AntiAdversary",
+    "AugmentationEnsemble",
     "Counteraction",
     "DefendedClassifier",
     "DefendedModule",
+    "EnergyDescent",
     "GaussianNoise",
     "Hedge",
     "MixupInference",
@@ -40,6 +46,8 @@ __all__ = [
     "RandomCropResize",
     "RandomResizePad",
     "RandomRotation",
+    "TestTimeCounterattack",
+    "TotalVariation",
     "attack",
     "audit",
     "evaluate",
@@ -65,10 +73,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use, so that importing the package costs next to nothing."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("art-counteract")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'preprocessors')}"), name)

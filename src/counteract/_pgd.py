@@ -1,4 +1,4 @@
-"""Projected gradient descent in the max norm, which training and the attacks share."""
+"""Projected gradient descent, which training and the attacks share."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from torch import Tensor, nn
 from counteract._network import ask, borrowed
 from counteract._precision import at_least_float32
 
+Move = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
+"""A step: from points, the gradients there, the clean images, the size of the step and eps to the next points."""
+
+
+def by_signs(points: Tensor, gradients: Tensor, images: Tensor, step: float, eps: float) -> Tensor:
+    """Returns the points a step along the gradients' signs, within eps of the images in the max norm."""
+    change = (points + step * gradients.sign() - images).clamp(-eps, eps)
+    return (images + change).clamp(0, 1)
+
 
 def pgd(
     network: nn.Module,
@@ -24,6 +33,7 @@ def pgd(
     steps: Sequence[int],
     targeted: bool = False,
     logits: Callable[[Tensor], Tensor] | None = None,
+    move: Move = by_signs,
 ) -> dict[int, Tensor]:
     """Attacks a batch by the steps of torchattacks' PGD, from given starting points (Madry et al. 2018).
 
@@ -35,11 +45,12 @@ def pgd(
         images: Clean images in [0, 1], shape (N, C, H, W).
         labels: The labels to move away from, or if `targeted` towards: int64, shape (N,).
         starts: The points to start from: images in [0, 1] within eps of `images`.
-        eps: The largest change of a pixel.
+        eps: The largest change.
         step: The size of a step.
         steps: The step counts after which the images are wanted.
         targeted: True to move towards the labels.
         logits: Asks the network, where it is not simply called.
+        move: Makes the steps: in the max norm, unless another is given.
 
     Returns:
         The adversarial images by step count, detached.
@@ -54,9 +65,7 @@ def pgd(
             # Summed, not averaged: an example's gradient must not depend on how many others are in its batch.
             loss = direction * F.cross_entropy(at_least_float32(answer(adversarial)), labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, adversarial)
-            moved = adversarial.detach() + step * gradient.sign()
-            change = (moved - images).clamp(-eps, eps)
-            adversarial = (images + change).clamp(0, 1)
+            adversarial = move(adversarial.detach(), gradient, images, step, eps)
             if count in steps:
                 found[count] = adversarial.detach()
     return found

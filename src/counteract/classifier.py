@@ -66,6 +66,25 @@ class DefendedClassifier(PyTorchClassifier):
         UserError: (a ValueError) an argument is out of its range; `preprocessing` is combined with transforms, or with
             a defence whose network does not standardise as it does; or images with channels last with a defence that
             moves pixels.
+
+    Example:
+        >>> import torch
+        >>> from art.attacks.evasion import FastGradientMethod
+        >>> from counteract import DefendedClassifier, RandomCropPad, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> data = load_dataset("digits").take(8)
+        >>> classifier = DefendedClassifier(
+        ...     load_model("digits-resnet-mixup"),
+        ...     loss=torch.nn.CrossEntropyLoss(),
+        ...     input_shape=(3, 32, 32),
+        ...     nb_classes=10,
+        ...     clip_values=(0, 1),
+        ...     transforms=[RandomCropPad(size=(24, 30))],
+        ...     executions=20,
+        ... )
+        >>> adversarial = FastGradientMethod(classifier, eps=12 / 255).generate(data.images.numpy())
+        >>> classifier.predict(adversarial).shape
+        (8, 10)
     """
 
     estimator_params = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, Literal
 
 import torch
@@ -11,13 +12,13 @@ import torch.nn.functional as F
 from art.defences.postprocessor.postprocessor import Postprocessor
 from art.defences.preprocessor.preprocessor import Preprocessor
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from counteract import _random
 from counteract._answers import NO_LABEL, labels_of
 from counteract._errors import UserError, shown
 from counteract._images import check_clip_values, check_images
 from counteract._network import ask, check_model, dtype_of
+from counteract._passes import Graphs, draws_of_all, pass_of
 from counteract._precision import at_least_float32, without_autocast
 from counteract.postprocessing import Postprocessing, postprocess_all
 from counteract.preprocessors import RandomPreprocessor
@@ -25,9 +26,6 @@ from counteract.preprocessors.adapter import adapt_all
 from counteract.preprocessors.base import check_count
 
 Average = Literal["probabilities", "logits"]
-
-_VALUES_PER_PASS = 512 * 3 * 32 * 32
-"""Without `executions_per_pass`, a pass holds about 512 CIFAR images: enough to fill a processor, little memory."""
 
 _SLACK, _SLACK_EACH = 1e-3, 1e-5
 """The room in a lead, in all and for each execution if these are many, so that round-off cannot make a difference."""
@@ -57,15 +55,28 @@ class DefendedModule(nn.Module):
             enough.
         average: The outputs that are averaged: `"probabilities"` (Pang et al. 2020) or `"logits"` (the code of Guo et
             al. 2018).
-        executions_per_pass: The number of executions that go through the network together. It bounds the memory, with
-            gradients too, and does not change the answer. None: as many as make a pass of about 512 images of
-            3 x 32 x 32.
+        executions_per_pass: The number of executions of a batch that go through the network together. It bounds the
+            memory, with gradients too, and does not change the answer. None: all executions of some images go through
+            it together, in passes of a size that suits the processor; graphs beyond 4 GiB are computed again.
         clip_values: The range that inputs must lie in; None accepts every finite value.
         postprocessing_defences: ART's postprocessors or a stranger's, run in this order on the probabilities that come
             out; see `Postprocessing`.
 
     Raises:
         UserError: (a ValueError) an argument is out of its range, or `model` is defended already.
+
+    Example:
+        >>> from counteract import Counteraction, DefendedModule, RandomCropPad, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defended = DefendedModule(
+        ...     network,
+        ...     preprocessing_defences=[Counteraction(network, eps=12 / 255, eps_step=6 / 255)],
+        ...     transforms=[RandomCropPad(size=(24, 30))],
+        ...     executions=20,
+        ... )
+        >>> defended(data.images).exp().sum(dim=1).round().tolist() == [1.0] * 8
+        True
     """
 
     def __init__(
@@ -214,41 +225,49 @@ class DefendedModule(nn.Module):
         return labels, spent
 
     def _total(self, x: Tensor, keys: Tensor, prepared: list[Tensor | None], start: int, end: int) -> Tensor:
-        """Adds up the executions from `start` to `end`, as many in a pass as the memory is meant to hold."""
-        per_pass = self._executions_per_pass(x)
-        firsts = range(start, end, per_pass)
-        # With several passes, the backward pass recomputes each one rather than keep all of them in memory.
-        recompute = torch.is_grad_enabled() and len(firsts) > 1 and not self.model.training
-        parts = []
-        for first in firsts:
-            numbers = torch.arange(first, min(first + per_pass, end), device=x.device)
-            if recompute:
-                parts.append(checkpoint(self._pass, x, keys, numbers, prepared, use_reentrant=False))
-            else:
-                parts.append(self._pass(x, keys, numbers, prepared))
-        return self._added(torch.stack(parts), 0)
+        """Adds up the executions from `start` to `end`: in each pass those of some images, or some of them."""
+        together, per_pass = self._pass_size(x, end - start)
+        graphs = self._graphs(x, end - start)
+        facts = [repeat(None) if once is None else once.split(together) for once in prepared]
+        totals = []
+        for images, their_keys, *known in zip(x.split(together), keys.split(together), *facts, strict=False):
+            outputs = []
+            for first in range(start, end, per_pass):
+                numbers = torch.arange(first, min(first + per_pass, end), device=x.device)
+                outputs.append(graphs.run(self._pass, len(images) * len(numbers), images, their_keys, numbers, known))
+            totals.append(self._added(torch.cat(outputs, 1), 1))
+        return torch.cat(totals)
+
+    def _pass_size(self, x: Tensor, executions: int) -> tuple[int, int]:
+        """The number of images in a pass, and of their executions; in training mode images depend on each other."""
+        if self.executions_per_pass or self.model.training:
+            return len(x), self.executions_per_pass or draws_of_all(x)
+        return pass_of(x, executions)
+
+    def _graphs(self, x: Tensor, executions: int) -> Graphs:
+        """The graphs of so many executions; a network in training mode must not be asked again."""
+        if self.executions_per_pass or self.model.training:
+            return Graphs(everything=self.model.training or executions <= (self.executions_per_pass or executions))
+        return Graphs.of(x, executions)
 
     def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:
-        """Adds up the executions of these numbers: shape (N, classes)."""
+        """The outputs of the executions of these numbers: shape (N, executions, classes)."""
         count = len(numbers)
-        stream = _random.fold(_random.fold(keys, _REPEATED).unsqueeze(1), numbers).flatten()
+        stream = _random.fold(keys, _REPEATED)
         rows = x.repeat_interleave(count, dim=0)
         with without_autocast(x.device):  # in here, where a recomputation finds the caller's again
             for position, (transform, once) in enumerate(zip(self.transforms, prepared, strict=True)):
                 shared = None if once is None else once.repeat_interleave(count, dim=0)
-                rows = transform.sample(rows, _random.fold(stream, position), shared)
+                rows = transform.sample(rows, transform.execution_keys(stream, numbers, position), shared)
             outputs = at_least_float32(ask(self.model, rows))
             if self.average == "probabilities":
                 # Finite where a class is ruled out: of infinities the logarithms of sums have no gradient.
                 outputs = outputs.log_softmax(dim=1).clamp(min=torch.finfo(outputs.dtype).min)
-            return self._added(outputs.view(len(x), count, -1), 1)
+            return outputs.view(len(x), count, -1)
 
     def _added(self, outputs: Tensor, dim: int) -> Tensor:
         """Adds up logits, or probabilities in logarithms: those stay exact where the probabilities underflow."""
         return outputs.sum(dim) if self.average == "logits" else outputs.logsumexp(dim)
-
-    def _executions_per_pass(self, x: Tensor) -> int:
-        return self.executions_per_pass or max(1, min(self.executions, _VALUES_PER_PASS // x.numel()))
 
 
 def _named_only(scores: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from counteract.attacks import draw_starts
 from counteract.attacks.apgd import apgd
 from counteract.attacks.ascent import ascend
 from counteract.attacks.losses import Loss, cross_entropy, dlr, margin
+from counteract.attacks.norms import NORMS
 from counteract.datasets import Dataset
 
 
@@ -42,6 +43,23 @@ def test_apgd_reaches_more_than_pgd_in_as_many_steps(digits_net: nn.Module, digi
     _, automatic = apgd(given, images, starts, eps=EPS / 4, steps=12)
     assert automatic.mean() > given.value(starts, 0).mean() + 1
     assert automatic.mean() > plain.mean() - 0.05
+
+
+@pytest.mark.parametrize(("name", "loss"), [("ce", cross_entropy), ("dlr", dlr)])
+def test_apgd_in_l2_reaches_torchattacks_losses_from_the_same_start(
+    digits_net: nn.Module, digits: Dataset, name: str, loss: Loss
+) -> None:
+    images, labels, norm = digits.images[:N], digits.labels[:N], NORMS["L2"]
+    theirs = torchattacks.APGD(digits_net, norm="L2", eps=0.3, steps=30, loss=name)
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    with mock.patch("torch.randn", return_value=noise):
+        points, _, values, _ = theirs.attack_single_run(images, labels)
+    starts = (images + 0.3 * norm.steepest(noise)).clamp(0, 1)
+    ours, reached = apgd(objective(digits_net, digits, loss), images, starts, eps=0.3, steps=30, norm=norm)
+    assert norm.size(ours - images).max() <= 0.3 + 1e-6
+    torch.testing.assert_close(loss(digits_net(ours), labels), reached)
+    assert float(reached.mean()) == pytest.approx(float(values.mean()), rel=0.02)
+    assert (digits_net(ours).argmax(1) == labels).sum() == (digits_net(points).argmax(1) == labels).sum()
 
 
 def test_the_point_of_the_highest_loss_is_kept() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
-from networks import Averaging, Dark, Returning, Shifted, TinyNet
+from networks import Averaging, Dark, FailingBackward, Returning, Shifted, TinyNet
 from networks import Keyed as Batched
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ from counteract.attacks import (
     example_keys,
     find_attack,
 )
+from counteract.attacks.norms import NORMS
 from counteract.datasets import Dataset
 
 EPS = 8 / 255
@@ -94,6 +95,54 @@ def test_images_within_the_bounds_again_and_again(name: str, kind: str, net: Tin
     if name != "clean":
         other = attack(name, module, x, LABELS, eps=EPS, preset=SMALL, seed=1)
         assert not torch.equal(other, found)
+
+
+@pytest.mark.parametrize(
+    "name", ["noise", "pgd3", "apgd-t", "bpda-pgd", "smooth", "joint", "cheap", "square", "decision"]
+)
+def test_images_within_l2_whatever_the_batch_size(name: str, net: TinyNet, digits: Dataset) -> None:
+    images, labels, module = digits.images[:24], digits.labels[:24], defended(net)
+    found = attack(name, module, images, labels, norm="L2", eps=1.5, preset=SMALL)
+    sizes = NORMS["L2"].size(found - images)
+    assert sizes.max() <= 1.5 * (1 + 1e-6)
+    assert sizes.max() > 0.5
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert torch.equal(attack(name, module, images, labels, norm="L2", eps=1.5, preset=SMALL, batch_size=8), found)
+
+
+def test_each_norm_has_its_own_range_and_attacks(net: TinyNet, x: Tensor) -> None:
+    noise = attack("noise", net, x, LABELS, norm="L1", preset=SMALL)
+    assert 1 < float(NORMS["L1"].size(noise - x).max()) <= 12 * (1 + 1e-6)
+    half = attack("noise", net, x, LABELS, norm="L2", preset=SMALL)
+    assert 0.2 < float(NORMS["L2"].size(half - x).max()) <= 0.5 * (1 + 1e-6)
+    attack("pgd1", net, x, LABELS, norm="L2", eps=2, eps_step=1.5)
+    for arguments, message in (
+        ({"norm": "L1"}, "attack pgd1 cannot run on this module: it knows the norms Linf and L2 only"),
+        ({"norm": "L2", "eps": 128}, "eps must be at most .* in L2, .* found 128"),
+        ({"norm": "Linf", "eps": 2}, "eps: did you mean 2/255"),
+        ({"eps_step": 2}, "eps_step: did you mean 2/255"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            attack("pgd1", net, x, LABELS, **arguments)
+
+
+def test_l2_on_a_real_network_is_as_strong_as_the_libraries(digits_net: nn.Module, digits: Dataset) -> None:
+    """AutoAttack without FAB and Square, which take minutes and find one of 48 more at this bound."""
+    images, labels = digits.images[:48], digits.labels[:48]
+
+    def left(name: str) -> int:
+        found = attack(name, digits_net, images, labels, norm="L2", eps=0.5, preset="quick")
+        assert NORMS["L2"].size(found - images).max() <= 0.5 * (1 + 1e-5)
+        return int((digits_net(found).argmax(1) == labels).sum())
+
+    pgd, theirs = left("pgd20"), left("torchattacks:PGDL2(steps=20)")
+    assert abs(pgd - theirs) <= 2
+    official = left("autoattack(version='custom', attacks_to_run=['apgd-ce'])")
+    assert abs(left("apgd-ce") - official) <= 4
+    assert left("apgd-t") <= official + 2
+    assert official < 30
+    assert left("noise") == left("clean") == 48
 
 
 @pytest.mark.parametrize("name", ["pgd3-targeted", "bpda-apgd-cw", "fixed", "square"])
@@ -373,23 +422,11 @@ def test_a_module_that_holds_a_defended_one_is_told_to_pass_that(net: TinyNet, x
     )
 
 
-class Backward(torch.autograd.Function):
-    """A function whose gradient cannot be had."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        return x * 1
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        raise KeyError("gradient")
-
-
 class NoBackward(TinyNet):
     """A network whose backward pass fails."""
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = Backward.apply(super().forward(x))
+        found: Tensor = FailingBackward.apply(super().forward(x), "gradient")
         return found
 
 

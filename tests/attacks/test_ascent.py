@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import pytest
 import torch
-from attacks.searching import check_that_the_best_is_kept
-from torch import Tensor
+from attacks.searching import N, check_that_the_best_is_kept, objective
+from torch import Tensor, nn
 
-from counteract.attacks.ascent import ascend, project
+from counteract.attacks.ascent import ascend
 from counteract.attacks.losses import margin
+from counteract.attacks.norms import NORMS
 from counteract.attacks.objective import Objective
+from counteract.datasets import Dataset
 
 
 def test_the_point_of_the_highest_loss_is_kept() -> None:
     check_that_the_best_is_kept(ascend, 0.54, step_size=0.04)
 
 
-def test_points_are_projected_into_the_ball_and_the_pixel_range(x: Tensor) -> None:
-    far = x + torch.linspace(-1, 1, x.numel()).view_as(x)
-    near = project(far, x, 0.05)
-    assert (near - x).abs().max() <= 0.05 + 1e-6
-    assert near.min() >= 0
-    assert near.max() <= 1
-    inside = (far - x).abs() < 0.05
-    assert torch.equal(near[inside], far[inside])
+def test_steps_are_of_the_norm(digits_net: nn.Module, digits: Dataset) -> None:
+    images, given, norm = digits.images[:N], objective(digits_net, digits, margin), NORMS["L2"]
+    points, values = ascend(given, images, images, eps=1.0, step_size=0.2, steps=3, norm=norm)
+    sizes = norm.size(points - images)
+    assert sizes.max() <= 0.6 + 1e-6
+    assert sizes.max() > 0.4
+    assert values.mean() > given.value(images, 0).mean() + 1
 
 
 def pit(images: Tensor, keys: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from counteract.attacks import ThreatModel
-from counteract.attacks.bounds import keep_within
+from counteract.attacks import ThreatModel, draw_starts
+from counteract.attacks.bounds import in_grey_levels, keep_within
+from counteract.attacks.norms import NORMS, Name
 
 EPS = 0.05
 
@@ -47,3 +48,32 @@ def test_round_off_of_coarser_numbers_is_no_offence(x: Tensor) -> None:
     coarse = x.bfloat16()
     assert not keep_within(ThreatModel(eps=EPS), coarse, coarse + EPS)[1].any()
     assert keep_within(ThreatModel(eps=EPS), coarse, coarse + 2 * EPS)[1].all()
+
+
+@pytest.mark.parametrize("norm", ["L2", "L1"])
+def test_other_norms_have_their_own_balls(x: Tensor, norm: Name) -> None:
+    bound = ThreatModel(norm=norm, eps=2.0)
+    steps = torch.tensor([0, 0.5, 1.0, 1.1, 3, 9]).view(-1, 1, 1, 1)
+    grey = torch.full_like(x, 0.5)
+    change = torch.sign(x - 0.5)
+    images = grey + steps * 2.0 * change / bound.metric.size(change).view(-1, 1, 1, 1)
+    found, outside = keep_within(bound, grey, images)
+    assert outside.tolist() == [False, False, False, True, True, True]
+    assert torch.equal(found[:3], images[:3])
+    torch.testing.assert_close(bound.metric.size(found - grey)[3:], torch.full((3,), 2.0))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_grey_levels_do_not_leave_the_ball(norm: Name) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.randint(256, (8, 3, 16, 16), generator=generator) / 255
+    bound = ThreatModel(norm=norm, eps={"Linf": 8 / 255, "L2": 0.1, "L1": 2.0}[norm])
+    images = draw_starts(torch.arange(8), clean, bound.eps, bound.metric)
+    rounded = in_grey_levels(bound, clean, images)
+    levels = rounded * 255
+    torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-4)
+    assert (bound.metric.size(rounded - clean) <= bound.eps + 1e-5).all()
+    assert (rounded - images).abs().max() <= 1 / 255 + 1e-6
+    if norm == "Linf":
+        assert torch.equal(rounded, (images * 255).round() / 255)
+    assert torch.equal(in_grey_levels(bound, clean, clean), clean)

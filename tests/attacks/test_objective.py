@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, GaussianNoise, _random
 from counteract.attacks import objective as objective_module
-from counteract.attacks.losses import cross_entropy, margin
+from counteract.attacks.losses import TargetedDLR, cross_entropy, margin
 from counteract.attacks.objective import Objective
 
 LABELS = torch.arange(6)
@@ -25,12 +26,11 @@ def noisy(net: nn.Module) -> DefendedModule:
 
 
 @pytest.mark.parametrize("average", ["outputs", "losses"])
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("kept", [0, 4, 512])
 def test_the_gradient_is_that_of_the_average(
-    noisy: DefendedModule, x: Tensor, monkeypatch: pytest.MonkeyPatch, average: Literal["outputs", "losses"], kept: bool
+    noisy: DefendedModule, x: Tensor, monkeypatch: pytest.MonkeyPatch, average: Literal["outputs", "losses"], kept: int
 ) -> None:
-    if not kept:
-        monkeypatch.setattr(objective_module, "_VALUES_KEPT", 0)
+    monkeypatch.setattr(objective_module, "images_kept", lambda images, draws: kept)
     keys = torch.arange(6) + 40
     found, gradient = Objective([noisy], cross_entropy, LABELS, keys, 3, average).gradient(x, 7)
     points = x.clone().requires_grad_()
@@ -47,6 +47,30 @@ def test_an_example_does_not_depend_on_its_batch(noisy: DefendedModule, x: Tenso
     value, gradient = Objective([noisy], margin, LABELS, keys, 2).gradient(x, 1)
     part = Objective([noisy], margin, LABELS[2:4], keys[2:4], 2).gradient(x[2:4], 1)
     torch.testing.assert_close(part, (value[2:4], gradient[2:4]))
+
+
+def test_images_are_taken_in_groups_and_each_draw_is_computed_once(net: nn.Module, x: Tensor) -> None:
+    asked: list[int] = []
+    net.register_forward_hook(lambda module, inputs, output: asked.append(len(inputs[0])))
+    module = DefendedModule(net, transforms=[GaussianNoise(0.1)], executions=5, clip_values=None)
+    images, labels = x.repeat(12, 1, 1, 1), LABELS.repeat(12)
+    given = Objective([module], margin, labels, torch.arange(72), 4)
+    values, gradient = given.gradient(images, 0)
+    assert sum(asked) == 72 * 4 * 5
+    assert asked == [120] * 12  # 24 images in 5 executions, draw by draw
+    part = replace(given, labels=labels[24:48], keys=given.keys[24:48]).gradient(images[24:48], 0)
+    assert torch.equal(part[0], values[24:48])
+    assert torch.equal(part[1], gradient[24:48])
+
+
+def test_a_group_has_the_aims_and_the_known_draws_of_its_images(
+    noisy: DefendedModule, x: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = torch.stack([torch.arange(6), torch.arange(6) + 9], 1)
+    given = Objective([noisy], TargetedDLR((LABELS + 3) % 10), LABELS, torch.arange(6), 2, "losses", known)
+    expected = given.gradient(x, 0)
+    monkeypatch.setattr(objective_module, "images_kept", lambda images, draws: 4)
+    torch.testing.assert_close(given.gradient(x, 0), expected)
 
 
 def test_steps_draw_anew_and_known_draws_stay(noisy: DefendedModule, x: Tensor) -> None:
@@ -71,13 +95,12 @@ def test_several_networks_count_the_same(net: nn.Module, noisy: DefendedModule, 
     torch.testing.assert_close(gradient, (alone[0][1] + alone[1][1]) / 2)
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("kept", [0, 4, 512])
 @pytest.mark.parametrize("average", ["outputs", "losses"])
 def test_a_draw_that_is_no_number_is_wrong_and_leaves_the_gradient_to_the_others(
-    net: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch, average: Literal["outputs", "losses"], kept: bool
+    net: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch, average: Literal["outputs", "losses"], kept: int
 ) -> None:
-    if not kept:
-        monkeypatch.setattr(objective_module, "_VALUES_KEPT", 0)
+    monkeypatch.setattr(objective_module, "images_kept", lambda images, draws: kept)
 
     def dropping(images: Tensor, keys: Tensor) -> Tensor:
         """No number where the key is odd: through the image itself, so that its derivative is none either."""

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from counteract import DefendedModule
 from counteract.attacks import PGD, Path, ThreatModel, Victim, draw_starts, draw_targets
+from counteract.attacks.norms import NORMS, Name
 from counteract.datasets import Dataset
 
 EPS, ALPHA = 0.1, 0.03
+WIDE = 1.5
 
 
 def theirs(net: nn.Module, images: Tensor, labels: Tensor, steps: int, targeted: bool) -> Tensor:
@@ -78,16 +80,60 @@ def test_targets_are_uniform_over_the_other_labels() -> None:
     assert set(targets.tolist()) == {0, 1, 2}
 
 
+def their_l2(net: nn.Module, images: Tensor, labels: Tensor, steps: int, *, targeted: bool) -> Tensor:
+    """Torchattacks' PGDL2 with a start of its own."""
+    torch.manual_seed(0)
+    attack = torchattacks.PGDL2(net, eps=WIDE, alpha=WIDE / 4, steps=steps)
+    if targeted:
+        attack.set_mode_targeted_by_label(quiet=True)
+    adversarial: Tensor = attack(images, labels)
+    return adversarial
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_snapshots_in_l2_are_torchattacks_bit_for_bit(digits_net: nn.Module, digits: Dataset, targeted: bool) -> None:
+    """Of sixteen images: torchattacks takes the gradient of their mean, and a power of two leaves the bits alone."""
+    images, labels = digits.images[:16], (digits.labels[:16] + targeted) % 10
+    starts = their_l2(digits_net, images, labels, 0, targeted=targeted)
+    assert not torch.equal(starts, images)
+    attack = PGD(digits_net, eps=WIDE, alpha=WIDE / 4, steps=[1, 12, 5], targeted=targeted, norm="L2")
+    found = attack(images, labels, starts=starts)
+    for steps, adversarial in found.items():
+        assert torch.equal(adversarial, their_l2(digits_net, images, labels, steps, targeted=targeted))
+    assert not torch.equal(found[1], found[12])
+
+
+def test_steps_in_l2_along_tiny_gradients_are_torchattacks_too(digits_net: nn.Module, digits: Dataset) -> None:
+    """Towards labels that the network is sure of already, one image at a time."""
+    for row in range(3):
+        images, labels = digits.images[row : row + 1], digits.labels[row : row + 1]
+        starts = their_l2(digits_net, images, labels, 0, targeted=True)
+        found = PGD(digits_net, eps=WIDE, alpha=WIDE / 4, steps=[6], targeted=True, norm="L2")(
+            images, labels, starts=starts
+        )
+        assert torch.equal(found[6], their_l2(digits_net, images, labels, 6, targeted=True))
+
+
+def test_starts_in_l2_fill_the_ball(digits: Dataset) -> None:
+    grey = torch.full_like(digits.images[:32], 0.5)
+    starts = draw_starts(torch.arange(32), grey, 0.1, NORMS["L2"])
+    sizes = NORMS["L2"].size(starts - grey)
+    assert sizes.max() <= 0.1 + 1e-6
+    assert sizes.min() > 0.09
+    assert torch.equal(draw_starts(torch.arange(32)[5:7], grey[5:7], 0.1, NORMS["L2"]), starts[5:7])
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
 @pytest.mark.parametrize("targeted", [True, False])
 def test_a_path_attacks_the_undefended_network_with_keyed_starts_and_targets(
-    digits_net: nn.Module, digits: Dataset, targeted: bool
+    digits_net: nn.Module, digits: Dataset, targeted: bool, norm: Name
 ) -> None:
     images, labels, keys = digits.images[:16], digits.labels[:16], torch.arange(16) + 30
-    victim = Victim(digits_net, DefendedModule(TinyNet()), False, False, ThreatModel(eps=EPS), ALPHA, 10)
+    victim = Victim(digits_net, DefendedModule(TinyNet()), False, False, ThreatModel(norm=norm, eps=EPS), ALPHA, 10)
     found = Path(targeted).run(victim, images, labels, keys, [1, 4])
     given = draw_targets(keys, labels, 10) if targeted else labels
-    attack = PGD(digits_net, eps=EPS, alpha=ALPHA, steps=[1, 4], targeted=targeted)
-    expected = attack(images, given, starts=draw_starts(keys, images, EPS))
+    attack = PGD(digits_net, eps=EPS, alpha=ALPHA, steps=[1, 4], targeted=targeted, norm=norm)
+    expected = attack(images, given, starts=draw_starts(keys, images, EPS, NORMS[norm]))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[steps], expected[steps]) for steps in found)
 
@@ -108,3 +154,6 @@ def test_sizes_in_grey_levels_are_refused(net: nn.Module) -> None:
         PGD(net, eps=8)
     with pytest.raises(ValueError, match=r"alpha: did you mean 2/255\? .*, found 2"):
         PGD(net, alpha=2)
+    assert PGD(net, eps=8, alpha=2, norm="L2").eps == 8
+    with pytest.raises(ValueError, match="norm must be Linf or L2, found 'L1'"):
+        PGD(net, norm="L1")

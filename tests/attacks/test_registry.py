@@ -25,6 +25,7 @@ from counteract.attacks import (
 )
 from counteract.attacks.libraries import registered
 from counteract.attacks.losses import margin
+from counteract.attacks.registry import CURES
 from counteract.datasets import Dataset
 from counteract.whole import WholeModule
 
@@ -116,7 +117,8 @@ def test_names_are_found() -> None:
     assert one == find_attack("pgd10")
     assert hash(one) == hash(find_attack("pgd10"))
     assert all(find_attack(name).name == name for name in attack_names())
-    assert len(ATTACKS) == 20
+    assert len(ATTACKS) == 25
+    assert set(CURES) < set(ATTACKS)
 
 
 def test_names_of_others_are_attacks_like_ours() -> None:
@@ -179,11 +181,16 @@ def test_obstacles_are_said_in_words(net: TinyNet) -> None:
 
     assert all(met(name) is None for name in ["clean", *EVERY])
     assert met("apgd-dlr", 2) == "it needs 3 classes, and the network has 2"
-    assert {name for name in EVERY if met(name, 3)} == {"apgd-t", "bpda-pgd-t", "bpda-apgd-t"}
+    assert {name for name in EVERY if met(name, 3)} == {"apgd-t", "bpda-pgd-t", "bpda-apgd-t", "under-t"}
     assert {name for name in EVERY if met(name, 2)} == {name for name in EVERY if name.endswith(("-t", "-dlr"))}
     assert {name for name in EVERY if not met(name, gradients=False)} == {"noise", "square", "decision"}
     assert {name for name in EVERY if met(name, whole=True)} == {"smooth", "cheap"}
     assert obstacle(find_attack("smooth"), num_classes=10) is None
+    for known in ("clean", "noise", "art:HopSkipJump", "autoattack"):
+        assert obstacle(find_attack(known), num_classes=10, norm="L1") is None
+    for unknown in ("pgd10", "apgd-t", "square"):
+        assert obstacle(find_attack(unknown), num_classes=10, norm="L2") is None
+        assert obstacle(find_attack(unknown), num_classes=10, norm="L1") == "it knows the norms Linf and L2 only"
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in ("smooth", "cheap")])

@@ -9,7 +9,8 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
-from counteract.attacks.surrogates import cheap, no_cheap, no_smooth, rebuilt, smooth, turned
+from counteract.attacks import ThreatModel
+from counteract.attacks.surrogates import around, cheap, no_cheap, no_smooth, rebuilt, smooth, turned
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import WholeModule
 
@@ -111,3 +112,23 @@ def test_a_part_without_a_smooth_surrogate_is_differentiated_as_it_is_and_says_s
     (wanted,) = torch.autograd.grad(net(points).log_softmax(1)[:, 0].sum(), points)
     torch.testing.assert_close(found, wanted)
     assert all("surrogate" not in part.describe() for part in parts(net).values())
+
+
+def test_gradients_around_an_image_are_their_mean_there(net: TinyNet, x: Tensor) -> None:
+    """The answers are exact; of a function with jumps the mean gradient sees the slope that each point hides."""
+    module = DefendedModule(net)
+    averaged = around(module, ThreatModel(eps=0.05), 3)
+    torch.testing.assert_close(averaged(x, KEYS), module(x, KEYS))
+    points = x.clone().requires_grad_()
+    torch.testing.assert_close(averaged(points, KEYS), module(x, KEYS))
+
+    def steps(images: Tensor, keys: Tensor) -> Tensor:
+        """A slope of one on the upper half of each step, and of none below."""
+        del keys
+        return torch.where((20 * images) % 1 > 0.5, images, images.detach()).flatten(1)
+
+    (slope,) = torch.autograd.grad(around(steps, ThreatModel(eps=0.05), 40)(points, KEYS).sum(), points)
+    (alone,) = torch.autograd.grad(steps(points, KEYS).sum(), points)
+    assert set(alone.unique().tolist()) == {0.0, 1.0}
+    inner = slope[(x > 0.1) & (x < 0.9)]
+    assert ((inner > 0.2) & (inner < 0.8)).float().mean() > 0.99

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from counteract import Counteraction, DefendedModule, RandomCropPad
 from counteract.attacks import AttackPreset, ThreatModel, Victim
-from counteract.attacks.views import CHEAP, DEFENDED, JOINT, JUDGED, SMOOTH, UNDEFENDED, View
+from counteract.attacks.views import CHEAP, DEFENDED, JOINT, JUDGED, SMOOTH, UNDEFENDED, UNDER, View
 
 PRESET = AttackPreset.model_validate({"preset": "quick", "draws": 5, "executions": 3, "cheap": 2})
 
@@ -58,3 +58,14 @@ def test_the_joint_view_has_three_networks_where_there_is_counteraction_to_turn(
     assert not part.targeted
     without = Victim(net, DefendedModule(net), False, False, ThreatModel(), 0.01, 10)
     assert len(JOINT.networks(without, PRESET, 1)) == 2
+
+
+def test_under_has_the_answers_of_the_defence_and_the_gradient_of_the_network(net: TinyNet, x: Tensor) -> None:
+    given, keys = victim(net), torch.arange(6)
+    (network,) = UNDER.networks(given, PRESET, 5)
+    points = x.clone().requires_grad_()
+    answers, alone = network(points, keys), net(points).log_softmax(1)
+    (defended,) = DEFENDED.networks(given, PRESET, 5)
+    torch.testing.assert_close(answers, defended(x, keys))
+    found, expected = (torch.autograd.grad(each[:, 0].sum(), points)[0] for each in (answers, alone))
+    torch.testing.assert_close(found, expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,21 @@ import torch
 from reporting.synthetic import make_run
 from torch import Tensor
 
-from counteract.auditing.checklist import Check, check_probes, check_run, no_probes
+from counteract.auditing.backward import Backward
+from counteract.auditing.checklist import (
+    Check,
+    check_backward,
+    check_indicators,
+    check_planted,
+    check_probes,
+    check_run,
+    no_probes,
+)
+from counteract.auditing.indicators import Indicators
+from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
 from counteract.evaluation import Run
+from counteract.evaluation.scores import Paired
 
 N = 100
 ATTACKS = ["clean", "pgd10", "bpda-apgd-ce", "square"]
@@ -59,8 +72,28 @@ def test_a_sound_defence_has_no_flag() -> None:
 def test_what_the_accuracies_give_away(changes: dict[str, int], name: str, words: str) -> None:
     found = flags(check_run(run(SOUND | changes), DEFENCE))
     assert name in found
-    assert len(found) == (2 if name == "clean images" else 1)
+    assert len(found) == (1 if name == "gain" else 2)  # where an attack is that strong, the gain is flagged too
     assert re.search(words, found[name])
+
+
+def test_worse_than_no_defence_is_a_flag() -> None:
+    found = flags(check_run(run(SOUND | {"bpda-apgd-ce": 20}), DEFENCE))
+    assert re.search(r"^worse than no defence: .* -20.0 points \(.*\) in the defence's own", found["gain"])
+
+
+@pytest.mark.parametrize(
+    ("clean", "worst", "flag"),
+    [(50, 40, True), (83, 40, True), (90, 40, False), (60, 42, True), (83, 44, False), (83, 52, False)],
+)
+def test_a_cost_on_clean_images_beyond_every_gain_is_a_flag(clean: int, worst: int, flag: bool) -> None:
+    """Of 95 that are right without the defence; the worst case is 40 there."""
+    given = {"clean": clean, "pgd10": min(worst, clean), "bpda-apgd-ce": min(worst, clean), "square": clean}
+    assert ("clean cost" in flags(check_run(run(given), DEFENCE))) == flag
+
+
+def test_examples_of_the_undefended_network_that_do_better_than_the_adaptive_attacks_are_a_flag() -> None:
+    found = flags(check_run(run(SOUND | {"pgd10": 20}), DEFENCE))
+    assert re.search(r"break it better: .* leave \+20.0 points", found["transfer"])
 
 
 def test_a_gain_that_the_worst_case_has_too_is_confirmed() -> None:
@@ -96,6 +129,7 @@ def probes(flat: int = 0, fall: float = 0.0, **changes: int) -> Probes:
         (probes(widest=30), "large eps", "does not reach chance: .* leaves 30.0%, where chance is 10.0%"),
         (probes(fall=0.1), "convergence", "has not converged: .* by 0.100"),
         (probes(flat=2), "zero gradients", "vanish: 2 of 100 images"),
+        (probes(wider=40), "larger eps", "take nothing from the defence, where they should: .* \\+0.0 points"),
     ],
 )
 def test_what_other_steps_and_bounds_give_away(found: Probes, name: str, words: str) -> None:
@@ -108,6 +142,64 @@ def test_sound_probes() -> None:
     assert flags(check_probes(probes(flat=1), 10)) == {}
     assert flags(check_probes(probes(widest=14), 10)) == {}  # chance, give or take
     assert flags(check_probes(probes(longer=38, fall=0.01), 10)) == {}
+
+
+@pytest.mark.parametrize(
+    ("base", "wider", "clean", "flag"),
+    [
+        (40, 40, 90, True),
+        (40, 36, 90, False),  # a fall that shows
+        (20, 20, 90, False),  # of so few right ones a tenth would not show
+        (90, 90, 92, False),  # within such bounds the attack does nothing yet
+        (90, 90, 99, True),
+        (0, 0, 90, False),
+    ],
+)
+def test_no_fall_is_a_flag_where_one_would_show(base: int, wider: int, clean: float, flag: bool) -> None:
+    found = check_probes(probes(base=base, longer=base, wider=wider), 10, clean)
+    assert ("larger eps" in flags(found)) == flag
+
+
+def test_more_steps_that_were_tried_and_change_nothing_are_the_end_of_it() -> None:
+    nothing, less = Paired(1, 100, 0.0, (-2.0, 2.0)), Paired(1, 100, -8.0, (-12.0, -4.0))
+    assert "convergence" not in flags(check_probes(probes(fall=0.1), 10, cured=nothing))
+    found = flags(check_probes(probes(fall=0.1), 10, cured=less))
+    assert re.search(r"four times as many \(long\) change the worst case by -8.0", found["convergence"])
+
+
+@pytest.mark.parametrize(
+    ("found", "flag"),
+    [
+        (Backward("exact", 1.0, 1.0, 1e-6, 8), False),
+        (Backward("estimate", 0.8, 0.9, 0.02, 8), False),
+        (Backward("wrong", 0.2, 0.1, 0.02, 8), True),
+        (Backward("none"), None),
+    ],
+)
+def test_the_backward_pass(found: Backward, flag: bool | None) -> None:
+    check = check_backward(found, "; and this was done")
+    assert (check.name, check.flag) == ("backward pass", flag)
+    assert ("this was done" in check.words) == (found.kind in ("wrong", "estimate"))
+    assert ("of the network alone" in check_backward(replace(found, declared=True)).words) == (found.kind != "none")
+
+
+@pytest.mark.parametrize(
+    ("found", "flag"),
+    [(None, None), (Planted(0, 0), None), (Planted(32, 32), False), (Planted(32, 27), False), (Planted(32, 20), True)],
+)
+def test_planted_examples(found: Planted | None, flag: bool | None) -> None:
+    assert check_planted(found).flag is flag
+
+
+def test_indicators_count_after_their_cures() -> None:
+    some, right, broken = torch.arange(N) < 30, torch.ones(N), torch.zeros(N)
+    none, helped = torch.zeros(N, dtype=torch.bool), Paired(1, N, -8.0, (-12.0, -4.0))
+    assert flags(check_indicators(Indicators(some, some), broken, None)) == {}
+    found = flags(check_indicators(Indicators(some, some), right, helped))
+    assert re.search(r"on 30 of 100 images the margin jumps .* by -8.0", found["unstable predictions"])
+    assert re.search(r"; 30 of them no other", found["silent success"])
+    idle = Paired(1, N, 0.0, (-2.0, 2.0))
+    assert flags(check_indicators(Indicators(some, none), right, idle)) == {}
 
 
 def test_no_attack_with_gradients_is_a_flag_and_says_why() -> None:

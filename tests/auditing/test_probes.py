@@ -7,32 +7,22 @@ from typing import Any
 
 import pytest
 import torch
-from effort import TINY
+from auditing.probing import prober
 from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
-from counteract._batches import BatchSize
 from counteract.attacks import AttackPreset, Victim, find_attack
-from counteract.auditing.probes import Prober, Probes
+from counteract.auditing.probes import Probes
 from counteract.datasets import Dataset
-from counteract.evaluation import Inputs, Network, make_spec
-from counteract.evaluation.subject import Subject
 
-CPU = torch.device("cpu")
 COUNT = 9
 
 
 def probe(network: nn.Module, data: Dataset, attack: Any, **changes: Any) -> Probes:
-    fields = {
-        "dataset": "digits", "models": {"net": "net"}, "attacks": ["clean"], "defences": ["undefended"],
-        "threat_model": {"eps": "8/255"}, "eps_step": "1/255", "preset": TINY,
-    }  # fmt: skip
-    spec, watcher = make_spec(fields | changes, "test"), Watcher()
-    inputs = Inputs(data.take(COUNT), {"net": Network("net", network)}, lambda: data)
-    subject = Subject("net", spec, inputs, CPU)
-    judged = subject.judged(spec.variants()[0], targeted=False)
-    found = Prober(subject, judged, inputs.data, spec, BatchSize(None, CPU, watcher.warn), watcher).probe(attack)
+    own = prober(network, data.take(COUNT), **changes)
+    found, watcher = own.probe(attack), own.watcher
+    assert isinstance(watcher, Watcher)
     assert watcher.begun == watcher.done == 5 * COUNT
     return found
 

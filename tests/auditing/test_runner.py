@@ -14,13 +14,14 @@ from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
-from counteract import Counteraction, audit
+from counteract import audit
 from counteract._errors import StrangersError, UserError
 from counteract._sealed import unseal
+from counteract.attacks import Attack, find_attack
 from counteract.auditing import Audit, audit_spec, make_audit_spec, write_audit
-from counteract.auditing.runner import ATTACKS
-from counteract.datasets import Dataset
-from counteract.evaluation import RunOptions, spec_for_dataset
+from counteract.auditing.runner import ATTACKS, STAGES, UNDER
+from counteract.datasets import ArrayDataset, Dataset
+from counteract.evaluation import Run, RunOptions, spec_for_dataset
 
 FAST: dict[str, Any] = {"preset": TINY | {"steps": 2}, "seeds": 1, "draws": 2}
 
@@ -51,20 +52,91 @@ class Blunt(Through):
             return super().forward(x)
 
 
-def test_what_is_known_is_told_as_it_comes(net: TinyNet, digits: Dataset) -> None:
+def test_what_is_known_is_told_as_it_comes(digits: Dataset) -> None:
     watcher = Watcher()
-    found = run(Counteraction(net), net, digits, options=RunOptions(watcher=watcher))
+    found = run("undefended", TinyNet().eval(), digits, options=RunOptions(watcher=watcher))
     assert watcher.done == watcher.begun > 0
-    assert found.defence == "Counteraction"
     assert {row.attack for row in found.run.rows} == set(ATTACKS)
-    assert watcher.told[0].startswith("worst case under every attack: undefended ")
-    assert "Counteraction" in watcher.told[0]
+    assert found.skipped == ()
     assert found.probes is not None
-    told = "again", "with twice the steps", "with twice the eps", "with an eps of 0.5", "images have no gradient"
-    for line, words in zip(watcher.told[1:], told, strict=True):
+    told = (
+        "backward pass: along random directions", "after 7 attacks, apgd-t the last: undefended ",
+        "after 8 attacks, bpda-apgd-cw the last", "after 9 attacks", "after 22 attacks", "planted example: of ",
+        "again", "with twice the steps", "with twice the eps", "with an eps of 0.5", "images have no gradient",
+    )  # fmt: skip
+    for line, words in zip(watcher.told, told, strict=False):
         assert words in line
-        assert "Counteraction" in line
-    assert f"leaves {100 * float(found.probes.longer.mean()):.1f}%" in watcher.told[2]
+    assert f"leaves {100 * float(found.probes.longer.mean()):.1f}%" in watcher.told[7]
+    assert "so far: sound" in watcher.told[1]
+
+
+class Anothers(nn.Module):
+    """The answers of one network with the gradient of another."""
+
+    def __init__(self, net: nn.Module, other: nn.Module) -> None:
+        super().__init__()
+        self.net, self.other = net, other
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.other(x)
+        answers: Tensor = self.net(x).detach() + out - out.detach()
+        return answers
+
+
+def another() -> nn.Module:
+    net, generator = TinyNet().eval(), torch.Generator().manual_seed(2)
+    for parameter in net.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.5
+    return net
+
+
+def right(net: nn.Module, data: Dataset, count: int = 9) -> Dataset:
+    """Images whose labels are what a network says."""
+    with torch.no_grad():
+        labels = net(data.images[:count]).argmax(1)
+    return ArrayDataset("own", data.images[:count], labels, tuple(map(str, range(10))))
+
+
+def test_an_audit_stops_where_a_flag_is_up_and_its_verdict_stands(digits: Dataset) -> None:
+    """Nothing is right, with the defence and without: there is nothing left to gain or to lose."""
+    watcher, net = Watcher(), TinyNet().eval()
+    few = right(net, digits, 40)
+    labels = (few.labels + 1) % 10
+    found = audit(Anothers(net, another()), net, few.images, labels, **FAST, options=RunOptions(watcher=watcher))
+    assert found.run.complete
+    assert {row.attack for row in found.run.rows} == set(STAGES[0])
+    assert found.skipped == (*STAGES[1], *STAGES[2], *UNDER, *ATTACKS[9:], "the tests of the attack")
+    assert found.probes is None
+    assert "whatever else is tried; left out: bpda-apgd-cw, " in watcher.told[-1]
+    left_out = {check.name for check in found.checks if check.words.startswith("not made: ")}
+    assert left_out >= {"convergence", "large eps", "planted example"}
+
+
+def test_a_wrong_backward_pass_is_flagged_and_the_network_under_it_is_attacked(digits: Dataset) -> None:
+    net = TinyNet().eval()
+    found = audit(Anothers(net, another()), net, right(net, digits), **FAST)
+    (check,) = [check for check in found.checks if check.name == "backward pass"]
+    assert check.flag
+    assert "the network under it were tried, too" in check.words
+    assert not found.sound
+    cells = {cell.attack: cell for cell in found.run.measured if cell.defence == "Anothers"}
+    if found.skipped == ():
+        assert set(UNDER) < cells.keys()
+    (worst,) = [case for case in found.run.worst_cases if case.defence == "Anothers"]
+    assert worst.accuracy <= min(100 * float(cell.correct[0].mean()) for cell in cells.values())
+
+
+def test_a_network_whose_gradients_mislead_has_nothing_under_it_but_a_surrogate(digits: Dataset) -> None:
+    net = TinyNet().eval()
+    wrong = Anothers(net, another())
+    alone = audit("undefended", wrong, right(net, digits), **FAST)
+    assert (alone.verdict, alone.sound, alone.flagged) == ("cannot tell", False, True)
+    (check,) = [check for check in alone.checks if check.name == "backward pass"]
+    assert "name one like it with --surrogate" in check.words
+    named = audit("undefended", wrong, right(net, digits), surrogate=net, **FAST)
+    assert set(UNDER) < {row.attack for row in named.run.rows}
+    worst = [each.run.worst_cases[0].accuracy for each in (alone, named)]
+    assert worst[1] <= worst[0]
 
 
 def test_three_classes(digits: Dataset) -> None:
@@ -175,9 +247,10 @@ class Later(TinyNet):
 def test_a_network_that_fails_in_the_probes_is_named(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     network = Later().eval()
 
-    def told(*_: object) -> None:
+    def fail(run: Run) -> Attack | None:
         network.fails = True
+        return find_attack("bpda-apgd-cw")
 
-    monkeypatch.setattr("counteract.auditing.runner._tell_worst_cases", told)
+    monkeypatch.setattr("counteract.auditing.runner._strongest", fail)
     with pytest.raises(StrangersError, match=r"^model Later failed with KeyError: 'layer'$"):
         audit("undefended", network, digits.take(4), seeds=1, draws=1)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from effort import make_presets_tiny
+from reporting.audited import FLAGGED, SOUND, UNSURE
 
 from counteract import auditing
 from counteract._errors import UserError
@@ -49,7 +52,6 @@ def test_counteraction_is_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert call([*SMALL, "--defence", "counteraction", "--out", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "FLAG clean images: doing nothing is a better attack than some" in printed
-    assert "note AutoAttack warns: it seems to be a dynamic defense!" in printed
     assert "What it gains is not to be relied on." in printed
     found = unseal((tmp_path / "audit.json").read_bytes())
     assert not found["sound"]
@@ -58,12 +60,34 @@ def test_counteraction_is_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert "FLAG" in text
         assert "doing nothing is a better attack than some" in text
         assert "What it gains is not to be relied on." in text
+    assert (found["verdict"], bool(found["skipped"])) == ("gain not confirmed", True)
     assert {"audit.json", "journal.jsonl", "report.html", "report.md", "results.json", "rows.csv", "run.json"} == {
         path.name for path in tmp_path.glob("[!.]*") if path.is_file()
     }
     again = (tmp_path / "journal.jsonl").read_text()
     assert call([*SMALL, "--defence", "counteraction", "--out", str(tmp_path)]) == 1
     assert (tmp_path / "journal.jsonl").read_text() == again
+
+
+def audited(verdict: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets every audit end with this."""
+    monkeypatch.setattr(auditing, "audit_spec", lambda spec, options: verdict)
+
+
+@pytest.mark.parametrize(("found", "code"), [(SOUND, 0), (FLAGGED, 1), (UNSURE, 3)])
+def test_exit_codes(found: Audit, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    audited(found, monkeypatch)
+    assert call(["audit"]) == code
+
+
+@pytest.mark.parametrize(("form", "ending", "reader"), [("sarif", "sarif", json.loads), ("junit", "xml", fromstring)])
+def test_formats_for_ci(form: str, ending: str, reader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audited(FLAGGED, monkeypatch)
+    assert call(["audit", "--format", form, "--out", str(tmp_path / f"it.{ending}")]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f"it.{ending}"]
+    reader((tmp_path / f"it.{ending}").read_bytes())
+    assert call(["audit", "--format", form, "--out", str(tmp_path / "folder")]) == 1
+    assert {"audit.json", f"audit.{ending}", "report.md"} < {path.name for path in (tmp_path / "folder").iterdir()}
 
 
 SPEC = """
@@ -127,6 +151,8 @@ def test_a_spec_of_several_needs_names(tmp_path: Path, capsys: pytest.CaptureFix
         (["--preset", "fulll"], "preset 'fulll' is not known; did you mean full"),
         (["--dataset", "mine.npz"], "name one with --model"),
         (["--limit", "0"], "limit"),
+        (["--format", "sarif"], "--format sarif needs --out, a file such as audit.sarif or a folder"),
+        (["--format", "sarrif"], "format 'sarrif' is not known; did you mean sarif"),
         (["--eps", "8/x"], 'a fraction such as "8/255"'),
         (["--norm", "L7"], "found 'L7'"),
         (["nothing.toml"], "cannot be read"),

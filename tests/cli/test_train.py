@@ -75,7 +75,7 @@ def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "mixing"], "--method 'mixing' is not known; known: standard, mixup, iat"),
+        (["--method", "mixing"], "--method 'mixing' is not known; known: standard, mixup, adversarial, iat"),
         (["--recipe", "papers"], "recipe 'papers' is not known; did you mean paper?"),
         (["--arch", "resnet9"], "--arch 'resnet9' is not known"),
         (["--dataset", "digit"], "dataset 'digit' is not known"),

@@ -39,7 +39,7 @@ def build_defence(name: str, of: Ingredients, values: Values) -> DefendedModule:
 
 
 def test_every_name_builds_and_classifies(ingredients: Ingredients, x: Tensor) -> None:
-    assert len(defence_names()) == 11
+    assert len(defence_names()) == 15
     for name in defence_names():
         defended = build_defence(name, ingredients, GIVEN)
         assert defended(x).shape == (6, 10)
@@ -164,6 +164,10 @@ def test_anything_can_be_redrawn_for_each_of_several_executions(ingredients: Ing
         ("crop-resize+counteraction", 44),
         ("hedge", 41),
         ("anti-adversary", 5),
+        ("test-time-counterattack", 6),
+        ("energy-descent", 3),
+        ("total-variation", 1),
+        ("augmentation-ensemble(executions=4)", 4),
     ],
 )
 def test_the_cost_is_what_the_network_really_does(ingredients: Ingredients, x: Tensor, name: str, cost: int) -> None:

@@ -21,7 +21,16 @@ def experiment(name: str) -> EvaluationSpec:
 def test_every_experiment_and_preset_is_valid() -> None:
     names = [f"table{number}" for number in range(1, 7)]
     halves = [f"{name}-cifar100" for name in ("table3", "table4", "figure2", "figure3")]
-    ours = ["adaptive", "art-defences", "pang", "robustbench", "steps", "perturbations", "perturbations-cifar100"]
+    ours = [
+        "adaptive",
+        "art-defences",
+        "field",
+        "pang",
+        "robustbench",
+        "steps",
+        "perturbations",
+        "perturbations-cifar100",
+    ]
     readings = ["table2-appendix", "table6-appendix"]
     assert experiment_names() == sorted(["figure1", "figure2", "figure3", *names, *halves, *ours, *readings])
     for name in experiment_names():
@@ -66,6 +75,16 @@ def test_the_adaptive_experiment_has_attacks_of_every_kind_and_the_papers_defenc
     assert (spec.draws, spec.cascade) == (3, True)
     found = spec.parameters_for("iat", "iat", targeted=False, variant=spec.variants()[0])
     assert found["crop-pad"]["size"] == (26, 32)
+
+
+def test_the_field_is_attacked_obliviously_first_and_then_in_every_way_that_knows() -> None:
+    spec = experiment("field")
+    attacks = [find_attack(name) for name in spec.attacks]
+    assert {"clean", "apgd-t", "bpda-apgd-t", "smooth", "joint", "square"} <= {attack.name for attack in attacks}
+    knowing = [attack.adaptive for attack in attacks]
+    assert knowing == sorted(knowing)
+    assert (set(spec.models), spec.limit, spec.draws, spec.cascade) == ({"mixup", "iat"}, 300, 3, True)
+    assert next(iter(spec.defences)) == "undefended"
 
 
 @pytest.mark.parametrize(

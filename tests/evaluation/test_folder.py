@@ -14,9 +14,10 @@ import pytest
 from networks import TinyNet
 from watching import Watcher
 
+from counteract._errors import UserError
 from counteract._sealed import seal, unseal
 from counteract.datasets import Dataset
-from counteract.evaluation import Run, RunOptions, evaluate, read_run
+from counteract.evaluation import Run, RunOptions, evaluate, identity, read_run
 from counteract.evaluation import blocks as blocks_module
 
 
@@ -56,6 +57,16 @@ def test_a_run_reads_back(run_into: Callable[..., Run], tmp_path: Path) -> None:
         assert {n: t.tolist() for n, t in vars(shown).items()} == {
             n: t.tolist() for n, t in vars(made.illustrations[label]).items()
         }
+
+
+def test_a_run_reads_back_with_other_versions(
+    run_into: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its report is made of what was measured; a new run would measure anew."""
+    made = run_into(tmp_path)
+    monkeypatch.setattr(identity, "_VERSIONS", dict.fromkeys(identity._VERSIONS, "99.9"))
+    assert read_run(tmp_path).complete
+    assert hits(read_run(tmp_path)) == hits(made)
 
 
 def test_a_part_of_a_journal_is_a_part_of_the_results(run_into: Callable[..., Run], tmp_path: Path) -> None:
@@ -172,4 +183,12 @@ def test_conditions_that_are_none_are_named(
         read_run(tmp_path)
     path.write_bytes(seal(content | {"places": [content["places"][0] | {"attack": "pgd7"}]}))
     with pytest.raises(ValueError, match="its places or blocks are none of its spec"):
+        read_run(tmp_path)
+
+
+def test_a_folder_of_runs_names_them(tmp_path: Path) -> None:
+    for name in ("exact", "bf16"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"runs in folders of their own: name one of bf16, exact in it$"):
         read_run(tmp_path)

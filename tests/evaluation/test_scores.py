@@ -18,6 +18,7 @@ from counteract.evaluation.scores import (
     make_summaries,
     make_worst_cases,
     paired,
+    relative_time,
     survived,
     worst_case,
 )
@@ -67,6 +68,16 @@ def test_a_row_of_an_interrupted_run_is_about_the_examples_that_each_seed_has() 
     assert row is not None
     assert (row.seeds, row.n, row.accuracy, row.any_wrong) == (2, 2, 25, 75)
     assert row.ci95 == pytest.approx([100 * bound for bound in wilson(0.5, 2)])
+
+
+def test_the_undefended_network_costs_what_it_costs() -> None:
+    """Also where its first prediction was slow, and the measured pace is that of a warm machine."""
+    undefended, defended = cell("pgd10", "undefended", [1.0]), cell("pgd10", "rotation", [1.0])
+    for each in (undefended, defended):
+        each.seconds, each.undefended_seconds = 12.1, 1.0
+    assert relative_time([undefended]) == 1.0
+    assert relative_time([defended, defended]) == pytest.approx(12.1)
+    assert relative_time([Cell("net", "pgd10", "undefended", 1, 1)]) is None
 
 
 def test_no_statistics_without_an_example() -> None:

@@ -49,7 +49,7 @@ def test_every_leaderboard_with_a_norm_has_an_eps() -> None:
     try:
         entries = zoo()
     except UserError:
-        pytest.skip("needs RobustBench: pip install 'art-counteract[robustbench]'")
+        pytest.skip("needs RobustBench: pip install '.[robustbench]'")
     boards = {(entry.dataset, entry.threat_model) for entry in entries}
     assert {board for board in boards if board[1] != "corruptions"} == set(PUBLISHED_EPS)
 

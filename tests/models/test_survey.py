@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import TinyNet
+from networks import FailingBackward, TinyNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,20 +82,8 @@ def test_a_gradient_that_some_pixels_lack_is_said_and_of_use() -> None:
     assert "its gradient is not finite in some pixels on 8 of the 8 images" in found.notes()[0]
 
 
-class Failing(torch.autograd.Function):
-    """A backward pass that nobody wrote."""
-
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        return x * 1
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:
-        raise KeyError("layer")
-
-
 def test_a_backward_pass_that_fails_is_no_gradient() -> None:
-    found = survey(Net(lambda net, x: net(Failing.apply(x))), "net", IMAGES)
+    found = survey(Net(lambda net, x: net(FailingBackward.apply(x, "layer"))), "net", IMAGES)
     assert not found.gradients
     assert found.notes() == ["it has no useful gradient ('layer'): attacks that need it were not run"]
 

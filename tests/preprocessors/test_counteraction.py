@@ -11,7 +11,8 @@ import torchattacks
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import AntiAdversary, Counteraction, Hedge, MixupInference, load_model
+from counteract import AntiAdversary, Counteraction, EnergyDescent, Hedge, MixupInference, load_model
+from counteract import TestTimeCounterattack as Counterattack
 from counteract.datasets import Dataset
 
 
@@ -251,7 +252,7 @@ def test_a_network_that_writes_into_its_input_leaves_the_callers_alone(x: Tensor
             return super().forward(x.sub(0.5).div(0.25))
 
     before, pool = x.clone(), (torch.rand(6, 3, 32, 32), torch.arange(6))
-    for kind in (Counteraction, Hedge, AntiAdversary, MixupInference):
+    for kind in (Counteraction, Hedge, AntiAdversary, Counterattack, EnergyDescent, MixupInference):
         more = pool if kind is MixupInference else ()
         writing, clean = (kind(net().eval(), *more, seed=0) for net in (InPlace, Clean))
         assert torch.equal(writing.forward(x)[0], clean.forward(x)[0])

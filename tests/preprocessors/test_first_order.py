@@ -10,10 +10,11 @@ from art.estimators.classification import PyTorchClassifier
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract import AntiAdversary, Counteraction, Hedge, from_art
+from counteract import AntiAdversary, Counteraction, EnergyDescent, Hedge, from_art
+from counteract import TestTimeCounterattack as Counterattack
 
 
-@pytest.mark.parametrize("make", [Hedge, AntiAdversary])
+@pytest.mark.parametrize("make", [Hedge, AntiAdversary, Counterattack, EnergyDescent])
 def test_the_gradient_back_is_the_identity_and_the_network_is_left_as_it_was(
     make: Any, net: TinyNet, x: Tensor
 ) -> None:
@@ -31,14 +32,14 @@ def test_the_gradient_back_is_the_identity_and_the_network_is_left_as_it_was(
     assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
 
 
-@pytest.mark.parametrize("make", [Hedge, AntiAdversary])
+@pytest.mark.parametrize("make", [Hedge, AntiAdversary, Counterattack, EnergyDescent])
 @pytest.mark.parametrize("options", [{"steps": 0}, {"eps_step": -1}, {"model": 3}])
 def test_wrong_arguments(make: Any, net: nn.Module, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         make(**({"model": net} | options))
 
 
-@pytest.mark.parametrize("make", [Counteraction, Hedge, AntiAdversary])
+@pytest.mark.parametrize("make", [Counteraction, Hedge, AntiAdversary, Counterattack, EnergyDescent])
 def test_of_an_art_classifier_it_asks_for_its_network(make: Any, net: nn.Module, x: Tensor) -> None:
     classifier = PyTorchClassifier(net, nn.CrossEntropyLoss(), (3, 32, 32), 10, preprocessing=(0.5, 0.25))
     with pytest.raises(ValueError, match=r"found PyTorchClassifier \(of an ART classifier, .*from_art\(classifier\)"):

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from networks import Dark, TinyNet
 from torch import Tensor, nn
 
-from counteract import AntiAdversary, Counteraction, DefendedModule, Hedge
+from counteract import AntiAdversary, Counteraction, DefendedModule, EnergyDescent, Hedge
+from counteract import TestTimeCounterattack as Counterattack
 
 KEYS = torch.arange(6)
 
@@ -22,10 +23,15 @@ def parts(net: nn.Module) -> dict[str, Any]:
         "in steps": Counteraction(net, eps=0.05, eps_step=0.02, num_labels=3, steps=2),
         "hedge": Hedge(net, eps=0.05, eps_step=0.02, steps=2),
         "anti-adversary": AntiAdversary(net, eps_step=0.02),
+        "counterattack": Counterattack(net, eps=0.05, eps_step=0.02, tau=0.05),
+        "energy": EnergyDescent(net, eps=0.9, eps_step=0.7, steps=2),
     }
 
 
-@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
+NAMES = ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary", "counterattack", "energy"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_smooth_answers_alike_and_differentiates_differently(name: str, net: TinyNet, x: Tensor) -> None:
     module = DefendedModule(net, preprocessing_defences=[parts(net)[name]])
     surrogate = DefendedModule(net, preprocessing_defences=[parts(net)[name].smooth()])
@@ -42,7 +48,7 @@ def test_smooth_answers_alike_and_differentiates_differently(name: str, net: Tin
         torch.testing.assert_close(surrogate(x, KEYS), module(x, KEYS))
 
 
-@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_smooth_derivative_against_finite_differences(name: str, net: TinyNet, x: Tensor) -> None:
     net, x = net.double(), x.double()
     defence = parts(net)[name]
@@ -60,7 +66,7 @@ def test_the_smooth_derivative_against_finite_differences(name: str, net: TinyNe
     assert float((gradient * direction).sum()) == pytest.approx(float(ahead - behind) / 2e-6, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["counteraction", "sign-of-sum", "in steps", "hedge", "anti-adversary"])
+@pytest.mark.parametrize("name", NAMES)
 def test_smooth_answers_alike_where_the_defences_network_has_no_answer(name: str, net: TinyNet, x: Tensor) -> None:
     part = parts(Dark().eval())[name]
     module = DefendedModule(net, preprocessing_defences=[part], clip_values=None)

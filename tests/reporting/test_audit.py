@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from reporting.audited import FLAGGED, SOUND
 from reporting.synthetic import adaptive, half_finished
 
 from counteract._sealed import seal
-from counteract.reporting.audit import Findings, findings, read_findings
+from counteract.reporting.audit import Findings, audit_lines, findings, read_findings
 
 CONTENT: dict[str, Any] = {
     "sound": False, "defence": "rotation",
@@ -40,6 +41,27 @@ def test_the_verdict() -> None:
     two = Findings("d", (("FLAG", "a", ""), ("FLAG", "b", "")), ())
     assert two.verdict == "d: 2 red flags. What it gains is not to be relied on."
     assert Findings("d", WANTED.checks[1:], ()).verdict == "d: sound as far as this preset goes: no flag is up."
+
+
+@pytest.mark.parametrize(
+    ("checks", "word", "reason", "line"),
+    [
+        (0, "worse than no defence", "-9 points", "d: worse than no defence: -9 points. 1 red flag. What it gains"),
+        (1, "sound", "+9 points", "d: sound as far as this preset goes: no flag is up: +9 points."),
+        (1, "sound", "no flag is up", "d: sound as far as this preset goes: no flag is up."),
+        (1, "no gain", "+0 points", "d: no gain: +0 points. No flag is up."),
+        (1, "cannot tell", "too few", "d: cannot tell: too few. No flag is up."),
+    ],
+)
+def test_the_verdict_in_a_word(checks: int, word: str, reason: str, line: str) -> None:
+    assert Findings("d", WANTED.checks[checks:], (), word, reason).verdict.startswith(line)
+
+
+def test_what_was_left_out_is_said() -> None:
+    lines = audit_lines(replace(FLAGGED, skipped=("square", "the tests of the attack")))
+    assert "left out, because the verdict could not change: square, the tests of the attack" in lines
+    assert lines[-1].startswith("rotation: gain not confirmed: +0 points. 1 red flag.")
+    assert not any("left out" in line for line in audit_lines(SOUND))
 
 
 def write(folder: Path, **changes: Any) -> Path:

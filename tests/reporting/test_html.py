@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reporting.synthetic import CLASSES, TABLE, make_illustrations, make_page_run, make_run, svg_text
+from reporting.synthetic import CLASSES, TABLE, adaptive, make_illustrations, make_page_run, make_run, svg_text
 
 from counteract.evaluation.results import NetworkNote
 from counteract.reporting.audit import Findings
 from counteract.reporting.html import to_html
+from counteract.reporting.words import attack_helps
 
 VOID = {"meta", "img", "wbr"}
 
@@ -197,3 +198,24 @@ def test_a_browser_shows_the_page(tmp_path: Path) -> None:
     assert len(np.unique(np.asarray(shot))) > 20  # text, lines and images, not a blank page
     right_edge = shot.crop((490, 0, 500, 4000)).getextrema()
     assert right_edge == (255, 255)  # nothing is wider than the page: tables scroll inside their own boxes
+
+
+def test_the_page_opens_with_the_verdict_and_ends_with_the_conditions(page: Page) -> None:
+    words = " ".join(page.text.split())
+    order = ["mixup: the best worst case", "Accuracy", "Attacks", "Figures", "What counteraction adds", "Claims",
+             "Conditions and parameters", "complete: all 16 measurements", "Parameters"]  # fmt: skip
+    places = [words.index(part) for part in order]
+    assert places == sorted(places)
+    assert page.count("details") == page.count("summary") == 1
+
+
+def test_every_attack_is_named_and_explained() -> None:
+    run = adaptive()
+    page = Page(to_html(run))
+    heads = {attributes.get("title") for tag, attributes in page.tags if tag == "th"}
+    for name, text in attack_helps(run).items():
+        assert text in heads
+        assert f"{name}{text}" in page.text
+    cells = [attributes for tag, attributes in page.tags if tag == "td"]
+    assert cells
+    assert all(attributes.get("data-label") for attributes in cells)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from reporting.synthetic import SPEC, adaptive, half_finished, make_run
 
-from counteract.reporting.lines import Item, Line, difference, levels, make_lines
+from counteract.evaluation.scores import Accuracy
+from counteract.reporting.lines import Item, Line, difference, make_lines, whole_interval
 
 
 def line(lines: list[Line], defence: str) -> Line:
@@ -54,11 +55,19 @@ def test_numbers_of_some_examples_alone_say_how_many() -> None:
     assert "n =" not in found.clean.small
 
 
-@pytest.mark.parametrize(("eps", "text"), [(8 / 255, "8/255"), (0.5, "127.5/255"), (0.031, "7.905/255")])
-def test_eps_in_grey_levels(eps: float, text: str) -> None:
-    assert levels(eps) == text
-
-
 def test_differences() -> None:
     assert str(difference(-1.25, (-3.0, 0.5))) == "-1.2 (-3.0 to +0.5)"
     assert difference(None, None) == Item()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "ci95", "text"),
+    [
+        (0.1, (0.0, 0.4), "0-1"),
+        (99.9, (99.6, 100.0), "99-100"),
+        (17.0, (10.6, 25.6), "11-26"),
+        (50.04, (50, 50), "50-50"),
+    ],
+)
+def test_an_interval_holds_its_estimate(accuracy: float, ci95: tuple[float, float], text: str) -> None:
+    assert whole_interval(Accuracy(1, 1000, accuracy, 0.0, ci95)) == text

@@ -115,6 +115,8 @@ def in_todays_words(table: list[list[str]], section: str) -> list[list[str]]:
         others = [
             cell.replace("no defence", "undefended") if section == "Claims" else names.get(cell, cell) for cell in rest
         ]
+        if first == "none" and table[0][-1] == "time":
+            others[-1] = "1.0x"  # by definition, not as it was measured
         found.append(["undefended" if first == "none" else first, *others])
     return found
 

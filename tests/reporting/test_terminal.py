@@ -12,7 +12,7 @@ from reporting.synthetic import SPEC, adaptive, half_finished, make_run
 from rich.console import Console
 
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.reporting.terminal import accuracy_table, print_run
+from counteract.reporting.terminal import accuracy_table, fitted, print_run
 from counteract.reporting.words import ADAPTIVE, FOOTNOTE, notes
 from counteract.robustbench.eligibility import NOT_ELIGIBLE
 
@@ -109,3 +109,27 @@ def test_many_attacks_have_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert "attack undefended counteraction rotation" in lines
     assert "pgd11 75.0 75.0 75.0" in lines
     assert "forward passes 10 13 8" in lines
+
+
+@pytest.mark.parametrize("width", [80, 50])
+def test_tables_fit_the_terminal_and_nothing_is_cut(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    attacks = ["clean", *(f"pgd{steps}-targeted" for steps in range(1, 9)), "smooth"]
+    print_run(make_run(SPEC | {"attacks": attacks, "seeds": 2}, lambda *_: [1, 0, 1, 1]))
+    text = capsys.readouterr().out
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+    assert text.count("75.0") >= 3 * len(attacks)
+    assert text.count("rotation") >= 2
+
+
+def test_a_table_that_fits_is_in_one_piece() -> None:
+    table = accuracy_table(half_finished())
+    assert len(fitted(table, Console(width=160))) == 1
+    parts = fitted(table, Console(width=50))
+    assert len(parts) > 1
+    assert [part.title is None for part in parts] == [False, *(True for _ in parts[1:])]
+    heads = [str(column.header) for part in parts for column in part.columns[1:]]
+    assert heads == [str(column.header) for column in table.columns[1:]]

@@ -17,7 +17,7 @@ def zoo() -> Any:
     try:
         version("robustbench")
     except PackageNotFoundError:
-        pytest.skip("needs RobustBench: pip install 'art-counteract[robustbench]'")
+        pytest.skip("needs RobustBench: pip install '.[robustbench]'")
     from counteract.robustbench import zoo
 
     zoo.import_robustbench()

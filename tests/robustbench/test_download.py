@@ -48,7 +48,7 @@ def test_a_file_in_the_old_format_arrives(host: Host, target: Path) -> None:
 
 
 def test_a_web_page_is_refused_by_its_title(host: Host, target: Path) -> None:
-    pytest.importorskip("gdown", reason="needs art-counteract[robustbench]")
+    pytest.importorskip("gdown", reason="needs pip install '.[robustbench]'")
     host.pages["/file"] = b"\n<!DOCTYPE html><html><head><title>Quota exceeded</title></head></html>"
     with pytest.raises(UserError, match=r"a web page \(Quota exceeded\)") as failure:
         download(f"{host.address}/file", target)
@@ -59,7 +59,7 @@ def test_a_web_page_is_refused_by_its_title(host: Host, target: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated method:DeprecationWarning")  # gdown's use of beautifulsoup4
 def test_a_page_that_asks_for_a_confirmation_is_answered(host: Host, good: bytes, target: Path) -> None:
-    pytest.importorskip("gdown", reason="needs art-counteract[robustbench]")
+    pytest.importorskip("gdown", reason="needs pip install '.[robustbench]'")
     host.pages["/file"] = (
         f'<html><form id="download-form" action="{host.address}/sure" method="get">'
         '<input type="hidden" name="confirm" value="t"></form></html>'

@@ -70,7 +70,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.delitem(sys.modules, "robustbench", raising=False)
     monkeypatch.setattr(shims, "version", absent)
-    with pytest.raises(UserError, match=r"pip install 'art-counteract\[robustbench\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[robustbench\]'"):
         shims.import_robustbench()
 
 

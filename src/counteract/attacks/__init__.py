@@ -1,23 +1,26 @@
 """Attacks: they know a network with its defence as a module that maps images and keys to log-probabilities."""
 
-from counteract.attacks.api import attack
-from counteract.attacks.keys import attack_keys, defence_keys, example_keys
-from counteract.attacks.libraries import AttackError, AttackWarning, library_lines
-from counteract.attacks.objective import Objective
-from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
-from counteract.attacks.preset import AttackPreset
-from counteract.attacks.registry import (
-    ATTACKS,
-    CLEAN,
-    Attack,
-    attack_lines,
-    attack_names,
-    find_attack,
-    obstacle,
-    register_attack,
-)
-from counteract.attacks.threat_model import ThreatModel
-from counteract.attacks.victim import Victim
+from counteract._extras import needing
+
+with needing("evaluate"):
+    from counteract.attacks.api import attack
+    from counteract.attacks.keys import attack_keys, defence_keys, example_keys
+    from counteract.attacks.libraries import AttackError, AttackWarning, library_lines
+    from counteract.attacks.objective import Objective
+    from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
+    from counteract.attacks.preset import AttackPreset
+    from counteract.attacks.registry import (
+        ATTACKS,
+        CLEAN,
+        Attack,
+        attack_lines,
+        attack_names,
+        find_attack,
+        obstacle,
+        register_attack,
+    )
+    from counteract.attacks.threat_model import ThreatModel
+    from counteract.attacks.victim import Victim
 
 __all__ = [
     "ATTACKS",

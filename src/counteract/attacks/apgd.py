@@ -5,14 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from counteract.attacks.ascent import Best, project
+from counteract.attacks.ascent import Best
+from counteract.attacks.norms import LINF, Norm
 from counteract.attacks.objective import Objective
 
 _MOMENTUM, _ENOUGH = 0.75, 0.75
 """The weight on the new step; and the share of steps that must have raised the loss for the step size to stay."""
 
 
-def apgd(objective: Objective, images: Tensor, starts: Tensor, *, eps: float, steps: int) -> tuple[Tensor, Tensor]:
+def apgd(
+    objective: Objective, images: Tensor, starts: Tensor, *, eps: float, steps: int, norm: Norm = LINF
+) -> tuple[Tensor, Tensor]:
     """Ascends in steps of 2 eps at first; where the loss stops rising, goes back to the best point with half the step.
 
     Written anew because AutoAttack's and torchattacks' keep the first point that was misclassified once, which for a
@@ -24,8 +27,9 @@ def apgd(objective: Objective, images: Tensor, starts: Tensor, *, eps: float, st
         objective: The loss to be maximised.
         images: Clean images in [0, 1], shape (N, C, H, W).
         starts: The points to start from, within eps of them.
-        eps: The largest change of a pixel.
+        eps: The largest change.
         steps: The number of steps; one gradient more is computed, that of the start.
+        norm: The norm in which changes and steps are measured.
 
     Returns:
         The points of the highest loss on the way, and these losses, shape (N,).
@@ -35,8 +39,9 @@ def apgd(objective: Objective, images: Tensor, starts: Tensor, *, eps: float, st
     gradients, losses, schedule = best.gradients, [best.values], _Schedule(eps, steps, best.values)
     for step in range(1, steps + 1):
         momentum = _MOMENTUM if step > 1 else 1.0
-        ahead = project(points + schedule.sizes * gradients.sign(), images, eps)
-        moved = project(points + momentum * (ahead - points) + (1 - momentum) * (points - previous), images, eps)
+        ahead = norm.project(points + schedule.sizes * norm.steepest(gradients), images, eps)
+        moved = points + momentum * (ahead - points) + (1 - momentum) * (points - previous)
+        moved = norm.project(moved, images, eps)
         previous, points = points, moved
         values, gradients = objective.gradient(points, step)
         best.update(points, values, gradients)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from counteract._batches import BatchSize, batches
@@ -20,13 +21,13 @@ from counteract._network import ask, borrowed, check_model, device_of, dtype_of
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract._toml import validate
-from counteract._values import Eps, Strict
+from counteract._values import Positive, Strict
 from counteract.attacks.bounds import keep_within
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.libraries import AttackWarning
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.registry import Attack, find_attack, obstacle
-from counteract.attacks.threat_model import ThreatModel
+from counteract.attacks.threat_model import ThreatModel, in_range
 from counteract.attacks.victim import Victim, has_gradients, randomness, survey_networks
 from counteract.defended import DefendedModule, check_undefended
 from counteract.preprocessors.base import check_count
@@ -45,8 +46,14 @@ class _Arguments(Strict):
     """The arguments of `attack` that are data."""
 
     threat_model: ThreatModel
-    eps_step: Eps | None
+    eps_step: Positive | None
     preset: AttackPreset
+
+    @field_validator("eps_step")
+    @classmethod
+    def _check_step(cls, value: float | None, info: ValidationInfo) -> float | None:
+        threat_model = info.data.get("threat_model")
+        return value if value is None or threat_model is None else in_range(value, threat_model.norm)
 
 
 @torch.inference_mode(False)
@@ -56,7 +63,7 @@ def attack(
     images: Images,
     labels: Tensor | npt.ArrayLike,
     *,
-    eps: float | str = 8 / 255,
+    eps: float | str | None = None,
     norm: str = "Linf",
     eps_step: float | str | None = None,
     preset: str | Mapping[str, Any] | AttackPreset = "standard",
@@ -78,8 +85,9 @@ def attack(
             network in it. The module is left as it was found.
         images: Clean images in [0, 1], shape (N, C, H, W): a tensor or an array.
         labels: Their true labels: N integers, or N one-hot rows.
-        eps: The size of the largest change; a number in (0, 1], or a fraction such as `"8/255"`.
-        norm: The norm that it is measured in: `Linf`.
+        eps: The size of the largest change, a number or a fraction such as `"8/255"`; None for 8/255 in Linf, 0.5 in L2
+            and 12 in L1. In Linf it is at most 1.
+        norm: The norm that it is measured in: `Linf`, `L2` or `L1`, which this package's own attacks do not know.
         eps_step: The size of PGD's step; None for a quarter of eps.
         preset: The effort: `quick`, `standard` or `full`; or fields of a preset.
         seed: The seed of all random choices.
@@ -108,6 +116,7 @@ def attack(
     network = _as_module(module)
     device = device_of(network) or torch.device("cpu")
     pixels = _check_images(images, device, dtype_of(network))
+    given.threat_model.check_shape(pixels.shape[1:])
     if len(pixels) == 0:
         return _like(pixels, images)
     strangers = {f"module {type(network).__name__}": network}
@@ -137,7 +146,8 @@ def attack(
 def _check_arguments(eps: object, norm: object, eps_step: object, preset: object) -> _Arguments:
     if isinstance(preset, Mapping):
         preset = dict(preset)
-    threat_model = validate(ThreatModel, {"norm": norm, "eps": eps}, "attack")
+    bound = {"norm": norm} if eps is None else {"norm": norm, "eps": eps}
+    threat_model = validate(ThreatModel, bound, "attack")
     given = validate(_Arguments, {"threat_model": threat_model, "eps_step": eps_step, "preset": preset}, "attack")
     if given.preset.precision != "float32":
         raise UserError("preset: precision must be float32: a module in hand computes in a precision of its own")
@@ -227,7 +237,13 @@ def _check_obstacle(found: Attack, victim: Victim, images: Tensor) -> None:
         gradients = has_gradients(partial(ask, network), images)
     else:
         gradients = False
-    reason = obstacle(found, num_classes=victim.num_classes, gradients=gradients, defended=victim.defended)
+    reason = obstacle(
+        found,
+        num_classes=victim.num_classes,
+        gradients=gradients,
+        defended=victim.defended,
+        norm=victim.threat_model.norm,
+    )
     if reason is not None:
         raise UserError(f"attack {found.name} cannot run on this module: {reason}")
 

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from counteract.attacks.norms import LINF, Norm
 from counteract.attacks.objective import Objective
-
-
-def project(points: Tensor, images: Tensor, eps: float) -> Tensor:
-    """The nearest points within eps of the images and inside [0, 1]."""
-    return torch.min(torch.max(points, images - eps), images + eps).clamp(0, 1)
 
 
 @dataclass
@@ -36,17 +32,25 @@ class Best:
 
 
 def ascend(
-    objective: Objective, images: Tensor, starts: Tensor, *, eps: float, step_size: float, steps: int
+    objective: Objective,
+    images: Tensor,
+    starts: Tensor,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+    norm: Norm = LINF,
 ) -> tuple[Tensor, Tensor]:
-    """Steps of one size along the gradient's sign (Madry et al. 2018).
+    """Steps of one size up the gradient (Madry et al. 2018), in the max norm along its sign.
 
     Args:
         objective: The loss to be maximised.
         images: Clean images in [0, 1], shape (N, C, H, W).
         starts: The points to start from, within eps of them.
-        eps: The largest change of a pixel.
+        eps: The largest change.
         step_size: The size of a step.
         steps: The number of steps; one gradient more is computed, that of the start.
+        norm: The norm in which changes and steps are measured.
 
     Returns:
         The points of the highest loss on the way, and these losses, shape (N,).
@@ -55,7 +59,7 @@ def ascend(
     best = Best(points, *objective.gradient(points, 0))
     gradients = best.gradients
     for step in range(1, steps + 1):
-        points = project(points + step_size * gradients.sign(), images, eps)
+        points = norm.project(points + step_size * norm.steepest(gradients), images, eps)
         values, gradients = objective.gradient(points, step)
         best.update(points, values, gradients)
     return best.points, best.values

@@ -10,6 +10,12 @@ from counteract.attacks.threat_model import ThreatModel
 ROUND_OFF = 1e-6
 """The distance from the bound that is still within it, for float32."""
 
+_PIXEL = 2.0**-24
+"""The round-off of a pixel, which adds up in norms that are not the largest change."""
+
+_HAIR = 1e-3
+"""The share of a grey level that counts as none, for float32."""
+
 
 def keep_within(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
     """Projects images onto the threat model's ball around the clean ones and onto [0, 1].
@@ -23,9 +29,24 @@ def keep_within(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> tup
         The images, those within the bounds bit for bit as they were; and True for each of the others: bool, shape (N,).
     """
     slack = max(ROUND_OFF, 2 * torch.finfo(images.dtype).eps)
-    near = (images - clean).abs().flatten(1).amax(1) <= threat_model.eps + slack
+    norm, eps = threat_model.metric, threat_model.eps
+    slack = max(slack * max(1.0, eps), _PIXEL * norm.largest(images.shape[1:]))
+    near = norm.size(images - clean) <= eps + slack
     outside = ~(near & (images.flatten(1).amin(1) >= 0) & (images.flatten(1).amax(1) <= 1))
     if not outside.any():
         return images, outside
-    projected = (clean + (images - clean).clamp(-threat_model.eps, threat_model.eps)).clamp(0, 1)
+    projected = (clean + norm.shrink(images - clean, eps)).clamp(0, 1)
     return torch.where(outside.view(-1, 1, 1, 1), projected, images), outside
+
+
+def in_grey_levels(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> Tensor:
+    """Rounds images to grey levels, as files have them.
+
+    In the max norm to the nearest, which a bound of whole levels allows. In other norms many small changes add up:
+    there each pixel goes to the next level on its way back to the clean one.
+    """
+    levels = images * 255
+    if threat_model.norm == "Linf":
+        return levels.round() / 255
+    back = torch.where(images > clean, (levels + _HAIR).floor(), (levels - _HAIR).ceil())
+    return back / 255

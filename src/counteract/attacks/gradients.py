@@ -78,7 +78,7 @@ class TowardsClasses:
     def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
         """The loss towards each of the classes."""
         likely = _likely(objective, images)
-        return [losses.targeted_dlr(column) for column in likely[:, : preset.targets].unbind(1)]
+        return [losses.TargetedDLR(column) for column in likely[:, : preset.targets].unbind(1)]
 
     def begins_undefended(self, run: int) -> bool:
         """True of every run."""
@@ -88,13 +88,14 @@ class TowardsClasses:
 
 def by_pgd(victim: Victim, objective: Objective, images: Tensor, starts: Tensor, preset: AttackPreset) -> Tensor:
     """Steps of one size: see `ascend`."""
-    eps, size = victim.threat_model.eps, victim.eps_step
-    return ascend(objective, images, starts, eps=eps, step_size=size, steps=preset.steps)[0]
+    threat, size = victim.threat_model, victim.eps_step
+    return ascend(objective, images, starts, eps=threat.eps, step_size=size, steps=preset.steps, norm=threat.metric)[0]
 
 
 def by_apgd(victim: Victim, objective: Objective, images: Tensor, starts: Tensor, preset: AttackPreset) -> Tensor:
     """Steps that halve themselves: see `apgd`."""
-    return apgd(objective, images, starts, eps=victim.threat_model.eps, steps=preset.steps)[0]
+    threat = victim.threat_model
+    return apgd(objective, images, starts, eps=threat.eps, steps=preset.steps, norm=threat.metric)[0]
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,20 @@ class Gradients:
         runs: The losses of its runs.
         search: The way to the highest loss.
         average: See `Objective`.
+        times: The number of steps, in units of the preset's.
     """
 
     view: View
     runs: Runs
     search: Search = by_apgd
     average: Average = "outputs"
+    times: int = 1
 
     def run(
         self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
     ) -> Tensor:
         """Attacks a batch: see `registry.Run`."""
+        preset = preset.model_copy(update={"steps": self.times * preset.steps}) if self.times > 1 else preset
         draws = self.view.draws(victim, preset, self.average)
         networks = self.view.networks(victim, preset, draws)
         keys = _random.fold(keys, SUITE)
@@ -134,10 +138,10 @@ class Gradients:
 
     def _candidates(self, objective: Objective, victim: Victim, images: Tensor, preset: AttackPreset) -> list[Tensor]:
         """The points that the runs end with, and those on the undefended network that some begin with."""
-        found = []
+        found, threat = [], victim.threat_model
         for run, loss in enumerate(self.runs.losses(objective, images, preset)):
             stream = _random.fold(objective.keys, run)
-            starts = draw_starts(stream, images, victim.threat_model.eps)
+            starts = draw_starts(stream, images, threat.eps, threat.metric)
             given = replace(objective, loss=loss, keys=stream)
             if self._begins_undefended(run):
                 first = replace(given, networks=[keyless(victim.undefended)], draws=1, known=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -56,22 +57,30 @@ def dlr(scores: Tensor, labels: Tensor) -> Tensor:
     return margin(scores, labels) / (top[:, 0] - top[:, 2] + _TINY)
 
 
-def targeted_dlr(targets: Tensor) -> Loss:
+@dataclass(frozen=True)
+class TargetedDLR:
     """The same towards one other class: see `dlr`, of which this is the targeted form.
 
-    Args:
+    Attributes:
         targets: The class to reach for each example, int64, shape (N,).
-
-    Raises:
-        UserError: (a ValueError) on use, there are fewer than four classes.
     """
 
-    def loss(scores: Tensor, labels: Tensor) -> Tensor:
+    targets: Tensor
+
+    def __call__(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """The loss.
+
+        Raises:
+            UserError: (a ValueError) there are fewer than four classes.
+        """
         _check_classes(scores, 4)
         top = scores.topk(4, dim=1).values
-        return (_of(scores, targets) - _of(scores, labels)) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + _TINY)
+        return (_of(scores, self.targets) - _of(scores, labels)) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + _TINY)
 
-    return loss
+
+def of_rows(loss: Loss, rows: slice) -> Loss:
+    """The loss of some of the examples."""
+    return TargetedDLR(loss.targets[rows]) if isinstance(loss, TargetedDLR) else loss
 
 
 def odds(scores: Tensor, labels: Tensor) -> Tensor:

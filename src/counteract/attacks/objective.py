@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from counteract import _random
-from counteract.attacks.losses import Loss, counted
+from counteract._batches import GRANULE
+from counteract._passes import images_kept
+from counteract.attacks.losses import Loss, counted, of_rows
 
 Scores = Callable[[Tensor, Tensor], Tensor]
 """A network as attacks see it: images, shape (N, C, H, W), and keys, int64, shape (N,), to scores (N, classes)."""
 
 Average: TypeAlias = Literal["outputs", "losses"]
 """The average that a loss is taken of: the draws' outputs, or the draws' losses."""
-
-_VALUES_KEPT = 512 * 3 * 32 * 32
-"""Up to so many pixels the graphs of all draws are kept; beyond, each draw is computed again when it is needed."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,28 @@ class Objective:
             return self._combine([network(images, keys) for network, keys in self._calls(step)])
 
     def gradient(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """The same, and its gradient, of the shape of `images`; the memory does not grow with the draws."""
+        """The same, and its gradient, of the shape of `images`; the memory does not grow with images or draws.
+
+        Images do not depend on each other: they are taken in groups whose draws' graphs are kept. Where those of a few
+        images are too many, each draw is computed again when it is needed; a single one bounds its memory itself.
+        """
+        executions = [getattr(network, "executions", 1) for network, _ in self._calls(step)]
+        together = images_kept(images, sum(executions))
+        keep = together > 0 or len(executions) == 1
+        together = together or images_kept(images, max(executions)) or GRANULE
+        groups = [slice(start, start + together) for start in range(0, len(images), together)]
+        found = [self._of(rows)._gradient(images[rows], step, keep=keep) for rows in groups]
+        values, gradients = zip(*found, strict=True)
+        return torch.cat(values), torch.cat(gradients)
+
+    def _of(self, rows: slice) -> Objective:
+        """That of some of the examples."""
+        known = None if self.known is None else self.known[rows]
+        return replace(self, loss=of_rows(self.loss, rows), labels=self.labels[rows], keys=self.keys[rows], known=known)
+
+    def _gradient(self, images: Tensor, step: int, *, keep: bool) -> tuple[Tensor, Tensor]:
+        """The values and gradients of a group of examples, whose draws' graphs are kept or made twice."""
         points, calls = images.detach().requires_grad_(), self._calls(step)
-        keep = len(calls) * images.numel() <= _VALUES_KEPT
         with torch.set_grad_enabled(keep):
             outputs = [network(points, keys) for network, keys in calls]
         with torch.enable_grad():

@@ -14,7 +14,8 @@ from counteract._answers import logits_in
 from counteract._errors import UserError
 from counteract._network import parameter_dtype
 from counteract._pgd import pgd
-from counteract._values import within_range
+from counteract.attacks.norms import CLIMBED, LINF, NORMS, Name, Norm
+from counteract.attacks.threat_model import in_range
 from counteract.attacks.victim import Victim
 
 _START, _TARGET = 0, 1
@@ -22,21 +23,23 @@ _START, _TARGET = 0, 1
 
 
 class PGD(torchattacks.PGD):
-    """Projected gradient descent in the max norm (Madry et al. 2018), from given starting points.
+    """Projected gradient descent (Madry et al. 2018), from given starting points.
 
-    The steps are those of `torchattacks.PGD`; what differs is where randomness comes from. torchattacks draws a start
-    from the global generator, batch by batch, so that results change with the batch size; here the caller passes it in.
-    And one run of 200 steps gives the results of 10 and of 50 steps on its way.
+    The steps are those of `torchattacks.PGD`, in L2 those of `torchattacks.PGDL2`; what differs is where randomness
+    comes from. torchattacks draws a start from the global generator, batch by batch, so that results change with the
+    batch size; here the caller passes it in. And one run of 200 steps gives the results of 10 and of 50 steps on its
+    way.
 
     Args:
         model: Maps images in [0, 1] to logits or log-probabilities. It is attacked in eval mode.
-        eps: The largest change of a pixel.
+        eps: The largest change.
         alpha: The step size.
         steps: The step counts after which the images are wanted.
         targeted: True to move towards the labels that an attack is called with, rather than away from them.
+        norm: The norm in which changes and steps are measured: `Linf` or `L2`.
 
     Raises:
-        UserError: (a ValueError) eps or alpha is beyond 1, the range of pixels.
+        UserError: (a ValueError) eps or alpha is beyond 1, the range of pixels, in Linf; or the norm is another.
     """
 
     def __init__(
@@ -47,14 +50,18 @@ class PGD(torchattacks.PGD):
         alpha: float = 2 / 255,
         steps: Sequence[int] = (10,),
         targeted: bool = False,
+        norm: Name = "Linf",
     ) -> None:
+        if norm not in CLIMBED:
+            raise UserError(f"norm must be {' or '.join(CLIMBED)}, found {norm!r}")
         for name, value in (("eps", eps), ("alpha", alpha)):
             try:
-                within_range(value)
+                in_range(value, norm)
             except ValueError as error:
                 raise UserError(f"{name}: {error}, found {value:g}") from None
         super().__init__(model, eps=eps, alpha=alpha, steps=max(steps), random_start=False)
         self.snapshots = frozenset(steps)
+        self.norm = NORMS[norm]
         if targeted:
             self.set_mode_targeted_by_label(quiet=True)
 
@@ -84,6 +91,7 @@ class PGD(torchattacks.PGD):
             steps=sorted(self.snapshots),
             targeted=self.targeted,
             logits=self.get_logits,
+            move=self.norm.move,
         )
 
 
@@ -112,18 +120,20 @@ class Path:
         Returns:
             The adversarial images by step count.
         """
-        eps, step = victim.threat_model.eps, victim.eps_step
+        norm, eps, step = victim.threat_model.metric, victim.threat_model.eps, victim.eps_step
         if self.targeted:
             labels = draw_targets(keys, labels, victim.num_classes)
-        starts = draw_starts(keys, images, eps)
+        starts = draw_starts(keys, images, eps, norm)
         network = victim.undefended
-        return pgd(network, images, labels, starts, eps=eps, step=step, steps=steps, targeted=self.targeted)
+        return pgd(
+            network, images, labels, starts, eps=eps, step=step, steps=steps, targeted=self.targeted, move=norm.move
+        )
 
 
-def draw_starts(keys: Tensor, images: Tensor, eps: float) -> Tensor:
+def draw_starts(keys: Tensor, images: Tensor, eps: float, norm: Norm = LINF) -> Tensor:
     """Uniform starting points within eps of each image, inside [0, 1], from one key an image."""
     shape = images.shape[1:]
-    noise = (2 * _random.uniform(_random.fold(keys, _START), shape.numel()) - 1) * eps
+    noise = norm.noise(_random.fold(keys, _START), shape.numel()) * eps
     return (images + noise.view(len(images), *shape).to(images.dtype)).clamp(0, 1)
 
 

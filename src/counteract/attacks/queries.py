@@ -14,25 +14,28 @@ from counteract.attacks.objective import Average, Objective
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.rays import rays
 from counteract.attacks.square import square
+from counteract.attacks.square_l2 import square_l2
+from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 from counteract.attacks.views import DEFENDED
 
 _SQUARES = -2
 """The stream of squares and colours."""
 
-Search = Callable[[Objective, Tensor, Tensor, float, int], Tensor]
-"""A search: from an objective, images, keys, eps and the number of queries to the points that were found."""
+Search = Callable[[Objective, Tensor, Tensor, ThreatModel, int], Tensor]
+"""A search: from an objective, images, keys, the bound and the number of queries to the points that were found."""
 
 
-def by_squares(objective: Objective, images: Tensor, keys: Tensor, eps: float, queries: int) -> Tensor:
-    """Random squares: see `square`."""
-    return square(objective, images, _random.fold(keys, _SQUARES), eps=eps, queries=queries)[0]
+def by_squares(objective: Objective, images: Tensor, keys: Tensor, bound: ThreatModel, queries: int) -> Tensor:
+    """Random squares: see `square`, and `square_l2` for L2."""
+    search = square_l2 if bound.norm == "L2" else square
+    return search(objective, images, _random.fold(keys, _SQUARES), eps=bound.eps, queries=queries)[0]
 
 
-def by_rays(objective: Objective, images: Tensor, keys: Tensor, eps: float, queries: int) -> Tensor:
+def by_rays(objective: Objective, images: Tensor, keys: Tensor, bound: ThreatModel, queries: int) -> Tensor:
     """Rays from the clean image: see `rays`."""
     del keys
-    return rays(objective, images, eps=eps, queries=queries)
+    return rays(objective, images, eps=bound.eps, queries=queries, norm=bound.metric)
 
 
 @dataclass(frozen=True)
@@ -59,4 +62,4 @@ class Queries:
         networks = DEFENDED.networks(victim, preset, draws)
         objective = Objective(networks, self.loss, labels, keys, draws, self.average)
         with both_borrowed(victim):
-            return self.search(objective, images, keys, victim.threat_model.eps, preset.queries)
+            return self.search(objective, images, keys, victim.threat_model, preset.queries)

@@ -19,12 +19,23 @@ from counteract.attacks.libraries.arguments import first_sentence
 from counteract.attacks.libraries.autoattack import VERSIONS
 from counteract.attacks.libraries.names import TARGETED, read_name
 from counteract.attacks.libraries.registered import REGISTERED, Factory, Registered
+from counteract.attacks.norms import CLIMBED, NORMS, Name, climbs_in
 from counteract.attacks.pgd import Path, draw_starts
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.queries import Queries, by_rays, by_squares
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
-from counteract.attacks.views import CHEAP, DEFENDED, JOINT, JUDGED, SMOOTH, UNDEFENDED, no_obstacle
+from counteract.attacks.views import (
+    AROUND,
+    CHEAP,
+    DEFENDED,
+    JOINT,
+    JUDGED,
+    SMOOTH,
+    UNDEFENDED,
+    UNDER,
+    no_obstacle,
+)
 from counteract.whole import Defended
 
 CLEAN = "clean"
@@ -58,6 +69,7 @@ class Attack:
         known: True if it is told the draws that judge.
         preset: True if it depends on the preset.
         least_classes: The number of classes that it needs.
+        norms: The norms that it knows.
         path: The runs of PGD, of which this is a snapshot.
         steps: The number of steps after which it is taken.
         fits: The reason why it cannot be made on a defended network, or None.
@@ -76,6 +88,7 @@ class Attack:
     known: bool = False
     preset: bool = True
     least_classes: int = 2
+    norms: tuple[Name, ...] = CLIMBED
     path: Path | None = None
     steps: int = 0
     fits: Callable[[Defended], str | None] = field(default=no_obstacle, compare=False, repr=False)
@@ -92,7 +105,7 @@ def _clean() -> Attack:
         return images
 
     about = "the images as they are"
-    return Attack(CLEAN, about, run, gradients=False, preset=False, least_classes=1)
+    return Attack(CLEAN, about, run, gradients=False, preset=False, least_classes=1, norms=tuple(NORMS))
 
 
 def _noise(name: str, about: str) -> Attack:
@@ -100,9 +113,10 @@ def _noise(name: str, about: str) -> Attack:
         victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
     ) -> Tensor:
         del labels, preset, known
-        return draw_starts(_random.fold(keys, SUITE), images, victim.threat_model.eps)
+        bound = victim.threat_model
+        return draw_starts(_random.fold(keys, SUITE), images, bound.eps, bound.metric)
 
-    return Attack(name, about, run, gradients=False, preset=False, least_classes=1)
+    return Attack(name, about, run, gradients=False, preset=False, least_classes=1, norms=tuple(NORMS))
 
 
 def _pgd(steps: int, *, targeted: bool) -> Attack:
@@ -150,6 +164,11 @@ _CE, _CW, _DLR, _T = (
 
 _BPDA = "gradients through the defence (BPDA), averaged over draws (EOT)"
 
+_UNDER = "the defence's answers, with gradients of the network under it alone"
+
+CURES = ("under-ce", "under-cw", "under-t", "around", "long")
+"""Attacks for defences that others fail on for reasons that an audit finds: it adds those that it has a reason for."""
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
@@ -179,6 +198,19 @@ ATTACKS: dict[str, Attack] = {
             Gradients(JOINT, _CE),
         ),
         _along("cheap", "APGD on the margin of few executions; all of them judge it", Gradients(CHEAP, _CW)),
+        _along("under-ce", f"APGD on the cross-entropy: {_UNDER}", Gradients(UNDER, _CE)),
+        _along("under-cw", "the same on the margin", Gradients(UNDER, _CW)),
+        _along("under-t", "the same towards the likeliest other classes", Gradients(UNDER, _T)),
+        _along(
+            "around",
+            "APGD on the margin: gradients through the defence, averaged over a neighbourhood of each point",
+            Gradients(AROUND, _CW),
+        ),
+        _along(
+            "long",
+            "APGD on the margin: gradients through the defence, with four times the preset's steps",
+            Gradients(DEFENDED, _CW, times=4),
+        ),
         _asking("square", "Square: no gradients, scores alone", Queries(by_squares, losses.margin)),
         _asking("decision", "RayS: no gradients, labels alone", Queries(by_rays, losses.wrong, average="losses")),
     )
@@ -254,6 +286,7 @@ def _foreign(found: Foreign) -> Attack:
         targeted=spelled.targeted,
         preset=False,
         least_classes=recipe.least_classes,
+        norms=tuple(NORMS),
         unkeyed=True,
         origin=recipe.origin,
         check=found.check,
@@ -315,7 +348,12 @@ def attack_lines() -> list[tuple[str, str]]:
 
 
 def obstacle(
-    attack: Attack, *, num_classes: int, gradients: bool = True, defended: Defended | None = None
+    attack: Attack,
+    *,
+    num_classes: int,
+    gradients: bool = True,
+    defended: Defended | None = None,
+    norm: Name = "Linf",
 ) -> str | None:
     """The reason why an attack cannot run on a network, in words; None if it can.
 
@@ -324,7 +362,10 @@ def obstacle(
         num_classes: The number of the network's classes.
         gradients: True if it has a useful gradient.
         defended: The network with its defence, for an attack that knows of it.
+        norm: The norm of the threat model.
     """
+    if norm not in attack.norms:
+        return climbs_in(attack.norms)
     if num_classes < attack.least_classes:
         return f"it needs {attack.least_classes} classes, and the network has {num_classes}"
     if attack.gradients and not gradients:

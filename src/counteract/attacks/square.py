@@ -1,4 +1,4 @@
-"""Square: random search with squares of one colour; it needs scores, and no gradient."""
+"""Square in the max norm: random search with squares of one colour; it needs scores, and no gradient."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def square(objective: Objective, images: Tensor, keys: Tensor, *, eps: float, qu
         The points of the highest loss, and these losses, shape (N,).
     """
     channels, height, width = images.shape[1:]
-    best = _coloured(images, _signs(keys, channels * width).view(-1, channels, 1, width), eps)
+    best = _coloured(images, draw_signs(keys, channels * width).view(-1, channels, 1, width), eps)
     values = objective.value(best, 0)
     for query in range(1, queries):
-        side = max(1, min(round((_share(query, queries) * height * width) ** 0.5), min(height, width) - 1))
+        side = max(1, min(round((share_covered(query, queries) * height * width) ** 0.5), min(height, width) - 1))
         drawn = _random.fold(keys, query)
         inside = _window(drawn, side, height, width)
-        coloured = _coloured(images, _signs(drawn, channels).view(-1, channels, 1, 1), eps)
+        coloured = _coloured(images, draw_signs(drawn, channels).view(-1, channels, 1, 1), eps)
         tried = torch.where(inside, coloured, best)
         found = objective.value(tried, 0)
         better = found > values
@@ -47,7 +47,7 @@ def square(objective: Objective, images: Tensor, keys: Tensor, *, eps: float, qu
     return best, values
 
 
-def _share(query: int, queries: int) -> float:
+def share_covered(query: int, queries: int) -> float:
     """The share of the image that the square of a query covers."""
     return float(_FIRST_SHARE / 2 ** sum(10_000 * query > queries * halving for halving in _HALVINGS))
 
@@ -63,7 +63,7 @@ def _window(keys: Tensor, side: int, height: int, width: int) -> Tensor:
     return (edges[0].unsqueeze(2) & edges[1].unsqueeze(1)).unsqueeze(1)
 
 
-def _signs(keys: Tensor, count: int) -> Tensor:
+def draw_signs(keys: Tensor, count: int) -> Tensor:
     """-1 or 1, `count` of them an image."""
     return 2.0 * (_random.uniform(_random.fold(keys, 1), count) < 0.5) - 1.0
 

@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from counteract import _random
+from counteract.attacks.objective import Scores
+from counteract.attacks.threat_model import ThreatModel
 from counteract.preprocessors import RandomPreprocessor
 from counteract.whole import Defended, WholeModule
 
@@ -52,6 +56,37 @@ def no_cheap(module: Defended) -> str | None:
 def rebuilt(module: Defended, executions: int | None = None) -> Defended:
     """The same defended network with at most so many executions; a whole module as it is."""
     return _changed(module, lambda _: None, executions)
+
+
+def around(module: Scores, bound: ThreatModel, points: int) -> Scores:
+    """The same answers with the mean gradient at random points around an image.
+
+    Where answers jump, or plateaus lie between steps, the gradient at one point says nothing about the next.
+
+    Source: Tramer et al., "On adaptive attacks to adversarial example defenses", 2020, section 5, against k-WTA.
+
+    Args:
+        module: The defended network.
+        bound: The largest distance of a point from the image.
+        points: The number of points.
+    """
+
+    def scores(images: Tensor, keys: Tensor) -> Tensor:
+        exact = module(images, keys)
+        if not (torch.is_grad_enabled() and images.requires_grad):
+            return exact
+        near = torch.stack([module(_moved(images, keys, number, bound), keys) for number in range(points)]).mean(0)
+        return exact.detach() + (near - near.detach())
+
+    return scores
+
+
+def _moved(images: Tensor, keys: Tensor, number: int, bound: ThreatModel) -> Tensor:
+    """Random points around images inside [0, 1], through which gradients pass as if they were the images."""
+    shape = images.shape[1:]
+    noise = bound.eps * bound.metric.noise(_random.fold(keys, number), shape.numel())
+    moved = (images.detach() + noise.view(len(images), *shape).to(images.dtype)).clamp(0, 1)
+    return images + (moved - images.detach())
 
 
 def _nothing(module: Defended, offer: str, *arguments: int) -> str | None:

@@ -12,10 +12,14 @@ from counteract.attacks import surrogates
 from counteract.attacks.objective import Average, Scores
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.victim import Victim
-from counteract.whole import Defended
+from counteract.whole import Defended, Through
 
 Networks = Callable[[Victim, AttackPreset, int], tuple[Scores, ...]]
 """The function that makes a view: from a victim, the effort and the number of draws to the networks that are asked."""
+
+
+_POINTS = 4
+"""The points of a neighbourhood over which a gradient is averaged, in units of a preset's draws."""
 
 
 def no_obstacle(defended: Defended) -> None:
@@ -83,6 +87,15 @@ def _joint(victim: Victim, preset: AttackPreset, draws: int) -> tuple[Scores, ..
     return (keyless(victim.undefended), *([other] if other else []), defended)
 
 
+def _under(victim: Victim, preset: AttackPreset, draws: int) -> tuple[Scores, ...]:
+    return (Through(_averaging(victim, preset, draws), victim.undefended),)
+
+
+def _around(victim: Victim, preset: AttackPreset, draws: int) -> tuple[Scores, ...]:
+    points = _POINTS * preset.draws
+    return (surrogates.around(_averaging(victim, preset, draws), victim.threat_model, points),)
+
+
 def _averaging(victim: Victim, preset: AttackPreset, draws: int) -> Defended:
     """The defended network with as many executions as an attack computes in each of its draws."""
     return surrogates.rebuilt(victim.defended, preset.draws // draws * preset.executions)
@@ -105,3 +118,9 @@ CHEAP = View(_cheap, fits=surrogates.no_cheap)
 
 JOINT = View(_joint)
 """The undefended network, the defended one, and the one whose defence acts the other way round."""
+
+UNDER = View(_under)
+"""The defended network's answers with the gradient of the network under it."""
+
+AROUND = View(_around)
+"""The defended network with its gradient averaged over a neighbourhood."""

@@ -4,8 +4,11 @@ The package is not called `audit`, which is its public function: once imported, 
 the place of `counteract.audit`.
 """
 
-from counteract.auditing.api import audit
-from counteract.auditing.checklist import Check
-from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec, write_audit
+from counteract._extras import needing
+
+with needing("evaluate"):
+    from counteract.auditing.api import audit
+    from counteract.auditing.checklist import Check
+    from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec, write_audit
 
 __all__ = ["DEFAULTS", "Audit", "Check", "audit", "audit_spec", "make_audit_spec", "write_audit"]

@@ -33,8 +33,8 @@ def audit(
     images: Images | None = None,
     labels: Tensor | npt.NDArray[Any] | None = None,
     *,
-    eps: float | str = 8 / 255,
-    norm: str = "Linf",
+    eps: float | str | None = None,
+    norm: str | None = None,
     preset: str | Mapping[str, Any] = "quick",
     seeds: int = 2,
     draws: int = 5,
@@ -56,8 +56,10 @@ def audit(
             ours, a `DataLoader`, or a pair. None takes the first 100 test images of the dataset that the card of a
             named network names.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
-        eps: The size of the largest change: a number in (0, 1], or a fraction such as `"8/255"`.
-        norm: The norm that it is measured in.
+        eps: The size of the largest change, a number or a fraction such as `"8/255"`; None for what a network of the
+            zoo is published for, else for 8/255 in Linf and 0.5 in L2.
+        norm: The norm that it is measured in, `Linf` or `L2`; None for the one that a network of the zoo is published
+            for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
         seeds: The number of seeds.
         draws: The number of draws of a random defence that judge each example.
@@ -92,7 +94,8 @@ def audit(
     if images is None:
         more = {"limit": DEFAULTS["limit"], **more}
     named = name_defences([defence])
-    fields = {"threat_model": {"norm": norm, "eps": eps}, "preset": preset, "seeds": seeds, "draws": draws}
+    threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
+    fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
     places = {"dataset": data.name, "models": {"network": loaded.name}}
     (name,) = named
     other = None if surrogate is None else make_network(surrogate)

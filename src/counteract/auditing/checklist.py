@@ -12,6 +12,9 @@ from torch import Tensor
 
 from counteract._statistics import Z95, paired_difference, wilson
 from counteract.attacks import find_attack
+from counteract.auditing.backward import Backward
+from counteract.auditing.indicators import MANY, Indicators
+from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
@@ -22,6 +25,19 @@ FLAT = 0.02
 
 ZERO = 0.01
 """The share of images whose gradient may be zero by chance."""
+
+
+COSTLY = 10.0
+"""The points of clean accuracy that a defence may cost without a flag, whatever it gains."""
+
+BITE = 5.0
+"""The points below the clean accuracy from which on an attack surely does something within its bounds."""
+
+LEAST_FALL = 0.1
+"""The share of the accuracy that bounds twice as wide must take away, where the attack does something at all."""
+
+FAILS = 0.9
+"""The share of planted examples that an attack must be able to have found."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +63,96 @@ def check_run(run: Run, defence: str) -> list[Check]:
         _gain_is_confirmed(cells, undefended, defence),
         _spread(cells, undefended, defence),
         _no_better_than_clean(cells),
+        _clean_cost(cells, undefended, defence),
         _gradients_lead(cells),
+        _transfer(cells),
     ]
 
 
-def check_probes(probes: Probes, classes: int) -> list[Check]:
-    """Checks one attack with more steps and wider bounds."""
+def check_backward(found: Backward, cure: str = "") -> Check:
+    """Checks that gradients are those of the answers.
+
+    Args:
+        found: The comparison with finite differences.
+        cure: A sentence about what was done about it.
+    """
+    name = "backward pass"
+    if found.kind == "none":
+        return Check(name, None, "no gradient that could be compared with the answers' own slopes")
+    of = ", of the network alone: its defences pass gradients back by an estimate" if found.declared else ""
+    if found.kind == "estimate":
+        words = "the gradient is not that of the answers, and leads up in the mean, as the identity in place of a step"
+        return Check(name, False, f"{words}: {found.words}{of}{cure}")
+    alarm = "the gradients are not those of the answers: a wrong backward pass, or an estimate too rough to follow"
+    return _check(name, found.kind == "wrong", alarm, f"{found.words}{of}{cure if found.kind == 'wrong' else ''}")
+
+
+def check_planted(found: Planted | None) -> Check:
+    """Checks that the attack finds examples that certainly exist."""
+    name = "planted example"
+    if found is None or not found.planted:
+        return Check(name, None, "no example could be planted")
+    words = f"of {found.planted} examples that certainly exist the attack finds {found.found}"
+    surely = wilson(found.found, found.planted)[1] < FAILS
+    return _check(name, surely, "the attack misses examples that certainly exist", words)
+
+
+def check_indicators(found: Indicators, worst: Tensor, cured: Paired | None) -> list[Check]:
+    """Checks two indicators of attack failure, after their cures.
+
+    Args:
+        found: The indicators of the first images.
+        worst: The share of the draws that are right in the worst case over everything that was tried: shape (N,).
+        cured: The change of the worst case by gradients averaged over a neighbourhood; None where that was not tried.
+    """
+    n, unstable = len(found.unstable), int(found.unstable.sum())
+    lost = found.silent & (worst[:n] > 0)
+    words = f"on {unstable} of {n} images the margin jumps between close neighbours"
+    if cured is not None:
+        words += f"; gradients averaged over a neighbourhood (around) change the worst case by {_points(cured)}"
+    helped = cured is not None and cured.ci95[1] < 0
+    return [
+        _check("unstable predictions", helped, "gradients say little where answers jump", words),
+        _check(
+            "silent success",
+            wilson(float(lost.sum()), n)[0] > MANY,
+            "attacks pass examples and hand back points that are none",
+            f"on {int(found.silent.sum())} of {n} images an attack on the cross-entropy passes an example and keeps a "
+            f"point that is none; {int(lost.sum())} of them no other attack breaks either",
+        ),
+    ]
+
+
+def check_probes(
+    probes: Probes, classes: int, clean: float | None = None, cured: Paired | None = None, hint: str = ""
+) -> list[Check]:
+    """Checks one attack with more steps and wider bounds.
+
+    Args:
+        probes: The attack's outcomes.
+        classes: The number of classes.
+        clean: The accuracy on clean images, in percent, if it was measured.
+        cured: The change of the worst case by an attack with four times the steps; None where that was not tried.
+        hint: What was done about gradients that vanish.
+    """
     n = len(probes.base)
     low = 100 * wilson(float(probes.widest.sum()), n)[0]
     accuracy, chance = 100 * float(probes.widest.mean()), 100 / classes
     return [
         _stronger("more steps", f"twice as many steps of {probes.attack}", probes.base, probes.longer),
-        _stronger("larger eps", f"bounds twice as wide of {probes.attack}", probes.base, probes.wider),
+        _monotone(probes, clean),
         _check(
             "large eps",
             low > chance,
             "even where every image may become plain grey the attack does not reach chance",
-            f"with an eps of one half {probes.attack} leaves {accuracy:.1f}%, where chance is {chance:.1f}%",
+            f"with a bound that lets it {probes.attack} leaves {accuracy:.1f}%, where chance is {chance:.1f}%",
         ),
-        _flat(probes),
+        _flat(probes, cured),
         _check(
             "zero gradients",
             probes.flat > ZERO * n,
             "gradients through the defence vanish",
-            f"{probes.flat} of {n} images have no gradient but zeros",
+            f"{probes.flat} of {n} images have no gradient but zeros{hint}",
         ),
     ]
 
@@ -87,14 +169,32 @@ def _gain_is_confirmed(cells: Sequence[Cell], undefended: Sequence[Cell], defenc
     name = "gain"
     if defence == UNDEFENDED:
         return Check(name, False, "no defence, so no gain is claimed")
-    claimed, actual = _gain(_claimed(cells), undefended), _gain(cells, undefended)
+    claimed, actual = _gain(claimed_cells(cells), undefended), _gain(cells, undefended)
     if claimed is None or actual is None:
         return Check(name, None, "a worst case was not measured")
     words = (
         f"beside the undefended network's worst case {_points(claimed)} against oblivious attacks, {_points(actual)} "
         "in the defence's own worst case"
     )
-    return _check(name, claimed.ci95[0] > 0 >= actual.ci95[0], "a gain that is not confirmed", words)
+    if actual.ci95[1] < 0:
+        return Check(name, True, f"worse than no defence: {words}")
+    unconfirmed = claimed.ci95[0] > 0 >= actual.ci95[0] and claimed.points > actual.ci95[1]
+    return _check(name, unconfirmed, "a gain that is not confirmed", words)
+
+
+def _clean_cost(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str) -> Check:
+    """Checks that a defence does not cost more on clean images than it gains in the worst case."""
+    name = "clean cost"
+    if defence == UNDEFENDED:
+        return Check(name, False, "no defence, so no cost")
+    found = [next((cell for cell in group if cell.attack == CLEAN), None) for group in (cells, undefended)]
+    change = compare(found[0], found[1]) if found[0] and found[1] else None
+    gain = _gain(cells, undefended)
+    if change is None or gain is None:
+        return Check(name, None, "the clean images were not measured")
+    words = f"clean images change by {_points(change)}, the worst case by {_points(gain)}"
+    costly = -change.points >= COSTLY and -change.ci95[1] > max(gain.ci95[1], 0)
+    return _check(name, costly, "it costs more on clean images than it can gain", words)
 
 
 def _spread(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str) -> Check:
@@ -102,7 +202,7 @@ def _spread(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str) -> 
     name = "spread over seeds"
     if defence == UNDEFENDED:
         return Check(name, False, "no defence, so no gain is claimed")
-    claimed, seeds = _gain(_claimed(cells), undefended), survived(_claimed(cells))
+    claimed, seeds = _gain(claimed_cells(cells), undefended), survived(claimed_cells(cells))
     if claimed is None or len(seeds) < 2:
         return Check(name, None, "it takes two seeds to tell")
     spread = statistics.stdev(100 * float(shares.nanmean()) for shares in seeds.values())
@@ -122,6 +222,18 @@ def _no_better_than_clean(cells: Sequence[Cell]) -> Check:
     return _check(name, bool(helping), "doing nothing is a better attack than some", words)
 
 
+def _transfer(cells: Sequence[Cell]) -> Check:
+    """Checks that all attacks that know of the defence together break what those break that do not."""
+    name = "transfer"
+    adaptive = [cell for cell in cells if _sees_gradients(cell.attack)]
+    oblivious = claimed_cells(cells)
+    found = paired(survived(adaptive), survived(oblivious)) if adaptive and oblivious else None
+    if found is None:
+        return Check(name, None, "it takes attacks that know of the defence and such that do not")
+    words = f"attacks that know of it leave {_points(found)} beside those that do not"
+    return _check(name, found.ci95[0] > 0, "examples of the undefended network break it better", words)
+
+
 def _gradients_lead(cells: Sequence[Cell]) -> Check:
     """Checks that whoever has gradients through the defence does better than whoever has not."""
     name = "black box"
@@ -137,6 +249,20 @@ def _gradients_lead(cells: Sequence[Cell]) -> Check:
     return _check(name, found.ci95[0] > 0, "an attack without gradients beats those that have them", words)
 
 
+def _monotone(probes: Probes, clean: float | None) -> Check:
+    """Checks that wider bounds help an attack that does something: no fall is a flag, where one would show.
+
+    The interval must exclude that a tenth of the accuracy is lost.
+    """
+    check = _stronger("larger eps", f"bounds twice as wide of {probes.attack}", probes.base, probes.wider)
+    base = 100 * float(probes.base.mean())
+    _, (low, high) = paired_difference([probes.wider], [probes.base])
+    still = base > 0 and high >= 0 and low > -LEAST_FALL * base and (clean is None or base < clean - BITE)
+    if check.flag or not still:
+        return check
+    return Check(check.name, True, f"wider bounds take nothing from the defence, where they should: {check.words}")
+
+
 def _stronger(name: str, what: str, base: Tensor, other: Tensor) -> Check:
     """Checks that a change that makes an attack stronger does not help the defence."""
     points, (low, high) = paired_difference([other], [base])
@@ -144,12 +270,19 @@ def _stronger(name: str, what: str, base: Tensor, other: Tensor) -> Check:
     return _check(name, low > 0, "what makes the attack stronger helps the defence", words)
 
 
-def _flat(probes: Probes) -> Check:
-    """Checks that more steps gain nothing: an attack that still gains has not shown what it can do."""
+def _flat(probes: Probes, cured: Paired | None) -> Check:
+    """Checks that more steps gain nothing: an attack that still gains has not shown what it can do.
+
+    Where four times the steps were tried and the worst case stands, it is the end of it all the same.
+    """
     fall = probes.fall
     mean, half = float(fall.mean()), Z95 * float(fall.std()) / math.sqrt(len(fall)) if len(fall) > 1 else 0.0
     words = f"twice as many steps of {probes.attack} lower the true class's mean probability by {mean:.3f} ± {half:.3f}"
-    return _check("convergence", mean > FLAT and mean - half > 0, "the attack has not converged", words)
+    rising = mean > FLAT and mean - half > 0
+    if rising and cured is not None:
+        words += f"; four times as many (long) change the worst case by {_points(cured)}"
+        rising = cured.ci95[1] < 0
+    return _check("convergence", rising, "the attack has not converged", words)
 
 
 def _check(name: str, flag: bool, alarm: str, words: str) -> Check:
@@ -157,7 +290,7 @@ def _check(name: str, flag: bool, alarm: str, words: str) -> Check:
     return Check(name, flag, f"{alarm}: {words}" if flag else words)
 
 
-def _claimed(cells: Iterable[Cell]) -> list[Cell]:
+def claimed_cells(cells: Iterable[Cell]) -> list[Cell]:
     """Returns the cells that a report of oblivious attacks would go by."""
     return [cell for cell in cells if cell.attack != CLEAN and not find_attack(cell.attack).adaptive]
 

@@ -22,9 +22,6 @@ from counteract.evaluation.options import Watcher
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
 
-WIDE = 0.5
-"""A bound so wide that every image can become plain grey: no network can be better than chance."""
-
 _STREAM = 3
 """The probes' stream of an attacker's keys; the suite has 2."""
 
@@ -40,7 +37,7 @@ class Probes:
         base: The outcome as the run has it.
         longer: That with twice the steps.
         wider: That with twice the eps.
-        widest: That with an eps of `WIDE`.
+        widest: That with an eps so wide that every image can become plain grey: no network can be better than chance.
         fall: The loss in the mean probability of the true class, which is a loss that has bounds, from `base` to
             `longer`: float64, shape (N,).
         flat: The number of images without a gradient: zeros alone, or not finite.
@@ -83,8 +80,10 @@ class Prober:
         base, sure = self._outcome(attack, self.spec, "again, with draws of its own", sure=True)
         steps = self.spec.model_copy(update={"preset": more})
         longer, less_sure = self._outcome(attack, steps, "with twice the steps", sure=True)
-        (wider,) = self._outcome(attack, self._within(min(1.0, 2 * eps)), "with twice the eps")
-        (widest,) = self._outcome(attack, self._within(max(eps, WIDE)), f"with an eps of {max(eps, WIDE):g}")
+        largest = self.spec.threat_model.metric.largest(self.data.image_shape)
+        (wider,) = self._outcome(attack, self._within(min(largest, 2 * eps)), "with twice the eps")
+        grey = max(eps, largest / 2)
+        (widest,) = self._outcome(attack, self._within(grey), f"with an eps of {grey:g}")
         return Probes(attack.name, base, longer, wider, widest, sure - less_sure, self._flat_gradients())
 
     def _within(self, eps: float) -> EvaluationSpec:
@@ -105,14 +104,14 @@ class Prober:
         warn = self.watcher.warn
         crafter = Crafter(self.subject, spec, ExampleCache(None, warn), ProbeStore(None, warn), self.batch_size)
         victim, parts = crafter.victim(self.judged, adaptive=True), []
-        for sample in self._samples():
-            keys = example_keys(0, sample.index)
+        for sample in self.samples():
+            keys = self.keys(sample)
 
             def attacked(index: Tensor, sample: Sample = sample, keys: Tensor = keys) -> Tensor:
                 images, labels = sample.images[index], sample.labels[index]
-                return attack.run(victim, images, labels, _stream(keys[index]), spec.preset, None)
+                return attack.run(victim, images, labels, stream(keys[index]), spec.preset, None)
 
-            made = [found[:kept] for found, kept in self._batches(attacked, sample, words)]
+            made = [found[:kept] for found, kept in self.batches(attacked, sample, words)]
             parts.append(self._judge(torch.cat(made), sample, keys, sure=sure))
             self.watcher.advance(len(sample.block))
         found = torch.cat(parts, dim=1)
@@ -122,7 +121,7 @@ class Prober:
     def _judge(self, images: Tensor, sample: Sample, keys: Tensor, *, sure: bool) -> Tensor:
         """Returns a block's shares of right draws and if `sure` the true class's probabilities: float64, in rows."""
         defended, found = self.judged.defended, []
-        for draw in range(self.spec.draws if self.judged.random[0] or self._unkeyed else 1):
+        for draw in range(self.spec.draws if self.random else 1):
 
             def answer(index: Tensor, draw: int = draw) -> Tensor:
                 given, labels = defence_keys(keys[index], draw), sample.labels[index]
@@ -133,39 +132,52 @@ class Prober:
                         rows.append(probability.gather(1, labels.unsqueeze(1))[:, 0])
                 return torch.stack([row.double() for row in rows])
 
-            parts = [part[:, :kept] for part, kept in self._batches(answer, sample, f"judging {draw}")]
+            parts = [part[:, :kept] for part, kept in self.batches(answer, sample, f"judging {draw}")]
             found.append(torch.cat(parts, dim=1))
         return torch.stack(found).mean(0).cpu()
 
     def _flat_gradients(self) -> int:
         """Returns the number of clean images at which the margin has no gradient."""
         count = 0
-        for sample in self._samples():
-            keys = example_keys(0, sample.index)
+        for sample in self.samples():
+            keys = self.keys(sample)
 
             def flat(index: Tensor, sample: Sample = sample, keys: Tensor = keys) -> Tensor:
-                objective = Objective([self.judged.attacked], margin, sample.labels[index], _stream(keys[index]))
+                objective = Objective([self.judged.attacked], margin, sample.labels[index], stream(keys[index]))
                 with borrowed(self.judged.attacked):
                     _, gradient = objective.gradient(sample.images[index], 0)
                 return (gradient.nan_to_num(posinf=0, neginf=0) == 0).flatten(1).all(1)
 
-            count += sum(int(found[:kept].sum()) for found, kept in self._batches(flat, sample, "gradients"))
+            count += sum(int(found[:kept].sum()) for found, kept in self.batches(flat, sample, "gradients"))
             self.watcher.advance(len(sample.block))
         self.watcher.tell(f"{count} of {len(self.data)} images have no gradient through {self.judged.name}")
         return count
 
-    def _samples(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[Sample]:
+        """Returns the data block by block."""
         return (read(self.data, block, self.subject.device) for block in cut(self.data))
 
-    def _batches(self, work: Callable[[Tensor], Tensor], sample: Sample, words: str) -> Iterator[tuple[Tensor, int]]:
-        """Does something with a block, batch by batch; what draws from global generators has them seeded."""
+    def keys(self, sample: Sample) -> Tensor:
+        """Returns the keys of a block's examples."""
+        return example_keys(0, sample.index)
+
+    def batches(
+        self, work: Callable[[Tensor], Tensor], sample: Sample, words: str, count: int | None = None
+    ) -> Iterator[tuple[Tensor, int]]:
+        """Does something with a block or its first examples; what draws from global generators has them seeded."""
         where = (_STREAM, sample.block.start, number_of(words)) if self._unkeyed else None
-        return batches(work, len(sample.block), self.batch_size, where)
+        return batches(work, len(sample.block) if count is None else count, self.batch_size, where)
+
+    @property
+    def random(self) -> bool:
+        """True where the network draws."""
+        return self.judged.random[0] or self._unkeyed
 
     @property
     def _unkeyed(self) -> bool:
         return self.subject.survey.unkeyed or self.judged.unkeyed
 
 
-def _stream(keys: Tensor) -> Tensor:
+def stream(keys: Tensor) -> Tensor:
+    """Returns the tests' own stream of examples' keys."""
     return _random.fold(attack_keys(keys), _STREAM)

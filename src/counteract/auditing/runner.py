@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,63 @@ from counteract._sealed import seal
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract.attacks import ATTACKS as SUITE
-from counteract.attacks import CLEAN, Attack, find_attack
+from counteract.attacks import CLEAN, Attack, example_keys, find_attack
+from counteract.attacks.norms import CLIMBED, climbs_in
+from counteract.attacks.registry import CURES
 from counteract.attacks.victim import has_gradients
-from counteract.auditing.checklist import Check, check_probes, check_run, no_probes
+from counteract.auditing.backward import FEW, Backward, look_through
+from counteract.auditing.checklist import (
+    Check,
+    check_backward,
+    check_indicators,
+    check_planted,
+    check_probes,
+    check_run,
+    no_probes,
+)
+from counteract.auditing.indicators import Indicators, indicate
+from counteract.auditing.planted import Planted, plant
 from counteract.auditing.probes import Prober, Probes
+from counteract.auditing.verdict import Verdict, decide, settled
 from counteract.datasets import Dataset
 from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs, make_spec
+from counteract.evaluation.journal import Journal
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
+from counteract.evaluation.scores import Paired, paired, survived
 from counteract.evaluation.subject import Judged, Subject
+from counteract.whole import Through, WholeModule
 
-ATTACKS = (CLEAN, "pgd50", "pgd50-targeted", *(name for name in SUITE if name != CLEAN))
-"""Every kind of attack there is."""
+STAGES = (
+    (CLEAN, "pgd50", "pgd50-targeted", "noise", "apgd-ce", "apgd-dlr", "apgd-t"),
+    ("bpda-apgd-cw",),
+    ("bpda-apgd-t",),
+)
+"""The first attacks, stage by stage; after each it is seen if the verdict can still change. The others come later."""
+
+_FIRST = tuple(name for stage in STAGES for name in stage)
+
+ATTACKS = (*_FIRST, *(name for name in SUITE if name not in (*_FIRST, *CURES)))
+"""Every kind of attack that each defence meets; the cures come on top where there is a reason for them."""
+
+UNDER = ("under-cw", "under-t", "under-ce")
+"""The attacks for a defence whose gradients are wrong or none, where the network under it is known."""
 
 DEFAULTS = {"preset": "quick", "limit": 100, "seeds": 2, "draws": 5}
 """The fields of an audit's spec where nobody gives others: a first look."""
+
+
+_TESTED = (
+    "more steps", "larger eps", "large eps", "convergence", "zero gradients", "planted example",
+    "unstable predictions", "silent success",
+)  # fmt: skip
+"""The checks of the tests of the attack."""
+
+_UNKNOWN = (
+    "; no network under it is known whose gradients could be tried in their place: name one like it with --surrogate "
+    "(none is distilled from its answers)"
+)
 
 
 @dataclass(frozen=True)
@@ -41,22 +82,37 @@ class Audit:
     Attributes:
         defence: The defence that was audited.
         run: The accuracies, of the defence and of the undefended network.
-        probes: The strongest attack that has gradients, with other steps and bounds; None where none could run.
+        decision: The verdict, and its reason.
+        probes: The strongest attack that has gradients, with other steps and bounds; None where none could run, or the
+            verdict stood before.
         checks: The checklist.
+        skipped: The attacks and tests that were left out because the verdict could not change, in words.
         notes: AutoAttack's own warnings, which say what its standard version may not be trusted with. They are no
             flags: the suite averages over draws and differentiates through the defence, which is what they ask for.
     """
 
     defence: str
     run: Run
+    decision: Verdict
     probes: Probes | None
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The verdict: sound, no gain, worse than no defence, gain not confirmed, or cannot tell."""
+        return self.decision.word
+
+    @property
+    def flagged(self) -> bool:
+        """True where a flag is up."""
+        return any(check.flag for check in self.checks)
 
     @property
     def sound(self) -> bool:
-        """True where no flag is up."""
-        return not any(check.flag for check in self.checks)
+        """True where the accuracies are what they seem: no flag is up, and the verdict is `sound` or `no gain`."""
+        return not self.flagged and self.verdict in ("sound", "no gain")
 
 
 def make_audit_spec(data: Mapping[str, Any], defence: str, source: str = "options") -> EvaluationSpec:
@@ -68,13 +124,16 @@ def make_audit_spec(data: Mapping[str, Any], defence: str, source: str = "option
         source: The place of the data, for errors.
 
     Raises:
-        UserError: (a ValueError) a key is missing, unknown or has an invalid value, or there are several networks.
+        UserError: (a ValueError) a key is missing, unknown or has an invalid value, there are several networks, or no
+            attack climbs in the norm.
     """
     defences = list(dict.fromkeys([UNDEFENDED, defence]))
     fixed = {"attacks": ATTACKS, "defences": defences, "cascade": False, "sweep": None}
     made = make_spec({**data, **fixed}, source)
     if len(made.models) > 1:
         raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
+    if made.threat_model.norm not in CLIMBED:
+        raise UserError(f"an audit in {made.threat_model.norm} is not to be had: {climbs_in(CLIMBED)}")
     return made
 
 
@@ -104,9 +163,12 @@ def write_audit(found: Audit, path: Path) -> None:
     """
     content = {
         "sound": found.sound,
+        "verdict": found.verdict,
+        "reason": found.decision.reason,
         "defence": found.defence,
         "checks": [asdict(check) for check in found.checks],
         "notes": list(found.notes),
+        "skipped": list(found.skipped),
         "summaries": [asdict(summary) for summary in found.run.summaries],
         "rows": [asdict(row) for row in found.run.rows],
         "environment": found.run.environment,
@@ -121,26 +183,140 @@ def _last(spec: EvaluationSpec) -> str:
 
 
 def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
-    """Runs the attacks and the probes, and goes through the checklist."""
-    run = evaluate_spec(spec, options, inputs=inputs)
-    _tell_worst_cases(run, options)
-    (label,) = inputs.networks
-    device = Processes.join(options.device).device
-    subject, defence = Subject(label, spec, inputs, device), _last(spec)
-    judged = subject.judged(spec.variant(defence), targeted=False)
-    size = BatchSize(options.batch_size, device, options.watcher.warn)
-    strongest, probes = _strongest(run), None
-    if strongest is not None:
-        probes = Prober(subject, judged, inputs.data, spec, size, options.watcher).probe(strongest)
-    checks = check_probes(probes, inputs.data.num_classes) if probes else no_probes(_why_not(run))
-    notes = _autoattack(subject, judged, inputs.data)
-    return Audit(defence, run, probes, (*check_run(run, defence), *checks), tuple(notes))
+    """Runs the attacks and the tests of the attack, as long as they can change the verdict."""
+    going = _Going(spec, options, inputs)
+    backward = going.look_back()
+    cures = UNDER if backward.kind in ("wrong", "estimate") and going.known else ()
+    stages = [*STAGES, *([cures] if cures else []), tuple(name for name in ATTACKS if name not in _FIRST)]
+    for number, stage in enumerate(stages):
+        run = going.measure(stage)
+        if (word := settled(run, going.defence)) is not None and going.flagged(run, backward):
+            left = [name for later in stages[number + 1 :] for name in later]
+            return going.finish(run, backward, _Tests(), (*left, "the tests of the attack"), word)
+    tests = going.test(run)
+    added = [name for name in going.cures(run, tests) if name not in cures]
+    return going.finish(going.measure(added) if added else run, backward, tests, (), None)
 
 
-def _tell_worst_cases(run: Run, options: RunOptions) -> None:
-    """Tells what is known before the probes begin."""
-    cases = ", ".join(f"{case.defence} {case.accuracy:.1f}%" for case in run.worst_cases)
-    options.watcher.tell(f"worst case under every attack: {cases}")
+@dataclass(frozen=True)
+class _Tests:
+    """The outcomes of the tests of the attack, as far as they were made."""
+
+    probes: Probes | None = None
+    planted: Planted | None = None
+    indicators: Indicators | None = None
+
+
+class _Going:
+    """An audit as it goes."""
+
+    def __init__(self, spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> None:
+        (label,) = inputs.networks
+        self.spec, self.options, self.inputs, self.defence = spec, options, inputs, _last(spec)
+        self.processes = Processes.join(options.device)
+        self.subject = Subject(label, spec, inputs, self.processes.device)
+        self.judged = self.subject.judged(spec.variant(self.defence), targeted=False)
+        self._journal = Journal(options.folder, self.processes.rank)
+        self._done: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """True where another network is known whose gradient may stand in for the defence's, and does not already."""
+        other = self.defence != UNDEFENDED or self.subject.surrogate is not None
+        return other and self.judged.attacked is self.judged.given
+
+    def look_back(self) -> Backward:
+        """Compares the defence's gradients with its answers; the first process does so for all."""
+        few = torch.arange(len(self.inputs.data))[:FEW]
+        device = self.subject.device
+        images, labels = self.inputs.data.read(few).to(device), self.inputs.data.labels[few].to(device)
+        found = look_through(self.judged.given, images, labels, example_keys(0, few.to(device)))
+        self.options.watcher.tell(f"{check_backward(found).name}: {check_backward(found).words}")
+        return self.processes.gather(found)[0]
+
+    def measure(self, attacks: Sequence[str]) -> Run:
+        """Measures some more attacks, and tells what is known."""
+        self._done = (*self._done, *attacks)
+        spec = self.spec.model_copy(update={"attacks": self._done})
+        run = evaluate_spec(spec, self.options, inputs=self.inputs, journal=self._journal)
+        cases = ", ".join(f"{case.defence} {case.accuracy:.1f}%" for case in run.worst_cases)
+        so_far = decide(run, self.defence, check_run(run, self.defence))
+        self.options.watcher.tell(
+            f"worst case after {len(self._done)} attacks, {attacks[-1]} the last: {cases}; so far: {so_far.word}"
+        )
+        return run
+
+    def flagged(self, run: Run, backward: Backward) -> bool:
+        """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""
+        return any(check.flag for check in (*check_run(run, self.defence), check_backward(backward)))
+
+    def test(self, run: Run) -> _Tests:
+        """Makes the tests of the strongest attack that has gradients."""
+        strongest = _strongest(run)
+        if strongest is None:
+            return _Tests()
+        size = BatchSize(self.options.batch_size, self.subject.device, self.options.watcher.warn)
+        prober = Prober(self.subject, self.judged, self.inputs.data, self.spec, size, self.options.watcher)
+        asked = self.judged.attacked
+        if strongest.name in UNDER:
+            asked = WholeModule(Through(asked, self.subject.attackable))
+        planted = plant(prober, asked, asked)
+        self.options.watcher.tell(f"{check_planted(planted).name}: {check_planted(planted).words}")
+        return _Tests(prober.probe(strongest), planted, indicate(prober))
+
+    def cures(self, run: Run, tests: _Tests) -> list[str]:
+        """Returns the attacks that may do where the tests show that others fail."""
+        if tests.probes is None or tests.planted is None or tests.indicators is None:
+            return []
+        flags = {check.name for check in self._of_tests(run, tests) if check.flag}
+        names = list(UNDER) if "zero gradients" in flags and self.known else []
+        unstable = tests.indicators.often_unstable
+        if unstable or check_planted(tests.planted).flag or flags & {"large eps", "larger eps"}:
+            names.append("around")
+        return [*names, *(["long"] if "convergence" in flags else [])]
+
+    def finish(self, run: Run, backward: Backward, tests: _Tests, skipped: tuple[str, ...], word: str | None) -> Audit:
+        """Goes through the checklist."""
+        if word is None:
+            of_tests = self._of_tests(run, tests)
+        else:
+            of_tests = [Check(name, None, f"not made: {word}, whatever they find") for name in _TESTED]
+            self.options.watcher.tell(f"{word}, whatever else is tried; left out: {', '.join(skipped)}")
+        checks = (*check_run(run, self.defence), check_backward(backward, self._cure(backward)), *of_tests)
+        notes = _autoattack(self.subject, self.judged, self.inputs.data) if word is None else []
+        return Audit(self.defence, run, decide(run, self.defence, checks), tests.probes, checks, tuple(notes), skipped)
+
+    def _of_tests(self, run: Run, tests: _Tests) -> list[Check]:
+        """Returns the checks of the tests of the attack."""
+        if tests.probes is None or tests.planted is None or tests.indicators is None:
+            return no_probes(_why_not(run))
+        clean = next((row.accuracy for row in run.rows if row.defence == self.defence and row.attack == CLEAN), None)
+        hint = self._unknown
+        long, around = self._gained(run, "long"), self._gained(run, "around")
+        worst = survived([cell for cell in run.measured if cell.defence == self.defence])[0]
+        return [
+            *check_probes(tests.probes, self.inputs.data.num_classes, clean, long, hint),
+            check_planted(tests.planted),
+            *check_indicators(tests.indicators, worst, around),
+        ]
+
+    def _gained(self, run: Run, attack: str) -> Paired | None:
+        """Returns the change of the worst case by one attack, or None where it did not run."""
+        cells = [cell for cell in run.measured if cell.defence == self.defence]
+        others = [cell for cell in cells if cell.attack != attack]
+        return paired(survived(cells), survived(others)) if len(others) < len(cells) else None
+
+    def _cure(self, backward: Backward) -> str:
+        """Returns a sentence about what was done about a wrong backward pass."""
+        if backward.kind != "wrong":
+            return ""
+        tried = "; attacks with gradients of the network under it were tried, too (under-cw, under-t, under-ce)"
+        return tried if self.known else self._unknown
+
+    @property
+    def _unknown(self) -> str:
+        """A sentence where no network is known whose gradient may stand in."""
+        return _UNKNOWN if self.defence == UNDEFENDED and self.subject.surrogate is None else ""
 
 
 def _strongest(run: Run) -> Attack | None:

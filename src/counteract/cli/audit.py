@@ -8,14 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from counteract._errors import UserError
-from counteract._files import check_writable
+from counteract._errors import UserError, unknown_name
+from counteract._files import check_writable, write_atomically
 from counteract._processes import is_first
 from counteract.cli import options
 from counteract.cli.app import command
 from counteract.cli.guard import guarded
 from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
+from counteract.cli.written import tell_written
+
+UNSURE = 3
+"""The exit code of an audit that cannot tell; one that could not be finished has the same."""
+
+_ENDINGS = {"json": "json", "sarif": "sarif", "junit": "xml"}
+"""The formats of an audit, and the endings of their files."""
 
 
 @command()
@@ -34,20 +41,26 @@ def audit(
         Path | None,
         typer.Option(help="A file ending in .json, or a folder for audit.json, the run and its reports."),
     ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="json; or, for CI, sarif or junit: --out is a file then, or a folder.")
+    ] = "json",
 ) -> None:
     """Attacks a defence in every way there is and raises red flags.
 
-    Exit code 0: no flag is up; 1: one is; 2: a mistake in the call; 3: the audit could not be finished.
+    Exit code 0: sound, or no gain, and no flag is up; 1: a flag is up; 2: a mistake in the call; 3: it cannot tell, or
+    could not be finished.
 
     100 images, two seeds, five draws and the preset quick, unless a spec or an option says otherwise.
     """
     from counteract.auditing import DEFAULTS, audit_spec, make_audit_spec, write_audit
     from counteract.reporting import write_reports
     from counteract.reporting.audit import print_audit
+    from counteract.reporting.junit import junit
+    from counteract.reporting.sarif import sarif
 
     data = shared.spec_data(spec, [model] if model else [], DEFAULTS)
     made = make_audit_spec(data, defence or (_only_defence(data) if spec else "undefended"), spec or "options")
-    folder = out if out is not None and out.suffix != ".json" else None
+    folder = _folder(out, form)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if out is not None and not folder:
         check_writable(out)
@@ -56,11 +69,28 @@ def audit(
     if is_first():
         print_audit(found)
         if out is not None:
-            path = folder / "audit.json" if folder else out
-            write_audit(found, path)
-            for written in [path, *(write_reports(found.run, folder) if folder else [])]:
-                typer.echo(f"written: {written}")
-    raise typer.Exit(0 if found.sound else 1)
+            written = [folder / "audit.json"] if folder else [out] if form == "json" else []
+            for path in written:
+                write_audit(found, path)
+            if form != "json":
+                written.append(folder / f"audit.{_ENDINGS[form]}" if folder else out)
+                write_atomically(written[-1], (sarif if form == "sarif" else junit)(found).encode())
+            tell_written([*written, *(write_reports(found.run, folder) if folder else [])])
+    raise typer.Exit(1 if found.flagged else 0 if found.sound else UNSURE)
+
+
+def _folder(out: Path | None, form: str) -> Path | None:
+    """Returns the folder of an audit; None for a single file, or nothing at all.
+
+    Raises:
+        UserError: (a ValueError) there is no such format, or no place for it.
+    """
+    if form not in _ENDINGS:
+        raise unknown_name("format", form, _ENDINGS)
+    if out is None and form != "json":
+        raise UserError(f"--format {form} needs --out, a file such as audit.{_ENDINGS[form]} or a folder")
+    single = (".json",) if form == "json" else (".json", ".sarif", ".xml")
+    return None if out is None or out.suffix in single else out
 
 
 def _only_defence(data: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import typer
 
 from counteract._errors import LONGEST, StrangersError, UserError, describe, one_line
+from counteract._extras import explain_missing
 from counteract._interrupts import telling_interrupts
 from counteract.cli import (  # noqa: F401  (importing a command registers it)
     attacks,
@@ -33,7 +34,7 @@ _NAME = "counteract"
 
 MISTAKE, UNFINISHED, NO_READER, INTERRUPTED = 2, 3, 141, 130
 """The exit codes for the user's mistakes, for a failure of another kind, for an output that nobody reads any more, and
-for an interruption; 0 is success, and 1 an audit's red flag."""
+for an interruption; 0 is success, 1 an audit's red flag, and 3 an audit that cannot tell, too."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -115,6 +116,8 @@ def _fail(error: BaseException) -> int:
 
 def _explain(error: BaseException) -> tuple[str, str, int]:
     """Returns a message, a hint to be put behind it, and the exit code."""
+    if isinstance(error, ImportError):
+        error = explain_missing(error) or error
     if isinstance(error, StrangersError):
         return str(error), " (--verbose shows where)", MISTAKE
     if isinstance(error, UserError):

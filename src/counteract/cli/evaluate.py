@@ -14,6 +14,7 @@ from counteract.cli.app import command
 from counteract.cli.guard import guarded
 from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
+from counteract.cli.written import tell_written
 
 
 @command()
@@ -50,5 +51,4 @@ def evaluate(
         return
     print_run(run)
     if out is not None:
-        for path in write_reports(run, out):
-            typer.echo(f"written: {path}")
+        tell_written(write_reports(run, out))

@@ -30,7 +30,9 @@ class Shared:
 
     dataset: Annotated[
         str | None,
-        typer.Option(help="digits, cifar10, an .npz, folder:DIR, package.module:factory: `counteract datasets`."),
+        typer.Option(
+            help="digits, cifar10, an .npz, folder:DIR, cifar10-c:fog:3, package.module:factory; see datasets."
+        ),
     ] = None
     resize: Annotated[
         int | None, typer.Option(min=1, help="Of pictures: the shorter side; by default as the network wants them.")
@@ -52,14 +54,17 @@ class Shared:
     ] = False
     mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
     std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
+    classes: Annotated[Path | None, typer.Option(help="For clip:FOLDER: a file with one class name a line.")] = None
     surrogate: Annotated[
         str | None,
         typer.Option(help="A network to make oblivious attacks on, for a --model that is defended already."),
     ] = None
     model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models")
     trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False
-    norm: Annotated[str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf.")] = None
-    eps: Annotated[str | None, typer.Option(help="That bound, for pixels in [0, 1]: 8/255, or 0.03.")] = None
+    norm: Annotated[
+        str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf, L2 or L1.")
+    ] = None
+    eps: Annotated[str | None, typer.Option(help="That bound, for pixels in [0, 1]: 8/255, or 0.5 in L2.")] = None
     eps_step: Annotated[str | None, typer.Option(help="PGD's step, likewise; by default a quarter of --eps.")] = None
     preset: Annotated[str | None, typer.Option(help="How hard attacks try: quick, standard or full.")] = None
     limit: Annotated[int | None, typer.Option(help="How many test images, from the first.")] = None
@@ -96,6 +101,7 @@ class Shared:
             UserError: (a ValueError) there is no such spec or dataset, or no network.
         """
         from counteract.evaluation import read_spec, spec_for_dataset, with_models
+        from counteract.evaluation.threats import with_default_threat
 
         data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits") | defaults
         names = ("surrogate", "limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
@@ -105,13 +111,14 @@ class Shared:
         threat = {name: value for name in ("norm", "eps") if (value := getattr(self, name)) is not None}
         if self.eps is not None:
             data.pop("eps_step", None)  # it was meant for another eps
+        if models:
+            data = with_models(data, models)
+        data = with_default_threat(data, threat, fixed=spec is not None and spec.endswith(".toml"))
         data |= given
         tables = (("threat_model", threat), ("own_network", self._own_network()), ("pictures", self._pictures()))
         for name, said in tables:
             if said:
                 data[name] = _table(data, name) | said
-        if models:
-            data = with_models(data, models)
         if not data.get("models"):
             raise UserError(f"{spec or f'dataset {self.dataset}'} has no network of its own: name one with --model")
         return data
@@ -119,7 +126,8 @@ class Shared:
     def _own_network(self) -> dict[str, Any]:
         """Returns what was said of a network named `package.module:factory`, as a spec has it."""
         mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
-        found = {"weights": self.weights, "untrained": self.untrained, "mean": mean, "std": std}
+        found: dict[str, Any] = {"weights": self.weights, "untrained": self.untrained, "mean": mean, "std": std}
+        found["classes"] = self.classes and str(self.classes)
         return {key: value for key, value in found.items() if value}
 
     def _pictures(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 
 from counteract.cli.app import command
 from counteract.cli.options import make_folder
+from counteract.cli.written import tell_written
 
 
 @command()
@@ -19,10 +20,11 @@ def report(
     """Writes report.html, one self-contained page, report.md, rows.csv and results.json from a run, finished or not."""
     from counteract.evaluation import read_run
     from counteract.reporting import print_run, write_reports
+    from counteract.reporting.write import page_maker
 
+    page_maker()  # which the command is for
     run = read_run(run_dir)
     make_folder(out)
     paths = write_reports(run, out or run_dir, run_dir)
     print_run(run)
-    for path in paths:
-        typer.echo(f"written: {path}")
+    tell_written(paths)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from platformdirs import user_cache_path
 from counteract._errors import UserError, unknown_name
 from counteract.datasets.base import Dataset
 from counteract.datasets.cifar import load_cifar
+from counteract.datasets.corrupted import Corrupted, official, read_name
 from counteract.datasets.digits import load_digits
 from counteract.datasets.folder import PREFIX, find_folder
 from counteract.datasets.imagenet import find_imagenet
@@ -36,12 +38,28 @@ class Source:
 
     name: str
     help: str
-    load: Callable[[str, Split, Path], Dataset | Items]
+    load: Callable[[str, Split, Path, Reading], Dataset | Items]
     splits: bool = True
     pictures: bool = False
 
 
-_FILE, _FACTORY = "FILE.npz", "package.module:factory"
+_FILE, _FACTORY, _CORRUPTED = "FILE.npz", "package.module:factory", "DATASET-c:NAME:SEVERITY"
+
+
+def _load_cifar(name: str, split: Split, data_dir: Path, _: Reading) -> Dataset:
+    return load_cifar(name, split, data_dir)
+
+
+def _load_corrupted(name: str, split: Split, data_dir: Path, reading: Reading) -> Dataset:
+    """Returns corrupted images; of the training split there are none, so that it is the clean one."""
+    found = read_name(name)
+    assert found is not None
+    base, corruption, severity = found
+    clean = functools.partial(load_dataset, base, split, data_dir=data_dir, reading=reading)
+    if split == "train":
+        return clean()
+    return official(base, corruption, severity, data_dir) or Corrupted(clean(), corruption, severity)
+
 
 DATASETS = {
     source.name: source
@@ -49,35 +67,40 @@ DATASETS = {
         Source(
             "digits",
             "scikit-learn's 1,797 handwritten digits as 32 x 32 images, offline; the last 500 are the test split",
-            lambda _, split, __: load_digits(split),
+            lambda _, split, *__: load_digits(split),
         ),
-        Source("cifar10", "CIFAR-10, found or downloaded by torchvision", load_cifar),
-        Source("cifar100", "CIFAR-100, found or downloaded by torchvision", load_cifar),
+        Source("cifar10", "CIFAR-10, found or downloaded by torchvision", _load_cifar),
+        Source("cifar100", "CIFAR-100, found or downloaded by torchvision", _load_cifar),
         Source(
             _FILE,
             "a file of yours: images (uint8, N x H x W x 3), labels (N integers) and class_names",
-            lambda name, _, __: load_npz(Path(name)),
+            lambda name, *_: load_npz(Path(name)),
             splits=False,
         ),
         Source(
             "imagenet",
             "ImageNet's images of 2012, where torchvision finds them in --data-dir",
-            find_imagenet,
+            lambda name, split, data_dir, _: find_imagenet(name, split, data_dir),
             pictures=True,
         ),
         Source(
             f"{PREFIX}DIR",
             "pictures, a folder for each class; --resize and --crop, or the network's own transform",
-            lambda name, _, __: find_folder(name),
+            lambda name, *_: find_folder(name),
             splits=False,
             pictures=True,
         ),
         Source(
             _FACTORY,
             "anyone's: a function that returns a torch Dataset of (image, label), a DataLoader, or two arrays",
-            lambda name, _, __: make_dataset(name),
+            lambda name, *_: make_dataset(name),
             splits=False,
             pictures=True,
+        ),
+        Source(
+            _CORRUPTED,
+            "cifar10-c:fog:3: RobustBench's files in --data-dir, or any dataset's test images, corrupted here",
+            _load_corrupted,
         ),
     )
 }
@@ -90,6 +113,9 @@ def find_source(name: str) -> Source:
     Raises:
         UserError: (a ValueError) there is none.
     """
+    if corrupted := read_name(name):
+        clean = find_source(corrupted[0])
+        return replace(DATASETS[_CORRUPTED], splits=clean.splits, pictures=clean.pictures)
     if name.endswith(".npz"):
         return DATASETS[_FILE]
     prefix, colon, _ = name.partition(":")
@@ -114,7 +140,8 @@ def load_dataset(
         name: `digits`, `cifar10`, `cifar100`, `imagenet`; the path of an .npz file with `images` (uint8,
             N x H x W x 3), `labels` (integers, N) and `class_names`; `folder:DIR`, a folder of pictures for each class;
             or `package.module:factory`, a function that returns a map-style torch Dataset of (image, label), a
-            DataLoader of one, or a pair of images and labels. A file, a folder or a factory is one split, and is loaded
+            DataLoader of one, or a pair of images and labels; or `cifar10-c:fog:3`, one of these with a corruption and
+            its severity. A file, a folder or a factory is one split, and is loaded
             whatever `split` says. Pictures, and an .npz file's images where they are stored uncompressed, as
             `numpy.savez` does, stay where they are until they are read.
         split: The part of a named dataset.
@@ -129,8 +156,11 @@ def load_dataset(
     source = find_source(name)
     if split not in ("train", "test"):
         raise UserError(f"split must be 'train' or 'test', found {split!r}")
-    found = source.load(name, split, data_dir or user_cache_path("art-counteract") / "data")
-    return ready(found, reading or Reading(), limit)
+    reading = reading or Reading()
+    found = source.load(name, split, data_dir or user_cache_path("art-counteract") / "data", reading)
+    if isinstance(found, Dataset) and read_name(name):  # its clean images were prepared as they were loaded
+        return found.take(limit)
+    return ready(found, reading, limit)
 
 
 def ready(found: Dataset | Items, reading: Reading, limit: int | None = None) -> Dataset:

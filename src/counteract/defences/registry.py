@@ -247,6 +247,27 @@ _OURS: dict[str, Defence] = {
             "anti_adversary:AntiAdversary",
             "towards the predicted class, in large steps (Alfarra et al. 2022)",
         ),
+        _ours(
+            "test-time-counterattack",
+            "test_time_counterattack:TestTimeCounterattack",
+            "away from the received features, if noise hardly moves these (TTC: Xing et al. 2025)",
+        ),
+        _ours(
+            "energy-descent",
+            "energy_descent:EnergyDescent",
+            "to a lower energy of the logits, within an L2 ball (ET3: Mirza et al. 2026)",
+        ),
+        _ours(
+            "total-variation",
+            "total_variation:TotalVariation",
+            "the nearest image of less variation (Rudin et al. 1992; Chambolle 2004)",
+        ),
+        _ours(
+            "augmentation-ensemble",
+            "augmentation_ensemble:AugmentationEnsemble",
+            "the image, its mirror image and crops of both, averaged (TTE: Pérez et al. 2021)",
+            10,
+        ),
         _ours("crop-resize", "crop_resize:RandomCropResize", "a random crop, resized back (Guo et al. 2018)", 50),
         _ours(
             "resize-pad", "resize_pad:RandomResizePad", "resized to a random size, padded back (Xie et al. 2018)", 50

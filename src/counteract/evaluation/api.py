@@ -19,6 +19,7 @@ from counteract._labels import class_labels
 from counteract._network import check_model
 from counteract._seeding import seeded
 from counteract._toml import validate
+from counteract.attacks import CLEAN
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.datasets.registry import ready
 from counteract.datasets.strangers import adopt, is_data
@@ -30,6 +31,7 @@ from counteract.evaluation.options import RunOptions
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
 from counteract.evaluation.spec import Pictures, make_spec
+from counteract.evaluation.threats import CORRUPTIONS
 from counteract.models import PreparedNetwork, load_model
 from counteract.models.about import About, about
 from counteract.models.checks import outputs_of
@@ -50,9 +52,9 @@ def evaluate(
     labels: Tensor | npt.NDArray[Any] | None = None,
     *,
     defences: Iterable[Defence] = ("undefended",),
-    attacks: Iterable[str] = ("clean", "pgd50", "apgd-t"),
-    eps: float | str = 8 / 255,
-    norm: str = "Linf",
+    attacks: Iterable[str] | None = None,
+    eps: float | str | None = None,
+    norm: str | None = None,
     preset: str | Mapping[str, Any] = "standard",
     seeds: int = 1,
     draws: int = 1,
@@ -71,9 +73,12 @@ def evaluate(
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
         defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
             after the other; whole defended networks; or factories, which are called with the network.
-        attacks: Names of attacks: `counteract attacks` lists them.
-        eps: The size of the largest perturbation: a number in (0, 1], or a fraction such as `"8/255"`.
-        norm: The norm that it is measured in.
+        attacks: Names of attacks: `counteract attacks` lists them. None for `clean`, `pgd50` and `apgd-t`, or for
+            `clean` alone where a network of RobustBench's zoo is published for corruptions and no norm is named.
+        eps: The size of the largest perturbation, a number or a fraction such as `"8/255"`; None for what a network of
+            the zoo is published for, else for 8/255 in Linf, 0.5 in L2 and 12 in L1.
+        norm: The norm that it is measured in: `Linf`, `L2`, or `L1`, which this package's own attacks do not know. None
+            for the one that a network of the zoo is published for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
         seeds: The number of seeds.
         draws: The number of draws of a random defence that judge each example.
@@ -89,15 +94,24 @@ def evaluate(
         UserError: (a ValueError) an argument is not what it must be.
 
     Example:
-        >>> run = evaluate(net, images, labels, defences=["undefended", "counteraction"], attacks=["clean", "pgd10"])
-        >>> {(row.defence, row.attack): row.accuracy for row in run.rows}
+        >>> from counteract import evaluate, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defences, attacks = ["undefended", "counteraction"], ["clean", "pgd10"]
+        >>> run = evaluate(network, data, defences=defences, attacks=attacks, eps=12 / 255)
+        >>> [(row.attack, row.accuracy) for row in run.rows if row.defence == "undefended"]
+        [('clean', 100.0), ('pgd10', 0.0)]
     """
     options, defences = options or RunOptions(), list(_several(defences))
     _check_own_defences(network, defences)
     loaded = make_network(network)
     data = make_data(images, labels, loaded, options, more)
     in_hand = name_defences(defences)
-    fields = {"threat_model": {"norm": norm, "eps": eps}, "preset": preset, "seeds": seeds, "draws": draws}
+    threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
+    fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
+    if attacks is None:
+        unattacked = norm is None and loaded.about.norm == CORRUPTIONS
+        attacks = (CLEAN,) if unattacked else (CLEAN, "pgd50", "apgd-t")
     other = None if surrogate is None else make_network(surrogate)
     spec = make_spec(
         {"dataset": data.name, "models": {"network": loaded.name}, "attacks": list(attacks), "defences": list(in_hand)}

@@ -8,7 +8,9 @@ from importlib.metadata import version
 
 import torch
 
-_PACKAGES = ("art-counteract", "adversarial-robustness-toolbox", "torch", "torchattacks", "torchvision", "numpy")
+from counteract import __version__
+
+_PACKAGES = ("adversarial-robustness-toolbox", "torch", "torchattacks", "torchvision", "numpy")
 
 
 def describe_environment(device: torch.device) -> dict[str, str | int]:
@@ -16,6 +18,7 @@ def describe_environment(device: torch.device) -> dict[str, str | int]:
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "python": platform.python_version(),
+        "art-counteract": __version__,
         **{package: version(package) for package in _PACKAGES},
         "system": platform.system(),
         "device": f"{device.type} ({accelerator})",

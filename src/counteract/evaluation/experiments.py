@@ -11,6 +11,7 @@ from counteract._data import data_folder
 from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml
 from counteract.datasets import find_source
+from counteract.datasets.corrupted import read_name
 from counteract.evaluation.upgrade import upgrade_spec
 
 if TYPE_CHECKING:
@@ -49,9 +50,13 @@ def spec_for_dataset(dataset: str) -> dict[str, Any]:
     For a dataset without one of its own, a file of yours say, it is CIFAR-10's, without networks, with sizes of crops
     that follow the images', and with numbers of labels that follow the network's.
 
+    For corrupted images it is that of the clean ones.
+
     Raises:
         UserError: (a ValueError) the dataset is not known.
     """
+    if corrupted := read_name(dataset):
+        return spec_for_dataset(corrupted[0]) | {"dataset": dataset}
     if dataset in _names(_PRESETS):
         return _extended(read_toml(_PRESETS / f"{dataset}.toml", f"preset {dataset}"), dataset)
     find_source(dataset)

@@ -117,6 +117,8 @@ def read_run(folder: Path) -> Run:
         UserError: (a ValueError) there is no run, or its conditions are damaged.
     """
     path = folder / _RUN
+    if not path.exists() and (runs := sorted(inside.parent.name for inside in folder.glob(f"*/{_RUN}"))):
+        raise UserError(f"{folder} holds no run but runs in folders of their own: name one of {', '.join(runs)} in it")
     text = read_file(path, f"{folder} holds no run: {_RUN}", _LONGEST)
     if is_legacy(text):
         return read_legacy(folder)
@@ -190,7 +192,7 @@ def collect(
         where = place.model, place.attack, place.defence
         cell = cells[where]
         for block in blocks:
-            entry = entries.get(unit_key(place.key, block))
+            entry = entries.get(unit_key(place.key, block, conditions.environment))
             if entry is not None and where not in failed:
                 _add(cell, place.seed, block, entry, examples)
     lines = (f"{damaged} damaged lines of the journal are left out",) if damaged else ()
@@ -216,7 +218,7 @@ def _failures(conditions: Conditions, entries: Mapping[str, Entry]) -> dict[tupl
     found: dict[tuple[str, str, str], str] = {}
     for block in conditions.blocks:
         for place in conditions.places:
-            entry = entries.get(unit_key(place.key, block))
+            entry = entries.get(unit_key(place.key, block, conditions.environment))
             if entry is not None and entry.failed:
                 found.setdefault((place.model, place.attack, place.defence), entry.failed)
     return found

@@ -24,11 +24,16 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from counteract import __version__
 from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._sealed import seal, unseal
 
-_VERSIONS = [f"{package} {version(package)}" for package in ("art-counteract", "torch", "torchattacks")]
+_VERSIONS: Mapping[str, str | int] = {
+    "art-counteract": __version__,
+    **{package: version(package) for package in ("torch", "torchattacks")},
+}
+"""The versions of what computes."""
 
 _LIBRARIES = ("torch", "torchvision")
 """Packages whose classes are known by their version; of all others the code itself is read."""
@@ -47,10 +52,17 @@ Part = str | int | float | Tensor | BaseModel
 """Anything that a hash can be made of."""
 
 
-def fingerprint(*parts: Part) -> str:
-    """Returns a hash of parts in their order and of the versions of what computes: 32 hexadecimal digits."""
+def fingerprint(*parts: Part, environment: Mapping[str, str | int] | None = None) -> str:
+    """Returns a hash of parts in their order and of the versions of what computes: 32 hexadecimal digits.
+
+    Args:
+        *parts: The parts.
+        environment: The versions, among other conditions, by default today's; a run that is read has its own.
+    """
+    given = environment or {}
+    versions = [f"{package} {given.get(package, today)}" for package, today in _VERSIONS.items()]
     digest = hashlib.sha256()
-    for part in (*_VERSIONS, *parts):
+    for part in (*versions, *parts):
         if isinstance(part, Tensor):
             digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
             digest.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

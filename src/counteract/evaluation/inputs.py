@@ -17,12 +17,15 @@ from counteract._seeding import seeded
 from counteract.datasets import DATASETS, Augmented, Dataset, Reading, find_source, load_dataset
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec, OwnNetwork, Pictures
-from counteract.models import PreparedNetwork, is_factory, is_library, load_model
+from counteract.models import PreparedNetwork, is_clip, is_factory, is_library, load_model
 from counteract.models.about import About, about
 from counteract.models.checks import outputs_of
 
 IN_HAND = "images in hand"
 """The name of a dataset of images that were passed in as they are, of whose origin nothing is known."""
+
+_OF_ITS_OWN = (3, 224, 224)
+"""The shape of images for libraries' networks, which are tried with that of their own."""
 
 LEAKING = ("test", "test-augmented")
 """The pools of mixup inference that hold the images that are classified."""
@@ -149,24 +152,33 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
     Raises:
         UserError: (a ValueError) something cannot be loaded.
     """
-    if spec.own_network != OwnNetwork() and not any(
-        is_factory(name) or is_library(name) for name in spec.models.values()
+    _check_own_network(spec)
+    # A library's network says how its pictures are prepared, and anyone's is tried with the data's first images.
+    early = {label: load_network(name, spec, _OF_ITS_OWN, options) for label, name in spec.models.items() if is_library(name)}
+    reading = make_reading(spec.pictures, options, _own_preparation(spec, early))
+    data = load_dataset(spec.dataset, "test", data_dir=options.data_dir, reading=reading, limit=spec.limit)
+    networks = {
+        label: early[label] if label in early else load_network(name, spec, data.image_shape, options)
+        for label, name in spec.models.items()
+    }
+    surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data.image_shape, options)
+    pool = functools.cache(functools.partial(load_pool, spec, options, reading))
+    return Inputs(with_class_names(data, next(iter(networks.values()))), networks, pool, surrogate=surrogate)
+
+
+def _check_own_network(spec: EvaluationSpec) -> None:
+    """Raises UserError for facts about networks of the user's where there is none that they are about."""
+    names = [*spec.models.values(), *filter(None, [spec.surrogate])]
+    own = spec.own_network
+    if own.model_copy(update={"classes": None}) != OwnNetwork() and not any(
+        is_factory(name) or is_library(name) for name in names
     ):
         raise UserError(
             "weights, mean and std go with package.module:factory and libraries' networks, untrained with these alone; "
             "the other networks have their own"
         )
-    # A library's network says how its pictures are prepared, and anyone's is tried with the data's first images.
-    early = {label: load_network(name, spec, None, options) for label, name in spec.models.items() if is_library(name)}
-    reading = make_reading(spec.pictures, options, _own_preparation(spec, early))
-    data = load_dataset(spec.dataset, "test", data_dir=options.data_dir, reading=reading, limit=spec.limit)
-    networks = {
-        label: early[label] if label in early else load_network(name, spec, data, options)
-        for label, name in spec.models.items()
-    }
-    surrogate = None if spec.surrogate is None else load_network(spec.surrogate, spec, data, options)
-    pool = functools.cache(functools.partial(load_pool, spec, options, reading))
-    return Inputs(with_class_names(data, next(iter(networks.values()))), networks, pool, surrogate=surrogate)
+    if own.classes is not None and not any(map(is_clip, names)):
+        raise UserError("classes go with clip:FOLDER; the other networks have a number of classes of their own")
 
 
 def _own_preparation(spec: EvaluationSpec, networks: Mapping[str, Network]) -> Preparation | None:
@@ -235,8 +247,8 @@ def load_pool(spec: EvaluationSpec, options: RunOptions, reading: Reading | None
     return load(spec.dataset, "train")
 
 
-def load_network(name: str, spec: EvaluationSpec, data: Dataset | None, options: RunOptions) -> Network:
-    """Loads one of a spec's networks, anyone's for images of the data's shape.
+def load_network(name: str, spec: EvaluationSpec, shape: tuple[int, int, int], options: RunOptions) -> Network:
+    """Loads one of a spec's networks, anyone's for images of a shape.
 
     Raises:
         UserError: (a ValueError) it cannot be loaded, or does not take such images.
@@ -250,8 +262,10 @@ def load_network(name: str, spec: EvaluationSpec, data: Dataset | None, options:
             mean=own.mean,
             std=own.std,
             trust=options.trust,
-            input_shape=(3, 32, 32) if data is None else data.image_shape,
+            input_shape=shape,
         )
+    elif is_clip(name):
+        module = load_model(name, classes=spec.own_network.classes, input_shape=shape)
     else:
         module = load_model(name, model_dir=options.model_dir, trust=options.trust)
     return Network(name, module, about(name, module))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from counteract.attacks.norms import Name
 from counteract.attacks.registry import Attack, find_attack, obstacle
 from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
@@ -106,7 +107,7 @@ def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeSto
                 _check(attack, subject, spec)
                 for variant in spec.variants():
                     judged = subject.judged(variant, targeted=attack.targeted)
-                    reason = _obstacle(attack, subject, judged)
+                    reason = _obstacle(attack, subject, judged, spec.threat_model.norm)
                     if reason is not None:
                         obstacles[subject.label, attack.name, variant.name] = reason
                         continue
@@ -125,10 +126,10 @@ def _check(attack: Attack, subject: Subject, spec: EvaluationSpec) -> None:
     attack.check(subject.attackable, spec.threat_model, subject.survey.classes, images)
 
 
-def _obstacle(attack: Attack, subject: Subject, judged: Judged) -> str | None:
+def _obstacle(attack: Attack, subject: Subject, judged: Judged, norm: Name) -> str | None:
     found = subject.survey
     gradients = judged.gradients if attack.adaptive and (judged.stranger or judged.surrogate) else subject.has_gradients
-    return obstacle(attack, num_classes=found.classes, gradients=gradients, defended=judged.defended)
+    return obstacle(attack, num_classes=found.classes, gradients=gradients, defended=judged.defended, norm=norm)
 
 
 def _cell_key(
@@ -146,9 +147,15 @@ def _cell_key(
     return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 
 
-def unit_key(cell: str, block: Block) -> str:
-    """Returns the key of a cell's result for one block, under which the journal has it."""
-    return fingerprint("unit", cell, block.start, block.digest)
+def unit_key(cell: str, block: Block, environment: Mapping[str, str | int] | None = None) -> str:
+    """Returns the key of a cell's result for one block, under which the journal has it.
+
+    Args:
+        cell: The key of the cell.
+        block: The block.
+        environment: The conditions in which the run was made, by default today's.
+    """
+    return fingerprint("unit", cell, block.start, block.digest, environment=environment)
 
 
 def examples_key(

@@ -32,7 +32,13 @@ _SECONDS = 10.0
 """The least time between two lines about what is known so far."""
 
 
-def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, inputs: Inputs | None = None) -> Run:
+def evaluate_spec(
+    spec: EvaluationSpec,
+    options: RunOptions | None = None,
+    *,
+    inputs: Inputs | None = None,
+    journal: Journal | None = None,
+) -> Run:
     """Measures the accuracy of every defence against every attack, for every network of a spec.
 
     Oblivious attacks are made on the undefended network, adaptive ones through the defence. Accuracy is against the
@@ -44,6 +50,7 @@ def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, in
         spec: Everything that is measured.
         options: The place and the means of the run; the results do not depend on them.
         inputs: What the spec names, if it is loaded already.
+        journal: That of an evaluation of part of the spec in this process, whose results are taken over.
 
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit; or
@@ -56,7 +63,7 @@ def evaluate_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, in
         inputs = inputs or load_inputs(spec, options)
         with among_strangers(inputs.strangers()), inputs.held():
             subjects = [Subject(label, spec, inputs, processes.device) for label in inputs.networks]
-            return _Evaluation(spec, options, processes, inputs, subjects).run()
+            return _Evaluation(spec, options, processes, inputs, subjects, journal).run()
 
 
 class _Evaluation:
@@ -69,6 +76,7 @@ class _Evaluation:
         processes: Processes,
         inputs: Inputs,
         subjects: Sequence[Subject],
+        journal: Journal | None = None,
     ) -> None:
         self.spec, self.options, self.processes = spec, options, processes
         self.inputs, self.subjects = inputs, subjects
@@ -76,7 +84,7 @@ class _Evaluation:
         self.size = BatchSize(options.batch_size, processes.device, warn)
         self.cache = ExampleCache(options.cache, warn)
         self.cache_probes = ProbeStore(options.cache and options.cache / "probes", warn)
-        self.journal = Journal(options.folder, processes.rank)
+        self.journal = journal or Journal(options.folder, processes.rank)
         self.illustrations: dict[str, Illustrations] = {}
 
     def run(self) -> Run:

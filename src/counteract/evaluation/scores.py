@@ -263,12 +263,25 @@ def make_row(dataset: str, cell: Cell) -> Row | None:
         executions=cell.executions,
         forward_passes=cell.passes,
         seconds=cell.seconds,
-        relative_time=cell.seconds / cell.undefended_seconds if cell.undefended_seconds else 0.0,
+        relative_time=relative_time([cell]) or 0.0,
         any_wrong=_any_wrong(found),
         unusable=cell.unusable,
         attack_passes=cell.attack_passes / cell.attacked if cell.attacked else None,
         projected=cell.projected,
     )
+
+
+def relative_time(cells: Sequence[Cell]) -> float | None:
+    """Returns the time of defended predictions in units of the undefended network's, which by definition is its own.
+
+    None where it was not measured.
+    """
+    undefended = sum(cell.undefended_seconds for cell in cells)
+    if not undefended:
+        return None
+    if all(cell.defence == UNDEFENDED and cell.passes == 1 for cell in cells):
+        return 1.0
+    return sum(cell.seconds for cell in cells) / undefended
 
 
 def _any_wrong(correct: Sequence[Tensor]) -> float:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from counteract._precision import Precision
 from counteract._preparation import Interpolation
 from counteract._toml import validate
-from counteract._values import Count, Eps, Strict
+from counteract._values import Count, Positive, Strict
 from counteract.attacks.preset import DEFAULT, AttackPreset
-from counteract.attacks.threat_model import ThreatModel
+from counteract.attacks.threat_model import ThreatModel, in_range
 from counteract.defences import UNDEFENDED, check_parameters, parse_defence, spell_call
+from counteract.evaluation.threats import with_published
 from counteract.evaluation.upgrade import upgrade_spec
 from counteract.models.normalize import check_deviation, check_mean
 
@@ -31,12 +32,16 @@ Deviation = Annotated[float, AfterValidator(check_deviation)]
 
 
 class OwnNetwork(Strict):
-    """Weights and normalisation of networks named `package.module:factory`, or of a library's: see `load_model`."""
+    """Weights and normalisation of networks named `package.module:factory` or of a library's, classes of a CLIP.
+
+    See `load_model`.
+    """
 
     weights: str | None = None
     untrained: bool = False
     mean: tuple[Mean, ...] | None = None
     std: tuple[Deviation, ...] | None = None
+    classes: str | None = None
 
 
 class Pictures(Strict):
@@ -186,7 +191,7 @@ class EvaluationSpec(Strict):
     own_network: OwnNetwork = OwnNetwork()
     pictures: Pictures = Pictures()
     threat_model: ThreatModel = ThreatModel()
-    eps_step: Eps | None = None
+    eps_step: Positive | None = None
     attack_label: Literal["true", "predicted"] = "true"
     pixels: Literal["float", "8-bit"] = "float"
     preset: AttackPreset = Field(default_factory=lambda: AttackPreset.model_validate(DEFAULT))
@@ -213,6 +218,13 @@ class EvaluationSpec(Strict):
         spelled = {label: _spelled(label, each) for label, each in value.items()}
         bare = (UNDEFENDED, "none")
         return dict((UNDEFENDED, UNDEFENDED) if name in bare else (label, name) for label, name in spelled.items())
+
+    @field_validator("eps_step")
+    @classmethod
+    def _check_step(cls, value: float | None, info: ValidationInfo) -> float | None:
+        """Lets no step leave the range of pixels in Linf."""
+        threat_model = info.data.get("threat_model")
+        return value if value is None or threat_model is None else in_range(value, threat_model.norm)
 
     @field_validator("attacks")
     @classmethod
@@ -299,13 +311,14 @@ def _merged(values: Values, changes: Values) -> Values:
 
 
 def make_spec(data: dict[str, Any], source: str) -> EvaluationSpec:
-    """Validates a spec, one of an earlier version included.
+    """Validates a spec, one of an earlier version included; see `with_published` for a threat model that is not said.
 
     Args:
         data: The data that were read.
         source: Their place, for the errors.
 
     Raises:
-        UserError: (a ValueError) a key is missing, unknown or has an invalid value; it names source and key.
+        UserError: (a ValueError) a key is missing, unknown or has an invalid value; it names source and key. Or nobody
+            says which threat model is meant.
     """
-    return validate(EvaluationSpec, upgrade_spec(data), source)
+    return validate(EvaluationSpec, with_published(upgrade_spec(data)), source)

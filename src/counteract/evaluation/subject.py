@@ -13,6 +13,7 @@ from counteract._errors import UserError
 from counteract._network import ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, seeded
+from counteract.attacks.registry import CLEAN
 from counteract.attacks.victim import has_gradients, randomness, survey_networks
 from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
 from counteract.defences.build import Built, Shape, build_in_hand
@@ -23,6 +24,7 @@ from counteract.evaluation.inputs import Inputs, Network, check_card
 from counteract.evaluation.probe import probe_images, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
+from counteract.evaluation.threats import published_threat
 from counteract.models.survey import survey
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, Through, WholeModule
@@ -145,6 +147,7 @@ class Subject:
         check_undefended(
             network.module, f"model {network.name}", "name the undefended network, and what defends it as a defence"
         )
+        spec.threat_model.check_shape(data.image_shape)
         self._card = check_card(label, network.about, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
@@ -203,13 +206,14 @@ class Subject:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
         said = found.notes() if self.surrogate is None or found.gradients else found.notes(gradients=False)
-        notes = [*said, *self.network.about.notes, *([self._card] if self._card else []), *self._inputs.data.notes]
+        notes = [*said, *self.network.about.notes, *filter(None, [self._card]), *self._inputs.data.notes]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
-        if published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):
+        attacked = set(self.spec.attacks) != {CLEAN}
+        if attacked and published.norm is not None and (published.norm, published.eps) != (threat.norm, threat.eps):
             notes.append(
-                f"it was published for {_threat(published.norm, published.eps)}; evaluated here is {threat}, "
-                "which says nothing of that"
+                f"it was published for {published_threat(published)}; evaluated here is {threat}, which says nothing "
+                "of that"
             )
         return NetworkNote(random=found.unkeyed, method=self.method, notes=tuple(notes))
 
@@ -303,8 +307,3 @@ class Subject:
 def ready(network: nn.Module, device: torch.device) -> nn.Module:
     """Returns a network as it is computed with: on its device, in the fastest form that it offers."""
     return folded(network).to(device).to(memory_format=torch.channels_last)
-
-
-def _threat(norm: str, eps: float | None) -> str:
-    """Returns a published threat model in words."""
-    return norm if eps is None else f"{norm}, eps = {eps:.3g}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from counteract._batches import BatchSize, batches
 from counteract._network import ask
-from counteract.attacks.bounds import keep_within
+from counteract.attacks.bounds import in_grey_levels, keep_within
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.libraries import AttackError
 from counteract.attacks.pgd import Path
@@ -130,11 +130,11 @@ class Worker:
 
         return examples
 
-    def _handed_on(self, task: Task, images: Tensor) -> Tensor:
+    def _handed_on(self, task: Task, clean: Tensor, images: Tensor) -> Tensor:
         """Returns adversarial images as the defended network gets them; the clean ones stay as they are."""
         if self.spec.pixels == "float" or task.attack.name == CLEAN:
             return images
-        return (images * 255).round() / 255
+        return in_grey_levels(self.spec.threat_model, clean, images)
 
     def _remaining(self, task: Task, block: Block) -> Tensor:
         """Returns the rows of a task: in a cascade those that each cell before it left right in some draw."""
@@ -148,7 +148,7 @@ class Worker:
         """Asks a defended network for its labels of some rows, and records them; the other rows count as wrong."""
         at = rows.to(sample.images.device)
         within, outside = keep_within(self.spec.threat_model, sample.images[at], made.images)
-        images = self._handed_on(task, within)
+        images = self._handed_on(task, sample.images[at], within)
         if self.kept.lacks(task, sample.block):
             self.kept.write(task, sample, rows, images)
         keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]

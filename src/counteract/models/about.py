@@ -11,7 +11,7 @@ from torch import nn
 
 from counteract._factories import find_factory
 from counteract.models.files import Card, read_card
-from counteract.models.loading import card_of, is_factory
+from counteract.models.loading import card_of, is_clip, is_factory
 from counteract.models.prepared import PreparedNetwork
 
 
@@ -54,6 +54,8 @@ def about(name: str, network: nn.Module | None = None) -> About:
         return _about_robustbench(name)
     if name.endswith(".safetensors"):
         return _about_card(read_card(Path(name)))
+    if is_clip(name):
+        return About(source=(name,))
     if is_factory(name):
         return About(source=(name, *_sources(name)))
     return _about_card(card_of(name))

@@ -54,6 +54,16 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
     Raises:
         UserError: (a ValueError) it is another kind of classifier, has defences, takes images with channels last, or
             its network returns no logits.
+
+    Example:
+        >>> import torch
+        >>> from art.estimators.classification import PyTorchClassifier
+        >>> from counteract import from_art, load_model
+        >>> network = load_model("digits-resnet-mixup")
+        >>> loss = torch.nn.CrossEntropyLoss()
+        >>> classifier = PyTorchClassifier(network, loss, (3, 32, 32), 10, clip_values=(0, 1))
+        >>> from_art(classifier)(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
     from art.estimators.classification import PyTorchClassifier
 

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from counteract._errors import UserError, unknown_name
-from counteract._files import is_file, write_atomically
-from counteract._toml import validate
+from counteract._extras import needing
 from counteract.models.resnet import ARCHITECTURES, ResNet
+
+with needing("evaluate"):
+    from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+    from counteract._files import is_file, write_atomically
+    from counteract._toml import validate
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 

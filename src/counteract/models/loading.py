@@ -12,6 +12,7 @@ from torch import nn
 
 from counteract._errors import UserError, unknown_name
 from counteract._strangers import strangers_code
+from counteract.models import clip
 from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
 from counteract.models.factory import make_network
@@ -58,13 +59,19 @@ def _place(name: str) -> Traversable:
 
 def is_factory(name: str) -> bool:
     """Returns whether a name means a factory of the user's: `package.module:factory`."""
-    elsewhere = name.startswith("robustbench:") or name.endswith(_SUFFIX) or is_library(name)
+    elsewhere = name.startswith(("robustbench:", clip.PREFIX)) or name.endswith(_SUFFIX) or is_library(name)
     return ":" in name and not elsewhere
+
+
+def is_clip(name: str) -> bool:
+    """Returns whether a name means a CLIP that classifies: `clip:FOLDER`."""
+    return name.startswith(clip.PREFIX)
 
 
 def is_named(name: str) -> bool:
     """Returns True for a name that means a network with a normalisation of its own: it has a card, or a publisher."""
-    return is_library(name) or name.startswith("robustbench:") or name.endswith(_SUFFIX) or name in known_models()
+    published = name.startswith(("robustbench:", clip.PREFIX)) or is_library(name)
+    return published or name.endswith(_SUFFIX) or name in known_models()
 
 
 def load_model(
@@ -78,6 +85,7 @@ def load_model(
     std: Sequence[float] | None = None,
     input_shape: tuple[int, int, int] = (3, 32, 32),
     num_classes: int | None = None,
+    classes: Path | str | None = None,
 ) -> nn.Module:
     """Loads a network in eval mode, on the CPU; it maps images in [0, 1] to logits.
 
@@ -89,6 +97,7 @@ def load_model(
             - `robustbench:DATASET/THREAT_MODEL/NAME`, a network of RobustBench's zoo,
             - `torchvision:NAME`, `timm:NAME`, arguments in brackets, or `hf:NAME_OR_FOLDER`, an image classifier of
               Hugging Face's transformers; each comes as a `PreparedNetwork`,
+            - `clip:FOLDER`, a CLIP of Hugging Face's transformers, which classifies by the names of `classes`,
             - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
         weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own. Of
             torchvision also its own names of weights.
@@ -100,11 +109,25 @@ def load_model(
         std: Likewise, the standard deviation that the difference is divided by.
         input_shape: The shape of one image that a factory's network takes; it is tried with two.
         num_classes: The number of logits that a factory's network must return, if that is known.
+        classes: For a CLIP: a text file with the name of one class a line, in the order of the labels.
 
     Raises:
         UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such
             images to as many logits.
+
+    Example:
+        >>> import torch
+        >>> from counteract import load_model
+        >>> load_model("digits-resnet-iat")(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
+    if is_clip(name):
+        _refuse("a CLIP", weights=weights, mean=mean, std=std)
+        made = clip.load_clip(Path(name.removeprefix(clip.PREFIX)), None if classes is None else Path(classes))
+        check_network(made, name, probe(input_shape), num_classes)
+        return made
+    if classes is not None:
+        raise UserError(f"classes go with clip:FOLDER, found the network {name}")
     if is_library(name):
         return load_library(name, Wishes(None if weights is None else str(weights), untrained, mean, std, trust))
     if untrained:
@@ -131,7 +154,7 @@ def load_model(
             "model",
             name,
             known,
-            "a path ending in .safetensors, robustbench:, torchvision:, timm:, hf:, package.module:factory",
+            "a path ending in .safetensors, robustbench:, torchvision:, timm:, hf:, clip:, package.module:factory",
         )
     _refuse("a shipped network", weights=weights, mean=mean, std=std)
     with as_file(_place(name)) as path:

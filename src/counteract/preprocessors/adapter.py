@@ -111,6 +111,11 @@ class Adapted(RandomPreprocessor[Tensor]):
         found += ["one image at a time with seeded generators"] * bool(self._alone)
         return ", ".join(filter(None, [*values, *found]))
 
+    @property
+    def gradient(self) -> Gradient | None:
+        """The gradient that passes back; None until images were looked at."""
+        return self._gradient
+
     def smooth(self) -> Part | None:
         """The surrogate that the preprocessor offers by a method of this name."""
         return self._offered("smooth")
@@ -133,14 +138,11 @@ class Adapted(RandomPreprocessor[Tensor]):
         if not (torch.is_grad_enabled() and x.requires_grad):
             return self._made(x.detach(), keys)
         gradient = self._gradient or self._find_gradient(x.detach())
-        if gradient == "exact":
-            return self._made(x, keys)
-        if gradient == "none":
-            return self._made(x.detach(), keys)
-        if gradient == "identity":
-            return self._made(x.detach(), keys) + (x - x.detach())
-        exact: Tensor = _Estimated.apply(x, self, keys)
-        return exact
+        if gradient == "estimate":
+            estimated: Tensor = _Estimated.apply(x, self, keys)
+            return estimated
+        made = self._made(x if gradient == "exact" else x.detach(), keys)
+        return made + (x - x.detach()) if gradient == "identity" else made
 
     def _made(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """Applies the preprocessor, with the gradient that it has by itself."""

@@ -37,6 +37,14 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import AntiAdversary, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> surer, _ = AntiAdversary(network, eps_step=0.05)(data.images.numpy())
+        >>> surer.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*FirstOrderPreprocessor.params, "eps_step", "steps"]

@@ -124,6 +124,19 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         del steps
         return None
 
+    def execution_keys(self, keys: Tensor, numbers: Tensor, position: int) -> Tensor:
+        """The keys of several executions, where it is redrawn for each: an input's one after the other.
+
+        Args:
+            keys: One key per input, int64, shape (N,).
+            numbers: The numbers of the executions, int64, shape (M,).
+            position: Its place among what is redrawn.
+
+        Returns:
+            One key per input and execution, int64, shape (N * M,).
+        """
+        return _random.fold(_random.fold(keys.unsqueeze(1), numbers).flatten(), position)
+
     @abstractmethod
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Parameters:
         """Draws parameters for each image of `x` (N, C, H, W) from its key (int64, shape (N,)) alone."""

@@ -70,6 +70,16 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) an argument is out of its range; on use also if `num_labels` exceeds the labels that
             the network has, or x does not hold images.
+
+    Example:
+        >>> from counteract import Counteraction, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defence = Counteraction(network, eps=12 / 255, eps_step=6 / 255)
+        >>> images = data.images.numpy()
+        >>> counteracted, _ = defence(images)
+        >>> bool(abs(counteracted - images).max() <= 12 / 255 + 1e-6)
+        True
     """
 
     params: ClassVar[list[str]] = [

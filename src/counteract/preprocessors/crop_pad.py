@@ -16,6 +16,13 @@ class RandomCropPad(RandomWindow):
     Source: the baseline that Pang et al., "Mixup inference", ICLR 2020, attribute to Xie et al. 2018.
 
     Args and errors are those of `RandomWindow`.
+
+    Example:
+        >>> from counteract import RandomCropPad
+        >>> from counteract.datasets import load_dataset
+        >>> images, _ = RandomCropPad(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())
+        >>> images.shape
+        (8, 3, 32, 32)
     """
 
     @staticmethod

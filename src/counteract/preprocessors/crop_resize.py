@@ -18,6 +18,13 @@ class RandomCropResize(RandomWindow):
     the baselines of Pang et al., "Mixup inference", ICLR 2020, who also round to 8 bits, which this does not.
 
     Args and errors are those of `RandomWindow`.
+
+    Example:
+        >>> from counteract import RandomCropResize
+        >>> from counteract.datasets import load_dataset
+        >>> images, _ = RandomCropResize(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())
+        >>> images.shape
+        (8, 3, 32, 32)
     """
 
     @staticmethod

@@ -24,6 +24,13 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import GaussianNoise
+        >>> from counteract.datasets import load_dataset
+        >>> images, _ = GaussianNoise(std=0.05, seed=0)(load_dataset("digits").take(8).images.numpy())
+        >>> images.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "std"]

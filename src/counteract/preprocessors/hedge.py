@@ -38,6 +38,14 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import Hedge, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> hedged, _ = Hedge(network, steps=5, seed=0)(data.images.numpy())
+        >>> hedged.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*FirstOrderPreprocessor.params, "eps", "eps_step", "steps"]

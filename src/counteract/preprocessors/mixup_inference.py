@@ -56,6 +56,15 @@ class MixupInference(RandomPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) the pool is empty, has one class, does not hold images or labels, or has images of
             another shape than x; or another argument is out of its range.
+
+    Example:
+        >>> from counteract import MixupInference, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defence = MixupInference(network, load_dataset("digits", "train"), None, weight=0.5, seed=0)
+        >>> mixed, _ = defence(data.images.numpy())
+        >>> mixed.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "model", "images", "labels", "weight"]

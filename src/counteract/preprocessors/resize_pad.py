@@ -19,6 +19,13 @@ class RandomResizePad(RandomWindow):
     a batch, this one does not. `RandomCropPad` is what Pang et al. (2020) call Xie's method.
 
     Args and errors are those of `RandomWindow`.
+
+    Example:
+        >>> from counteract import RandomResizePad
+        >>> from counteract.datasets import load_dataset
+        >>> images, _ = RandomResizePad(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())
+        >>> images.shape
+        (8, 3, 32, 32)
     """
 
     @staticmethod

@@ -27,6 +27,13 @@ class RandomRotation(RandomPreprocessor[Tensor]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import RandomRotation
+        >>> from counteract.datasets import load_dataset
+        >>> images, _ = RandomRotation(degrees=20, seed=0)(load_dataset("digits").take(8).images.numpy())
+        >>> images.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "degrees"]

@@ -30,19 +30,30 @@ class Findings:
         defence: The defence that was audited.
         checks: The mark, `FLAG`, `ok` or `-`, the name and the words of each check, the flags first.
         notes: Further remarks.
+        word: The verdict; empty in the file of an earlier version, which had none.
+        reason: The reason for it.
+        skipped: The attacks and tests that were left out.
     """
 
     defence: str
     checks: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    word: str = ""
+    reason: str = ""
+    skipped: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
         """The verdict in one line."""
         flags = sum(mark == _MARKS[True] for mark, _, _ in self.checks)
+        said = f"{self.word}: {self.reason}. " if self.word else ""
         if flags:
-            return f"{self.defence}: {flags} red flag{'s' * (flags > 1)}. What it gains is not to be relied on."
-        return f"{self.defence}: sound as far as this preset goes: no flag is up."
+            end = f"{flags} red flag{'s' * (flags > 1)}. What it gains is not to be relied on."
+            return f"{self.defence}: {said}{end}"
+        if self.word in ("", "sound"):
+            reason = "" if self.reason in ("", "no flag is up") else f": {self.reason}"
+            return f"{self.defence}: sound as far as this preset goes: no flag is up{reason}."
+        return f"{self.defence}: {said}No flag is up."
 
 
 def findings(content: Mapping[str, Any]) -> Findings:
@@ -55,7 +66,9 @@ def findings(content: Mapping[str, Any]) -> Findings:
     checks = [(check["flag"], str(check["name"]), str(check["words"])) for check in content["checks"]]
     checks.sort(key=lambda check: (check[0] is not True, check[0] is None))
     marked = tuple((_MARKS[flag], name, words) for flag, name, words in checks)
-    return Findings(str(content["defence"]), marked, tuple(map(str, content["notes"])))
+    said = str(content.get("verdict", "")), str(content.get("reason", ""))
+    skipped = tuple(map(str, content.get("skipped", ())))
+    return Findings(str(content["defence"]), marked, tuple(map(str, content["notes"])), *said, skipped)
 
 
 def read_findings(folder: Path, run: Run) -> Findings | str | None:
@@ -81,10 +94,19 @@ def read_findings(folder: Path, run: Run) -> Findings | str | None:
 
 def audit_lines(found: Audit) -> list[str]:
     """Returns the checklist, the flags first, and the verdict."""
-    checks = [asdict(check) for check in found.checks]
-    said = findings({"defence": found.defence, "checks": checks, "notes": found.notes})
+    said = findings(
+        {
+            "defence": found.defence,
+            "checks": [asdict(check) for check in found.checks],
+            "notes": found.notes,
+            "verdict": found.verdict,
+            "reason": found.decision.reason,
+            "skipped": found.skipped,
+        }
+    )
     lines = [f"{mark:<5}{name}: {words}." for mark, name, words in said.checks]
-    return [*lines, *(f"note {note}" for note in said.notes), said.verdict]
+    left = [f"left out, because the verdict could not change: {', '.join(said.skipped)}"] if said.skipped else []
+    return [*lines, *(f"note {note}" for note in said.notes), *left, said.verdict]
 
 
 def print_audit(found: Audit) -> None:

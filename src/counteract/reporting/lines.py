@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import Accuracy, Row, Summary
+from counteract.evaluation.scores import Accuracy, Row, Summary, relative_time
 
 MISSING = "-"
 """The text of a number that was not measured."""
@@ -122,7 +123,6 @@ def make_lines(run: Run, model: str) -> list[Line]:
     for variant in run.spec.variants():
         name = variant.name
         cells = [cell for cell in run.measured if (cell.model, cell.defence) == (model, name)]
-        undefended = sum(cell.undefended_seconds for cell in cells)
         line = Line(
             defence=name,
             rows={row.attack: row for row in run.rows if (row.model, row.defence) == (model, name)},
@@ -133,7 +133,7 @@ def make_lines(run: Run, model: str) -> list[Line]:
                 if (label, defence) == (model, name)
             },
             passes=cells[0].passes if cells else None,
-            relative_time=sum(cell.seconds for cell in cells) / undefended if undefended else None,
+            relative_time=relative_time(cells),
             examples=run.examples,
             seeds=run.spec.seeds,
         )
@@ -153,6 +153,13 @@ def interval(ci95: tuple[float, float], digits: int = 1) -> str:
     return f"{ci95[0]:.{digits}f}-{ci95[1]:.{digits}f}"
 
 
+def whole_interval(accuracy: Accuracy) -> str:
+    """Returns a 95% interval in whole percents, in which the accuracy as it is printed lies: 0.1 in 0-1, not in 0-0."""
+    estimate = round(accuracy.accuracy, 1)
+    low, high = (float(round(end)) for end in accuracy.ci95)
+    return interval((min(low, math.floor(estimate)), max(high, math.ceil(estimate))), 0)
+
+
 def difference(points: float | None, ci95: tuple[float, float] | None) -> Item:
     """Returns a difference of accuracies, with its interval if there is one."""
     return Item() if points is None else Item(f"{points:+.1f}", _signed(ci95) if ci95 else "")
@@ -160,8 +167,3 @@ def difference(points: float | None, ci95: tuple[float, float] | None) -> Item:
 
 def _signed(ci95: tuple[float, float]) -> str:
     return f"{ci95[0]:+.1f} to {ci95[1]:+.1f}"
-
-
-def levels(eps: float) -> str:
-    """Returns a bound on pixels in grey levels: `8/255`."""
-    return f"{255 * eps:.4g}/255"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from counteract.evaluation.results import Run
-from counteract.reporting.lines import MISSING, Item, Line, interval, make_lines, points
+from counteract.reporting.lines import MISSING, Item, Line, make_lines, points, whole_interval
 from counteract.reporting.words import adaptive_attacks, describe, notes, parameters, remarks
 
 _FEW = 10
@@ -82,6 +83,33 @@ def _table(title: str, first: str) -> Table:
     return table
 
 
+def fitted(table: Table, console: Console) -> list[Table]:
+    """Returns a table as it is, or in parts, each with its first column, that a console is wide enough for."""
+    names, *columns = table.columns
+    unlimited = console.options.update(max_width=10_000)
+    parts: list[Table] = []
+    while columns:
+        taken = len(columns)
+        while (
+            taken > 1
+            and console.measure(_part(table, [names, *columns[:taken]]), options=unlimited).maximum > console.width
+        ):
+            taken -= 1
+        parts.append(_part(table, [names, *columns[:taken]], title=not parts))
+        columns = columns[taken:]
+    return parts
+
+
+def _part(table: Table, columns: list[Column], *, title: bool = True) -> Table:
+    """Returns a table of some of its columns; a cell that is wider than the console goes on in the next line."""
+    part = Table(title=table.title if title else None, title_justify="left", box=table.box)
+    for column in columns:
+        part.add_column(column.header, justify=column.justify, overflow="fold")
+    for row, cells in zip(table.rows, zip(*(column.cells for column in columns), strict=True), strict=True):
+        part.add_row(*cells, end_section=row.end_section)
+    return part
+
+
 def _short(line: Line, attack: str) -> str:
     """Returns an accuracy without its interval, but with n where it is about some of the examples alone."""
     row = line.rows.get(attack)
@@ -94,20 +122,18 @@ def _worst(line: Line) -> str:
     if worst is None:
         return MISSING
     fewer = f", n={worst.n}" if worst.n < line.examples else ""
-    return f"{points(worst)} ({interval(worst.ci95, 0)}{fewer})"
+    return f"{points(worst)} ({whole_interval(worst)}{fewer})"
 
 
 def print_run(run: Run) -> None:
     """Prints the tables of a run and what must be said beside them."""
     console = Console(emoji=False)
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 160  # in a file or a pipe nothing limits the width
-    if len(run.spec.attacks) > _FEW:
-        for model in run.spec.models:
-            console.print(attack_table(run, model))
-    else:
-        console.print(accuracy_table(run))
-    if adaptive_attacks(run):
-        console.print(summary_table(run))
+    many = len(run.spec.attacks) > _FEW
+    tables = [attack_table(run, model) for model in run.spec.models] if many else [accuracy_table(run)]
+    for table in [*tables, *([summary_table(run)] if adaptive_attacks(run) else [])]:
+        for part in fitted(table, console):
+            console.print(part)
     for text in [*notes(run), *(f"{line}." for line in [*parameters(run), *remarks(run)])]:
         console.print(text, highlight=False, markup=False)

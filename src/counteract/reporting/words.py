@@ -8,9 +8,9 @@ from counteract.attacks.registry import find_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import CLEAN
+from counteract.evaluation.scores import CLEAN, Accuracy, Summary
 from counteract.models.loading import is_named
-from counteract.reporting.lines import levels
+from counteract.reporting.lines import interval
 
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
@@ -91,7 +91,8 @@ def describe(run: Run) -> str:
     spec = run.spec
     subject = next(iter(spec.models.values())) if len(spec.models) == 1 else f"{len(spec.models)} networks"
     seeds = f"{spec.seeds} seed{'s' * (spec.seeds > 1)}"
-    return f"{subject} on {spec.dataset}, n = {examples(run)}, {seeds}, eps = {levels(spec.threat_model.eps)}"
+    bound = str(spec.threat_model).removeprefix("Linf, ")
+    return f"{subject} on {spec.dataset}, n = {examples(run)}, {seeds}, {bound}"
 
 
 def title(run: Run) -> str:
@@ -103,13 +104,14 @@ def conditions(run: Run) -> list[tuple[str, str]]:
     """Returns the conditions that the results depend on, name by name."""
     spec = run.spec
     kinds = "oblivious and adaptive" if adaptive_attacks(run) else "oblivious"
+    step = spec.threat_model.metric.spell(spec.step)
     found = {
         "state": run.progress,
         "dataset": f"{spec.dataset}, n = {examples(run)}, {len(run.class_names)} classes",
         "seeds": str(spec.seeds),
         "networks": _networks(run),
-        "threat model": f"{spec.threat_model.norm}, eps = {levels(spec.threat_model.eps)}",
-        "attacks": f"{kinds}; PGD's step {levels(spec.step)}, untargeted ones away from the {spec.attack_label} label"
+        "threat model": "none: the images are as they are" if set(spec.attacks) == {CLEAN} else str(spec.threat_model),
+        "attacks": f"{kinds}; PGD's step {step}, untargeted ones away from the {spec.attack_label} label"
         f"{'' if spec.pixels == 'float' else '; adversarial images rounded to ' + spec.pixels}",
         "versions and machine": ", ".join(f"{name} {value}" for name, value in run.environment.items()),
     }
@@ -125,6 +127,45 @@ def conditions(run: Run) -> list[tuple[str, str]]:
         leak = ": a leak, the images that are classified are among them" if spec.pool in LEAKING else ""
         found["mixup pool"] = f"{spec.pool} images{leak}"
     return list(found.items())
+
+
+def verdicts(run: Run) -> list[str]:
+    """Returns a line for each network: its best defence in the worst case, and whether that is a gain."""
+    found = []
+    for model in run.spec.models:
+        summaries = [each for each in run.summaries if each.model == model and each.worst is not None]
+        defended = [each for each in summaries if each.defence != UNDEFENDED]
+        best = max(defended, key=lambda each: each.worst.accuracy if each.worst else 0.0, default=None)
+        if best is not None and best.worst is not None:
+            of = f" of {len(defended)}" if len(defended) > 1 else ""
+            found.append(
+                _verdict(f"{model}: the best worst case{of}", best, best.worst, adaptive=bool(adaptive_attacks(run)))
+            )
+        elif summaries and summaries[0].worst is not None:
+            found.append(f"{model}: worst case {summaries[0].worst.accuracy:.1f}% undefended. No defence was measured.")
+    return found
+
+
+def _verdict(head: str, best: Summary, worst: Accuracy, *, adaptive: bool) -> str:
+    text = f"{head} is that of {best.defence}, {worst.accuracy:.1f}% ({interval(worst.ci95)})"
+    if best.undefended is not None:
+        text += f"; undefended {best.undefended.accuracy:.1f}%"
+    if best.gain is not None and best.gain_ci95 is not None:
+        low, high = best.gain_ci95
+        told = "a gain" if low > 0 else "a loss" if high < 0 else "no difference that could be shown"
+        text += f": {best.gain:+.1f} points ({low:+.1f} to {high:+.1f}), {told}"
+    oblivious = " Against oblivious attacks alone: of an attacker who knows the defence this says nothing."
+    return f"{text}.{'' if adaptive else oblivious}"
+
+
+def attack_helps(run: Run) -> dict[str, str]:
+    """Returns what each attack of a run does, and whether it knows of the defence."""
+    helps = {}
+    for name in run.spec.attacks:
+        attack = find_attack(name)
+        kind = "" if name == CLEAN else "adaptive: " if attack.adaptive else "oblivious: "
+        helps[name] = f"{kind}{attack.help.removeprefix(kind)}"
+    return helps
 
 
 def notes(run: Run) -> list[str]:

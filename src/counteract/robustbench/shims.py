@@ -13,8 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 from counteract._errors import UserError
+from counteract._extras import explain_missing, how_to_install
 
-NOT_INSTALLED = "RobustBench is not installed: pip install 'art-counteract[robustbench]'"
+NOT_INSTALLED = f"RobustBench is not installed: {how_to_install('robustbench')}"
 
 
 def import_robustbench() -> ModuleType:
@@ -38,7 +39,8 @@ def import_robustbench() -> ModuleType:
         try:
             package = importlib.import_module("robustbench")
         except ImportError as error:
-            raise UserError(f"RobustBench is installed but cannot be imported: {error}") from error
+            missing = explain_missing(error, "robustbench")
+            raise missing or UserError(f"RobustBench is installed but cannot be imported: {error}") from error
     return package
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,7 @@ from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml, validate
 
 Method = Literal["standard", "mixup", "adversarial", "iat"]
-METHODS: tuple[Method, ...] = ("standard", "mixup", "adversarial", "iat")
+METHODS: tuple[Method, ...] = get_args(Method)
 
 _RECIPES = files("counteract.training") / "recipes"
 

@@ -12,12 +12,16 @@ from torch import Tensor, nn
 from counteract import attack
 from counteract.attacks import AttackWarning
 from counteract.attacks.libraries.arguments import Parameters
+from counteract.attacks.norms import NORMS, Name
 from counteract.datasets import Dataset
 
 EVERY = bool(os.environ.get("COUNTERACT_SWEEP"))
 """True to sweep over attacks that take long even with the least effort, too."""
 
 EPS = 12 / 255
+
+BOUNDS: dict[Name, float] = {"Linf": EPS, "L2": 0.5, "L1": 12.0}
+"""The bounds of the sweeps."""
 
 _LITTLE = {
     "conjugate_sinkhorn_max_iter": 10, "init_eval": 10, "init_size": 20, "k": 5, "m": 2, "max_eval": 20,
@@ -35,29 +39,31 @@ def swept(library: str, name: str, parameters: Parameters, more: str = "", suffi
     return f"{library}:{name}{suffix}" + (f"({arguments})" if arguments else "")
 
 
-def attacked(name: str, module: nn.Module, data: Dataset) -> tuple[Tensor, list[str]]:
+def attacked(name: str, module: nn.Module, data: Dataset, norm: Name = "Linf") -> tuple[Tensor, list[str]]:
     """Returns what an attack makes of images, and what is said of it."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("error")
         warnings.simplefilter("always", AttackWarning)
-        found = attack(name, module, data.images, data.labels, eps=EPS)
+        found = attack(name, module, data.images, data.labels, eps=BOUNDS[norm], norm=norm)
     return found, [str(each.message) for each in said]
 
 
-def check(name: str, module: nn.Module, data: Dataset, *, bounded: bool) -> tuple[Tensor, list[str]]:
+def check(
+    name: str, module: nn.Module, data: Dataset, *, bounded: bool, norm: Name = "Linf"
+) -> tuple[Tensor, list[str]]:
     """Makes sure that an attack keeps its bounds, repeats itself and leaves the module alone."""
     before = {key: value.clone() for key, value in module.state_dict().items()}
     random = torch.get_rng_state()
-    found, said = attacked(name, module, data)
+    found, said = attacked(name, module, data, norm)
     assert found.shape == data.images.shape
     assert found.dtype == data.images.dtype
     assert not found.requires_grad
-    assert (found - data.images).abs().max() <= EPS + 1e-6
+    assert NORMS[norm].size(found - data.images).max() <= BOUNDS[norm] * (1 + 1e-5)
     assert found.max() <= 1
     assert found.min() >= 0
     assert not (bounded and said), said
     assert torch.equal(torch.get_rng_state(), random), "the caller's generator was used"
-    again, _ = attacked(name, module, data)
+    again, _ = attacked(name, module, data, norm)
     assert torch.equal(found, again)
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in module.parameters())

@@ -21,6 +21,7 @@ from counteract.attacks import AttackError, attack_keys, example_keys, find_atta
 from counteract.attacks.libraries import art as library
 from counteract.attacks.libraries.arguments import parameters_of
 from counteract.attacks.libraries.names import read_name
+from counteract.attacks.norms import Name
 from counteract.datasets import Dataset
 
 MORE = {
@@ -72,8 +73,8 @@ def named(name: str, suffix: str = "") -> str:
     return swept("art", name, parameters_of(getattr(evasion, name)), MORE.get(name, ""), suffix)
 
 
-def bounded(name: str) -> bool:
-    return library.find(read_name(f"art:{name}")).bounded
+def bounded(name: str, norm: Name = "Linf") -> bool:
+    return norm in library.find(read_name(f"art:{name}")).bounded
 
 
 def swept_over(text: str, name: str, module: nn.Module, data: Dataset) -> None:
@@ -143,6 +144,21 @@ def test_the_attacks_that_keep_our_bound() -> None:
         "ProjectedGradientDescentPyTorch", "RescalingAutoConjugateGradient", "SquareAttack",
         "TargetedUniversalPerturbation", "UniversalPerturbation",
     }  # fmt: skip
+
+
+def test_the_attacks_that_keep_the_bounds_of_other_norms() -> None:
+    linf = {name for name in library.names() if bounded(name)}
+    l2 = {name for name in library.names() if bounded(name, "L2")}
+    assert l2 == linf - {"BasicIterativeMethod"} | {"VirtualAdversarialMethod"}
+    assert {name for name in library.names() if bounded(name, "L1")} == linf - {"BasicIterativeMethod", "SquareAttack"}
+
+
+@pytest.mark.parametrize("norm", ["L2", "L1"])
+@pytest.mark.parametrize(
+    "name", ["AutoProjectedGradientDescent", "FastGradientMethod", "HopSkipJump", "ProjectedGradientDescent"]
+)
+def test_attacks_within_other_norms(name: str, norm: Name, digits_net: nn.Module, four: Dataset) -> None:
+    check(named(name), digits_net, four, bounded=bounded(name, norm), norm=norm)
 
 
 ALONE: dict[str, dict[str, Any]] = {

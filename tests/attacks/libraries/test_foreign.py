@@ -31,7 +31,7 @@ def foreign(craft: Any, name: str = "odd", *, logger: str = "") -> Foreign:
     def make(situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
         return lambda images, labels: craft(situation, images, labels)
 
-    return Foreign(read_name(name), Recipe("", make, True, True, False, 2, None, logger))
+    return Foreign(read_name(name), Recipe("", make, True, True, (), 2, None, logger))
 
 
 def of(net: nn.Module, defended: DefendedModule | WholeModule | None = None) -> Victim:
@@ -183,7 +183,7 @@ def test_a_failure_to_make_it_is_the_users_and_one_while_it_runs_is_its_own(net:
         raise AssertionError("no\nsuch thing.")
 
     state = torch.get_rng_state()
-    odd = Foreign(read_name("odd"), Recipe("", make, True, True, False, 2, None))
+    odd = Foreign(read_name("odd"), Recipe("", make, True, True, (), 2, None))
     with pytest.raises(ValueError, match=r"^attack odd cannot be made: AssertionError: no such thing$") as refused:
         odd.check(net, ThreatModel(), 10, x)
     assert not isinstance(refused.value, AttackError)

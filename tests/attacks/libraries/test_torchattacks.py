@@ -18,6 +18,7 @@ from counteract.attacks import attack_keys, draw_targets, example_keys, find_att
 from counteract.attacks.libraries import torchattacks as library
 from counteract.attacks.libraries.arguments import parameters_of
 from counteract.attacks.libraries.names import read_name
+from counteract.attacks.norms import Name
 from counteract.datasets import Dataset
 
 MORE = {"JSMA": "gamma=0.0001", "SPSA": "nb_sample=2", "SparseFool": "steps=1"}
@@ -36,8 +37,8 @@ def named(name: str, suffix: str = "") -> str:
     return swept("torchattacks", name, parameters_of(getattr(torchattacks, name)), MORE.get(name, ""), suffix)
 
 
-def bounded(name: str) -> bool:
-    return library.find(read_name(f"torchattacks:{name}")).bounded
+def bounded(name: str, norm: Name = "Linf") -> bool:
+    return norm in library.find(read_name(f"torchattacks:{name}")).bounded
 
 
 def test_they_are_all_that_it_exports() -> None:
@@ -77,6 +78,25 @@ def test_the_attacks_that_keep_no_bound_of_ours_are_said_to_be_projected(digits_
         assert len(said) == 1
         assert "4 of 4 results lay outside of the threat model, and were projected onto it" in said[0]
         assert (found - four.images).abs().max().item() == pytest.approx(EPS, abs=1e-6)
+
+
+def test_the_attacks_that_keep_the_bounds_of_other_norms() -> None:
+    those = {"APGD", "APGDT", "AutoAttack", "FAB", "PGDL2", "PGDRSL2", "Square"}
+    assert {name for name in library.names() if bounded(name, "L2")} == those
+    assert {name for name in library.names() if bounded(name, "L1")} == {"FAB"}
+
+
+@pytest.mark.parametrize("name", ["APGD", "APGDT", "FAB", "PGD", "PGDL2", "Square"])
+def test_attacks_within_l2(name: str, digits_net: nn.Module, four: Dataset) -> None:
+    _, said = check(named(name), digits_net, four, bounded=bounded(name, "L2"), norm="L2")
+    assert bool(said) == (name == "PGD")
+
+
+def test_an_attack_that_does_not_know_the_norm_keeps_its_own_and_is_projected(
+    digits_net: nn.Module, four: Dataset
+) -> None:
+    _, said = check(named("APGD"), digits_net, four, bounded=False, norm="L1")
+    assert "4 of 4 results lay outside" in said[0]
 
 
 ALONE: dict[str, dict[str, Any]] = {

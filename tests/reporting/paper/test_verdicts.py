@@ -168,7 +168,7 @@ def test_the_cost_is_judged_by_forward_passes() -> None:
     alone, before = (found for found in assess(run) if "does not cost too much" in found.claim.text)
     assert (alone.measured.outcome, before.measured.outcome) == ("does not hold", "holds")
     # a made-up prediction takes as many times as long as its defence's name has letters
-    told = "mixup, undefended: 11 instead of 1, measured time 13.0 instead of 10.0."
+    told = "mixup, undefended: 11 instead of 1, measured time 13.0 instead of 1.0."
     assert alone.measured.evidence == f"1 comparison: 0 hold, 1 fail. {told}"
     assert "mixup, crop-pad: 60 instead of 50" in before.measured.evidence
     for cell in run.cells:

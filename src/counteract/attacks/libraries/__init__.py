@@ -87,7 +87,7 @@ def library_lines(library: str) -> list[tuple[str, str]]:
 
 
 def _line(recipe: Recipe) -> str:
-    bound = "within eps" if recipe.bounded else "projected"
+    bound = f"eps in {', '.join(recipe.bounded)}" if recipe.bounded else "projected"
     needs = ["gradients"] * recipe.gradients + ["-targeted"] * recipe.targets
     return f"{', '.join([bound, *needs])}: {shorten(recipe.help, _WIDTH, placeholder='...')}"
 

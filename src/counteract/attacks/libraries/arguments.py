@@ -10,7 +10,8 @@ from typing import Any
 
 from counteract._errors import UserError, unknown_name
 from counteract.attacks.libraries.names import Spelled
-from counteract.attacks.threat_model import Norm, ThreatModel
+from counteract.attacks.norms import NORMS, Name
+from counteract.attacks.threat_model import ThreatModel
 
 Parameters = Mapping[str, inspect.Parameter]
 """The parameters of a constructor or a factory by their names."""
@@ -26,7 +27,11 @@ _LINK, _END = re.compile(r"\s*[\[|(]?\s*(?:Paper link: )?https?://"), re.compile
 
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
-_SPELLINGS: dict[Norm, tuple[object, ...]] = {"Linf": ("Linf", "inf", math.inf)}
+_SPELLINGS: dict[Name, tuple[object, ...]] = {
+    "Linf": ("Linf", "inf", math.inf),
+    "L2": ("L2", "2", 2),
+    "L1": ("L1", "1", 1),
+}
 """The ways in which libraries write a norm."""
 
 
@@ -75,6 +80,19 @@ def _is_number(value: object) -> bool:
 def bound_of(parameters: Parameters) -> str | None:
     """Returns the name of the parameter that bounds the change; None where there is none."""
     return next((name for name in _BOUNDS if name in parameters), None)
+
+
+def bounded_in(parameters: Parameters, known: Collection[Name], measured: str) -> tuple[Name, ...]:
+    """Returns the norms of threat models that an attack's own bound follows.
+
+    Args:
+        parameters: The attack's parameters.
+        known: The norms that it takes as an argument.
+        measured: The norm that its bound is measured in where it takes none.
+    """
+    if bound_of(parameters) is None:
+        return ()
+    return tuple(norm for norm in NORMS if (norm in known if known else norm == measured))
 
 
 def fitted(

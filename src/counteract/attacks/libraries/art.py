@@ -17,10 +17,17 @@ from torch.nn import CrossEntropyLoss
 from torch.nn.functional import one_hot
 
 from counteract._errors import UserError, unknown_name
-from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
+from counteract.attacks.libraries.arguments import (
+    Parameters,
+    bounded_in,
+    check_arguments,
+    first_sentence,
+    fitted,
+    parameters_of,
+)
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import TARGETED, Spelled
-from counteract.attacks.threat_model import Norm
+from counteract.attacks.norms import NORMS, Name
 
 if TYPE_CHECKING:
     from art.attacks.attack import EvasionAttack
@@ -29,11 +36,14 @@ if TYPE_CHECKING:
 _OWN = ("estimator", "classifier", "targeted", "verbose", "summary_writer")
 """The parameters that are not the user's to give; the suffix of a name says if an attack is targeted."""
 
-_NORMS: dict[Norm, object] = {"Linf": math.inf}
+_NORMS: dict[Name, object] = {"Linf": math.inf, "L2": 2, "L1": 1}
 """ART's words for norms."""
 
+_WITHOUT_L1 = ("HopSkipJump", "SquareAttack")
+"""The attacks whose argument for the norm cannot be L1; `SquareAttack` would return the images as they are."""
+
 _OTHER_BOUNDS = {"Wasserstein": "wasserstein", "VirtualAdversarialMethod": "L2"}
-"""The attacks whose bound is measured in one norm, which is not the max norm."""
+"""The attacks whose bound is measured in one norm that is not the max norm, whatever norm they have as an argument."""
 
 _WITHOUT_GRADIENTS = (
     "BoundaryAttack", "GeoDA", "HopSkipJump", "PixelAttack", "SignOPTAttack", "SimBA", "SpatialTransformation",
@@ -117,7 +127,7 @@ def find(spelled: Spelled) -> Recipe:
         make=partial(_make, kind),
         gradients=name not in _WITHOUT_GRADIENTS,
         targets=("targeted" in parameters or name in _TARGETS) and name not in _FROM_IMAGES,
-        bounded=bound_of(parameters) is not None and name not in _OTHER_BOUNDS,
+        bounded=bounded_in(parameters, _known(name, parameters), _OTHER_BOUNDS.get(name, "Linf")),
         least_classes=2,
         logger="art",
         origin=f"adversarial-robustness-toolbox {version('adversarial-robustness-toolbox')}",
@@ -135,14 +145,13 @@ def _exported() -> dict[str, type[EvasionAttack]]:
 
 def _make(kind: type[EvasionAttack], situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
     name, parameters, norm = kind.__name__, parameters_of(kind), situation.threat_model.norm
-    fixed = name in _OTHER_BOUNDS
     if name in _TARGETED_ALONE and not situation.targeted:
         raise UserError(f"it has a targeted mode alone: write art:{name}{TARGETED}")
     given = fitted(
         parameters,
         arguments,
         situation.threat_model,
-        norm=None if fixed else _NORMS[norm],
+        norm=_NORMS[norm] if norm in _known(name, parameters) else None,
         measured=_OTHER_BOUNDS.get(name, "Linf"),
     )
     own = {"verbose": False, "targeted": situation.targeted}
@@ -160,6 +169,13 @@ def _make(kind: type[EvasionAttack], situation: Situation, arguments: Mapping[st
         return torch.from_numpy(np.concatenate(parts))
 
     return craft
+
+
+def _known(name: str, parameters: Parameters) -> tuple[Name, ...]:
+    """Returns the norms that an attack takes as an argument."""
+    if "norm" not in parameters or name in _OTHER_BOUNDS:
+        return ()
+    return tuple(norm for norm in NORMS if norm != "L1" or name not in _WITHOUT_L1)
 
 
 def _classifier(situation: Situation, *, probabilities: bool) -> PyTorchClassifier:

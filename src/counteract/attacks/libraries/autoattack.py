@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from counteract._errors import UserError
+from counteract._extras import needing
 from counteract.attacks.libraries.arguments import check_arguments, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
+from counteract.attacks.norms import NORMS
 
 VERSIONS = {"autoattack": "standard", "autoattack-rand": "rand"}
 """The names, and the versions of AutoAttack that they mean."""
@@ -44,7 +45,7 @@ def find(spelled: Spelled) -> Recipe:
         make=partial(_make, named),
         gradients=set(spelled.arguments.get("attacks_to_run", ())) != {"square"},
         targets=False,
-        bounded=True,
+        bounded=tuple(NORMS),
         least_classes=_CLASSES.get(chosen, 4),
         origin=_origin(),
         logger="auto-attack",
@@ -80,10 +81,8 @@ def _official(
     Raises:
         UserError: (a ValueError) the package is missing.
     """
-    try:
+    with needing("robustbench"):
         from counteract.robustbench.autoattack import AutoAttack
-    except ImportError as error:
-        raise UserError("AutoAttack is not installed: pip install 'art-counteract[robustbench]'") from error
     return AutoAttack(
         model,
         norm=norm,

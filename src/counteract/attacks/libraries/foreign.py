@@ -19,6 +19,7 @@ from counteract._network import ask, dtype_of
 from counteract._seeding import seeded
 from counteract.attacks.gradients import both_borrowed
 from counteract.attacks.libraries.names import Spelled
+from counteract.attacks.norms import Name
 from counteract.attacks.pgd import draw_targets
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.threat_model import ThreatModel
@@ -92,7 +93,7 @@ class Recipe:
         make: Makes it for a situation, with the arguments that the user gave.
         gradients: True if it uses gradients.
         targets: True if it has a targeted mode.
-        bounded: True if its own bound follows the threat model; the results of others are projected onto it.
+        bounded: The norms of threat models that its own bound follows; in others its results are projected.
         least_classes: The number of classes that it needs.
         origin: The library's version, or the code, that its results depend on.
         logger: The name of the logger whose warnings are to be passed on; empty for none.
@@ -102,7 +103,7 @@ class Recipe:
     make: Callable[[Situation, Mapping[str, Any]], Crafting]
     gradients: bool
     targets: bool
-    bounded: bool
+    bounded: tuple[Name, ...]
     least_classes: int
     origin: object
     logger: str = ""

@@ -9,9 +9,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from counteract._errors import UserError
-from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
+from counteract.attacks.libraries.arguments import bounded_in, check_arguments, first_sentence, fitted, parameters_of
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
+from counteract.attacks.norms import NORMS
 
 GROUP = "counteract.attacks"
 """The group of entry points."""
@@ -62,7 +63,7 @@ def find(spelled: Spelled) -> Recipe:
         make=partial(_make, found.factory),
         gradients=found.gradients,
         targets="targeted" in parameters,
-        bounded=bound_of(parameters) is not None,
+        bounded=bounded_in(parameters, tuple(NORMS), ""),
         least_classes=found.least_classes,
         origin=found.factory,
     )

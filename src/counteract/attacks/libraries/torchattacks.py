@@ -12,15 +12,26 @@ import torchattacks
 from torch import nn
 
 from counteract._errors import unknown_name
-from counteract.attacks.libraries.arguments import bound_of, check_arguments, first_sentence, fitted, parameters_of
+from counteract.attacks.libraries.arguments import (
+    Parameters,
+    bounded_in,
+    check_arguments,
+    first_sentence,
+    fitted,
+    parameters_of,
+)
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
+from counteract.attacks.norms import Name
 
 _OWN = ("model",)
 """The parameters that are not the user's to give."""
 
 _L2 = ("PGDL2", "PGDRSL2")
 """The attacks whose bound is measured in L2; that of all others in the max norm, or in a norm that is an argument."""
+
+_L1 = ("FAB",)
+"""The attacks of which the norm is an argument that may be L1; that of others is the max norm or L2."""
 
 _WITHOUT_GRADIENTS = ("VANILA", "GN", "SPSA", "OnePixel", "Pixle", "Square")
 """The attacks that ask for scores alone, or for nothing."""
@@ -49,16 +60,16 @@ def find(spelled: Spelled) -> Recipe:
         make=partial(_make, kind),
         gradients=spelled.name not in _WITHOUT_GRADIENTS,
         targets="targeted" in kind(nn.LayerNorm(1)).supported_mode,
-        bounded=bound_of(parameters_of(kind)) is not None and spelled.name not in _L2,
+        bounded=bounded_in(parameters_of(kind), _known(kind.__name__, parameters_of(kind)), _measured(kind.__name__)),
         least_classes=_CLASSES.get(spelled.name, 2),
         origin=f"torchattacks {version('torchattacks')}",
     )
 
 
 def _make(kind: type[torchattacks.attack.Attack], situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
-    parameters, measured = parameters_of(kind), "L2" if kind.__name__ in _L2 else "Linf"
-    norm = situation.threat_model.norm
-    given = fitted(parameters, arguments, situation.threat_model, norm=norm, measured=measured)
+    parameters, name, norm = parameters_of(kind), kind.__name__, situation.threat_model.norm
+    taken = norm if norm in _known(name, parameters) else None
+    given = fitted(parameters, arguments, situation.threat_model, norm=taken, measured=_measured(name))
     if "n_classes" in parameters:  # of which all but one are targets
         given.setdefault("n_classes", min(parameters["n_classes"].default, situation.num_classes))
     if "seed" in parameters:  # by default the same in each call, or the time
@@ -69,3 +80,15 @@ def _make(kind: type[torchattacks.attack.Attack], situation: Situation, argument
         attack.set_mode_targeted_by_label(quiet=True)
     crafting: Crafting = attack
     return crafting
+
+
+def _known(name: str, parameters: Parameters) -> tuple[Name, ...]:
+    """Returns the norms that an attack takes as an argument."""
+    if "norm" not in parameters:
+        return ()
+    return ("Linf", "L2", "L1") if name in _L1 else ("Linf", "L2")
+
+
+def _measured(name: str) -> Name:
+    """Returns the norm in which the bound of an attack is measured that takes none as an argument."""
+    return "L2" if name in _L2 else "Linf"

@@ -1,0 +1,41 @@
+"""Hooks of the site: the commands' own help as a page, and names for what lies outside of docs/."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?!http)[^)#\s]+)(?:#[^)]*)?\)")
+
+_COMMANDS = "<!-- the commands -->"
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
+    """Puts the commands into their page, and turns links to files that the site does not hold into their names."""
+    del page, files
+    root = Path(config["config_file_path"]).parent
+    if _COMMANDS in markdown:
+        markdown = markdown.replace(_COMMANDS, _commands())
+    return _OUTSIDE.sub(lambda link: _named(link, root), markdown)
+
+
+def _commands() -> str:
+    """Returns the help of every command, as Typer writes it, one level down."""
+    call = [sys.executable, "-m", "typer", "counteract.cli.entry", "utils", "docs", "--name", "counteract"]
+    text = subprocess.run(call, check=True, capture_output=True, text=True).stdout
+    _, _, commands = html.unescape(text).partition("\n## ")
+    return f"## {commands}"
+
+
+def _named(link: re.Match[str], root: Path) -> str:
+    """Returns the name of a file that a link leads to, which must be there."""
+    text, target = link.groups()
+    if (root / "docs" / target).exists():
+        return link[0]
+    if not (root / target).exists():
+        raise FileNotFoundError(f"a link leads to {target}, which is not there")
+    return text if text.strip("`") == target else f"{text} (`{target}`)"

@@ -1,0 +1,110 @@
+"""The verdict follows from the gain, the flags and the number of images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from reporting.synthetic import make_run
+from torch import Tensor
+
+from counteract.auditing.checklist import Check
+from counteract.auditing.verdict import _word, decide, settled
+from counteract.evaluation import Run
+from counteract.evaluation.scores import Paired
+
+ATTACKS = ["clean", "pgd10", "bpda-apgd-ce", "square"]
+
+
+def run(defended: dict[str, Any], undefended: dict[str, Any], n: int = 100, shift: int = 0) -> Run:
+    """So many of the first images are right; with a defence they are counted from `shift` on."""
+    spec: dict[str, Any] = {
+        "dataset": "digits", "models": ["net"], "attacks": ATTACKS, "defences": ["undefended", "rotation"], "seeds": 1,
+    }  # fmt: skip
+
+    def correct(model: str, defence: str, attack: str, seed: int) -> Tensor:
+        counts, start = (undefended, 0) if defence == "undefended" else (defended, shift)
+        index = (torch.arange(n) - start) % n
+        right: Tensor = index < counts[attack]
+        return right
+
+    return make_run(spec, correct)
+
+
+def of(clean: int, oblivious: int, adaptive: int) -> dict[str, int]:
+    return {"clean": clean, "pgd10": oblivious, "bpda-apgd-ce": adaptive, "square": clean}
+
+
+NONE = of(95, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("defended", "word", "reason"),
+    [
+        (of(95, 70, 70), "sound", r"+30.0 points"),
+        (of(95, 41, 40), "no gain", r"+0.0 points"),
+        (of(95, 70, 40), "gain not confirmed", r"+0.0 points"),
+        (of(95, 30, 28), "worse than no defence", r"-12.0 points"),
+        (of(95, 70, 30), "worse than no defence", r"-10.0 points"),
+    ],
+)
+def test_words(defended: dict[str, int], word: str, reason: str) -> None:
+    found = decide(run(defended, NONE), "rotation", [])
+    assert found.word == word
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("flag", "with_gain"), [("backward pass", "cannot tell"), ("clean images", "gain not confirmed")]
+)
+def test_flags_take_a_gain_and_nothing_else(flag: str, with_gain: str) -> None:
+    up = [Check(flag, True, "it is up"), Check("planted example", False, "fine")]
+    found = decide(run(of(95, 70, 70), NONE), "rotation", up)
+    assert (found.word, flag in found.reason) == (with_gain, True)
+    assert decide(run(of(95, 41, 40), NONE), "rotation", up).word == "no gain"
+    assert decide(run(of(95, 30, 28), NONE), "rotation", up).word == "worse than no defence"
+
+
+def test_too_few_images_say_how_many_it_takes() -> None:
+    """On 20 images 4 are lost and 4 are won: half of the interval is 27 points, and 10 take about 7 times as many."""
+    found = decide(run(of(19, 8, 8), of(19, 8, 8), n=20, shift=4), "rotation", [])
+    assert found.word == "cannot tell"
+    assert "on 20 images: it would take about 1" in found.reason
+    assert decide(run(of(190, 80, 80), of(190, 80, 80), n=200, shift=40), "rotation", []).word == "no gain"
+
+
+def test_a_claim_that_the_interval_reaches_is_not_called_unconfirmed() -> None:
+    claim = Paired(1, 100, 8.0, (3.0, 13.0))
+    assert _word(Paired(1, 100, 4.0, (-1.0, 9.0)), claim) == "no gain"
+    assert _word(Paired(1, 100, 2.0, (-3.0, 7.0)), claim) == "gain not confirmed"
+    assert _word(Paired(1, 100, 2.0, (-3.0, 7.0)), None) == "no gain"
+    assert _word(Paired(1, 30, 4.0, (-7.0, 15.0)), claim) == "cannot tell"
+
+
+def test_the_undefended_network_claims_no_gain() -> None:
+    given = run(NONE, NONE)
+    assert decide(given, "undefended", []).word == "sound"
+    found = decide(given, "undefended", [Check("large eps", True, "")])
+    assert found.word == "cannot tell"
+    assert "large eps" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("defended", "undefended", "word"),
+    [
+        (of(95, 30, 1), of(95, 0, 0), "gain not confirmed"),
+        (of(95, 1, 0), of(95, 0, 0), "no gain"),
+        (of(95, 30, 30), of(95, 0, 0), None),  # which may be a gain, or none
+        (of(95, 30, 0), of(95, 40, 40), None),  # worse, unless the undefended network falls too
+        (of(95, 70, 40), of(95, 40, 40), None),
+    ],
+)
+def test_a_verdict_stands_where_no_attack_can_change_it(
+    defended: dict[str, int], undefended: dict[str, int], word: str | None
+) -> None:
+    assert settled(run(defended, undefended), "rotation") == word
+
+
+def test_nothing_stands_for_the_undefended_network() -> None:
+    assert settled(run(of(95, 0, 0), of(95, 0, 0)), "undefended") is None

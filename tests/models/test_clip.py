@@ -1,0 +1,122 @@
+"""CLIP as a classifier, with random weights, beside what transformers' own CLIP answers."""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from counteract import EnergyDescent, load_model
+from counteract import TestTimeCounterattack as Counterattack
+from counteract._errors import UserError
+from counteract.cli import main
+from counteract.models.clip import PROMPT, load_clip, read_classes
+
+transformers = pytest.importorskip("transformers")
+AutoTokenizer, CLIPModel = transformers.AutoTokenizer, transformers.CLIPModel
+
+NAMES = [f"digit {word}" for word in ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP for images of 16 x 16 that spells words letter by letter."""
+    made = tmp_path_factory.mktemp("clip")
+    letters = [*string.ascii_letters, *string.digits]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (made / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (made / "merges.txt").write_text("#version: 0.2\n")
+    transformers.CLIPTokenizer(str(made / "vocab.json"), str(made / "merges.txt")).save_pretrained(made)
+    width = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {"vocab_size": len(words), "bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1}
+    vision = {"image_size": 16, "patch_size": 8}
+    torch.manual_seed(0)
+    config = transformers.CLIPConfig(text_config=width | text, vision_config=width | vision, projection_dim=12)
+    CLIPModel(config).save_pretrained(made)
+    (made / "classes.txt").write_text("\n".join(NAMES) + "\n\n")
+    return made
+
+
+def test_logits_are_those_of_transformers(folder: Path) -> None:
+    images = torch.rand(3, 3, 16, 16)
+    network = load_model(f"clip:{folder}", classes=folder / "classes.txt", input_shape=(3, 16, 16))
+    clip = CLIPModel.from_pretrained(folder).eval()
+    given = AutoTokenizer.from_pretrained(folder)(
+        [PROMPT.format(name) for name in NAMES], padding=True, return_tensors="pt"
+    )
+    mean, std = torch.tensor([0.48145466, 0.4578275, 0.40821073]), torch.tensor([0.26862954, 0.26130258, 0.27577711])
+    pixels = (images - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    with torch.no_grad():
+        expected = clip(**given, pixel_values=pixels).logits_per_image
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
+    assert not network.training
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_a_folder_may_say_its_own_normalisation(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.5, 0.5]}')
+    network = load_clip(tmp_path, folder / "classes.txt")
+    assert network.normalize.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": 3}')
+    with pytest.raises(UserError, match="must have an image_mean and an image_std"):
+        load_clip(tmp_path, folder / "classes.txt")
+
+
+def test_the_counterattack_moves_clips_own_embedding(folder: Path) -> None:
+    """The features are what `get_image_features` returns: projected, and not yet of length one."""
+    network = load_clip(folder, folder / "classes.txt")
+    images, clip = torch.rand(2, 3, 16, 16), CLIPModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        pooled = clip.vision_model(pixel_values=network.normalize(images)).pooler_output
+        expected: Tensor = clip.visual_projection(pooled)
+        found = Counterattack(network)._encode(network, images)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [Counterattack, EnergyDescent])
+def test_attackers_can_differentiate_it_twice(make: type[Counterattack] | type[EnergyDescent], folder: Path) -> None:
+    surrogate = make(load_clip(folder, folder / "classes.txt")).smooth()
+    assert surrogate is not None
+    images = torch.rand(2, 3, 16, 16).requires_grad_()
+    moved = surrogate.sample(images, torch.arange(2))
+    (gradient,) = torch.autograd.grad((moved * torch.rand_like(moved)).sum(), images)
+    assert gradient.isfinite().all()
+
+
+def test_it_is_judged_by_its_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["--model", f"clip:{folder}", "--classes", str(folder / "classes.txt"), "--eps", "1/255", "--limit", "2"]
+    what = ["--defence", "test-time-counterattack", "--attack", "clean", "--attack", "pgd1"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", *names, *what, "--preset", "quick", "--seeds", "1", "--draws", "1"])
+    assert not stopped.value.code
+    assert "test-time-counterattack" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [(b"cat\n", "two lines at least"), (b"cat\n\ndog\n", "on each line"), (b"\xff\xfe\n\xff", "UTF-8")],
+)
+def test_classes_that_are_none(content: bytes, match: str, tmp_path: Path) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=match):
+        read_classes(path)
+
+
+def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"needs classes, .*--classes FILE"):
+        load_model(f"clip:{folder}")
+    with pytest.raises(UserError, match="no such folder"):
+        load_model(f"clip:{tmp_path / 'none'}", classes=folder / "classes.txt")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        load_model(f"clip:{tmp_path}", classes=folder / "classes.txt")
+    with pytest.raises(UserError, match="classes"):
+        load_model("digits-resnet-mixup", classes=folder / "classes.txt")
+    with pytest.raises(UserError, match="weights"):
+        load_model(f"clip:{folder}", classes=folder / "classes.txt", weights="net.pt")
