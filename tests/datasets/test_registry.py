@@ -11,7 +11,8 @@ from counteract.datasets import DATASETS, load_dataset
 
 def test_every_dataset_has_one_line_of_help() -> None:
     assert list(DATASETS) == [
-        *("digits", "cifar10", "cifar100", "FILE.npz", "imagenet", "folder:DIR", "package.module:factory")
+        *("digits", "cifar10", "cifar100", "FILE.npz", "imagenet", "folder:DIR", "package.module:factory"),
+        "DATASET-c:NAME:SEVERITY",
     ]
     for name, source in DATASETS.items():
         assert source.name == name

@@ -138,7 +138,7 @@ IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)
         ((IMAGES, LABELS), {"defences": [3]}, "defences must be names, ART preprocessors, .*found int"),
         ((IMAGES, LABELS), {"defences": ["counterattack"]}, "defence 'counterattack' is not known"),
         ((IMAGES, LABELS), {"attacks": ["pdg10"]}, "attack 'pdg10' is not known; did you mean pgd10"),
-        ((IMAGES, LABELS), {"norm": "L2"}, "norm"),
+        ((IMAGES, LABELS), {"norm": "L0"}, "norm"),
         ((IMAGES, LABELS), {"eps": -1}, "eps"),
         ((IMAGES, LABELS), {"preset": "quik"}, "'quik' is not known; did you mean quick"),
         ((IMAGES, LABELS), {"defences": ["mixup-inference"]}, "mixup-inference needs images to mix with: pass pool="),

@@ -34,7 +34,7 @@ def test_a_spec_survives_its_own_json() -> None:
         ({"limit": 0}, "mine.toml: limit: .*greater than or equal to 1, found 0"),
         ({"attak": {}}, "mine.toml: attak: Extra inputs are not permitted"),
         ({"threat_model": {"eps": "big"}}, "mine.toml: threat_model.eps: .*found 'big'"),
-        ({"threat_model": {"norm": "L2"}}, "mine.toml: threat_model.norm: .*'L2'"),
+        ({"threat_model": {"norm": "L0"}}, "mine.toml: threat_model.norm: .*'L0'"),
         (
             {"parameters": {"crop-resize": {"sizes": 1}}},
             "crop-resize: parameter .sizes. is not known; did you mean size",
