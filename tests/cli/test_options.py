@@ -40,14 +40,14 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         "--dataset": "mine.npz", "--weights": "w.pt", "--mean": "0.5,0.4,0.3", "--std": "0.2,0.3,0.4", "--norm": "Linf",
         "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
         "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
-        "--data-dir": "d", "--cache": "c", "--surrogate": "own:net",
+        "--data-dir": "d", "--cache": "c", "--surrogate": "own:net", "--classes": "c.txt",
     }  # fmt: skip
     flat = [word for pair in options.items() for word in pair]
     for command in ("evaluate", "audit"):
         assert call([command, "--model", "package.nets:make", "--trust", *flat]) == 2
     assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {"--trust", *options}
     for spec, given in seen:
-        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), classes="c.txt")
         assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
         assert (spec.pool, spec.preset.steps, spec.surrogate) == ("p.npz", 100, "own:net")
         assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
