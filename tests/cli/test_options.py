@@ -47,7 +47,9 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         assert call([command, "--model", "package.nets:make", "--trust", *flat]) == 2
     assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {"--trust", *options}
     for spec, given in seen:
-        assert spec.own_network == OwnNetwork(weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), classes="c.txt")
+        assert spec.own_network == OwnNetwork(
+            weights="w.pt", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), classes="c.txt"
+        )
         assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
         assert (spec.pool, spec.preset.steps, spec.surrogate) == ("p.npz", 100, "own:net")
         assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
