@@ -132,7 +132,7 @@ def load_model(
     known = known_models()
     if name not in known:
         raise unknown_name(
-            "model", name, known, "a path ending in .safetensors, robustbench:..., clip:FOLDER, package.module:factory"
+            "model", name, known, "a .safetensors file, robustbench:..., clip:FOLDER, package.module:factory"
         )
     _refuse("a shipped network", weights=weights, mean=mean, std=std)
     with as_file(_place(name)) as path:
