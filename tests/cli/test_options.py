@@ -41,7 +41,7 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
         "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
         "--data-dir": "d", "--cache": "c", "--surrogate": "own:net", "--resize": "9", "--crop": "8",
-        "--workers": "3", "--save-examples": "e",
+        "--workers": "3", "--save-examples": "e", "--classes": "c.txt",
     }  # fmt: skip
     switches = ("--trust", "--untrained", "--skip-unreadable")
     flat = [word for pair in options.items() for word in pair]
@@ -49,7 +49,9 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         assert call([command, "--model", "package.nets:make", *switches, *flat]) == 2
     assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {*switches, *options}
     for spec, given in seen:
-        assert spec.own_network == OwnNetwork(weights="w.pt", untrained=True, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+        assert spec.own_network == OwnNetwork(
+            weights="w.pt", untrained=True, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), classes="c.txt"
+        )
         assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
         assert (spec.pool, spec.preset.steps, spec.surrogate) == ("p.npz", 100, "own:net")
         assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])

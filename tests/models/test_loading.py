@@ -132,7 +132,9 @@ def test_a_factory_is_told_by_its_name(name: str, expected: bool) -> None:
 def test_a_name_that_is_not_known_lists_near_ones_or_every_kind() -> None:
     with pytest.raises(UserError, match="model 'digits-resnet-mixpu' is not known; did you mean digits-resnet-mixup"):
         load_model("digits-resnet-mixpu")
-    with pytest.raises(UserError, match=r"known: .*robustbench:, torchvision:, timm:, hf:, clip:, package\.module:factory"):
+    with pytest.raises(
+        UserError, match=r"known: .*robustbench:, torchvision:, timm:, hf:, clip:, package\.module:fact"
+    ):
         load_model("0")
 
 

@@ -154,7 +154,7 @@ def load_model(
             "model",
             name,
             known,
-            "a path ending in .safetensors, robustbench:, torchvision:, timm:, hf:, clip:, package.module:factory",
+            "a .safetensors file, robustbench:, torchvision:, timm:, hf:, clip:, package.module:factory",
         )
     _refuse("a shipped network", weights=weights, mean=mean, std=std)
     with as_file(_place(name)) as path:
