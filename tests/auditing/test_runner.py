@@ -117,7 +117,8 @@ def test_a_wrong_backward_pass_is_flagged_and_the_network_under_it_is_attacked(d
     found = audit(Anothers(net, another()), net, right(net, digits), **FAST)
     (check,) = [check for check in found.checks if check.name == "backward pass"]
     assert check.flag
-    assert "the network under it were tried, too" in check.words
+    tried = "with gradients of the network under it were tried, too" in check.words
+    assert tried == (set(UNDER) < {row.attack for row in found.run.rows}) == (found.skipped == ())
     assert not found.sound
     cells = {cell.attack: cell for cell in found.run.measured if cell.defence == "Anothers"}
     if found.skipped == ():

@@ -106,5 +106,10 @@ def test_a_verdict_stands_where_no_attack_can_change_it(
     assert settled(run(defended, undefended), "rotation") == word
 
 
+def test_too_few_images_are_a_reason_to_stop_where_nothing_is_left() -> None:
+    assert settled(run(of(9, 4, 0), of(9, 0, 0), n=10), "rotation") == "cannot tell"
+    assert settled(run(of(9, 4, 1), of(9, 0, 0), n=10), "rotation") is None
+
+
 def test_nothing_stands_for_the_undefended_network() -> None:
     assert settled(run(of(95, 0, 0), of(95, 0, 0)), "undefended") is None

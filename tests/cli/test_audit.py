@@ -60,7 +60,9 @@ def test_counteraction_is_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert "FLAG" in text
         assert "doing nothing is a better attack than some" in text
         assert "What it gains is not to be relied on." in text
-    assert (found["verdict"], bool(found["skipped"])) == ("gain not confirmed", True)
+    assert found["verdict"] == "cannot tell"
+    assert "the tests of the attack" in found["skipped"]
+    assert "on 16 images: it would take about " in found["reason"]
     assert {"audit.json", "journal.jsonl", "report.html", "report.md", "results.json", "rows.csv", "run.json"} == {
         path.name for path in tmp_path.glob("[!.]*") if path.is_file()
     }

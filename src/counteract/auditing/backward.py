@@ -24,6 +24,9 @@ Kind: TypeAlias = Literal["exact", "estimate", "wrong", "none"]
 FEW = 8
 """The images that are looked at."""
 
+_EXECUTIONS = 2
+"""Executions of a defence that averages many: they are all made in the same way."""
+
 _DIRECTIONS = 8
 """Random directions beside the attack's own."""
 
@@ -87,8 +90,10 @@ def look_through(defended: Defended, images: Tensor, labels: Tensor, keys: Tenso
         labels: Their true labels, int64, shape (N,).
         keys: The keys of their draws, int64, shape (N,).
     """
-    if isinstance(defended, WholeModule) or not _declares(defended):
+    if isinstance(defended, WholeModule):
         return look_back(defended, images, labels, keys)
+    if not _declares(defended):
+        return look_back(defended.with_parts(lambda part: part, _EXECUTIONS), images, labels, keys)
     network = defended.model if isinstance(defended.model, WholeModule) else DefendedModule(defended.model)
     return replace(look_back(network, images, labels, keys), declared=True)
 
@@ -122,15 +127,15 @@ def look_back(defended: Defended, images: Tensor, labels: Tensor, keys: Tensor) 
         precise = _in_float64(defended, points, keys)
         if precise is not None:
             with borrowed(precise):
-                exact = _best(_Slopes(precise, points.double(), labels, keys), _PRECISE)
+                exact = _best(_Slopes(precise, points.double(), labels, keys), _PRECISE, _EXACT)
             if exact is None or exact.cosine >= _EXACT:
                 return exact or Backward("none")
-        close = _best(single, _SINGLE)
+        close = _best(single, _SINGLE, _SINGLE_EXACT)
         if close is None:
             return Backward("none")
         if precise is None and close.cosine >= _SINGLE_EXACT:
             return close
-        coarse = _best(single, _COARSE, around=_AROUND)
+        coarse = _best(single, _COARSE, _LEADS, around=_AROUND)
     assert coarse is not None
     kind: Kind = "estimate" if coarse.cosine >= _LEADS else "wrong"
     return Backward(kind, coarse.cosine, coarse.slope, coarse.step, coarse.images)
@@ -174,20 +179,27 @@ class _Slopes:
             return self.lead(points + step * direction) - self.lead(points - step * direction)
 
 
-def _best(slopes: _Slopes, steps: Sequence[float], around: int = 1) -> Backward | None:
-    """Returns the agreement at the step where it is best; None where there is nothing to compare.
+def _best(slopes: _Slopes, steps: Sequence[float], enough: float, around: int = 1) -> Backward | None:
+    """Returns the agreement at the step where it is best, or first enough; None where there is nothing to compare.
 
     Args:
         slopes: The network.
         steps: The sizes of the steps.
+        enough: The cosine that is enough.
         around: The number of points over which gradients and differences are averaged: the images, or around them.
     """
     centres = [_shifted(slopes.points, slopes.keys, number) for number in range(around)] if around > 1 else None
     centres = centres or [slopes.points]
     gradient = torch.stack([slopes.gradient(points) for points in centres]).mean(0)
     steep = slopes.usable & (gradient != 0).flatten(1).any(1)
-    found = [each for each in (_agreement(slopes, centres, gradient, steep, step) for step in steps) if each]
-    return max(found, key=lambda each: each.cosine, default=None)
+    best: Backward | None = None
+    for step in steps:
+        found = _agreement(slopes, centres, gradient, steep, step)
+        if found is not None and (best is None or found.cosine > best.cosine):
+            best = found
+        if best is not None and best.cosine >= enough:
+            break
+    return best
 
 
 def _agreement(

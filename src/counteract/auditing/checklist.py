@@ -78,13 +78,13 @@ def check_backward(found: Backward, cure: str = "") -> Check:
     """
     name = "backward pass"
     if found.kind == "none":
-        return Check(name, None, "no gradient that could be compared with the answers' own slopes")
+        return Check(name, None, f"no gradient that could be compared with the answers' own slopes{cure}")
     of = ", of the network alone: its defences pass gradients back by an estimate" if found.declared else ""
     if found.kind == "estimate":
         words = "the gradient is not that of the answers, and leads up in the mean, as the identity in place of a step"
         return Check(name, False, f"{words}: {found.words}{of}{cure}")
     alarm = "the gradients are not those of the answers: a wrong backward pass, or an estimate too rough to follow"
-    return _check(name, found.kind == "wrong", alarm, f"{found.words}{of}{cure if found.kind == 'wrong' else ''}")
+    return _check(name, found.kind == "wrong", alarm, f"{found.words}{of}{cure}")
 
 
 def check_planted(found: Planted | None) -> Check:

@@ -20,7 +20,7 @@ FEW = 32
 MANY = 0.1
 """The share of images from which on an indicator of attack failure counts."""
 
-_NEIGHBOURS, _NEARBY, _JUMP = 10, 0.1, 0.1
+_NEIGHBOURS, _NEARBY, _JUMP = 5, 0.1, 0.1
 """Neighbours of an image; their distance, in units of eps; and the relative change of the margin that is a jump."""
 
 

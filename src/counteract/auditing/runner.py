@@ -69,6 +69,8 @@ _TESTED = (
 )  # fmt: skip
 """The checks of the tests of the attack."""
 
+_OF_SURROGATE = "; attacks took that of the surrogate"
+
 _UNKNOWN = (
     "; no network under it is known whose gradients could be tried in their place: name one like it with --surrogate "
     "(none is distilled from its answers)"
@@ -307,15 +309,17 @@ class _Going:
         return paired(survived(cells), survived(others)) if len(others) < len(cells) else None
 
     def _cure(self, backward: Backward) -> str:
-        """Returns a sentence about what was done about a wrong backward pass."""
-        if backward.kind != "wrong":
+        """Returns a clause about what was done about a backward pass that is not that of the answers."""
+        if self.judged.attacked is not self.judged.given:
+            return "; attacks took that of the network under it" if self.subject.surrogate is None else _OF_SURROGATE
+        if backward.kind not in ("wrong", "estimate"):
             return ""
         tried = "; attacks with gradients of the network under it were tried, too (under-cw, under-t, under-ce)"
-        return tried if self.known else self._unknown
+        return (tried if UNDER[0] in self._done else "") if self.known else self._unknown
 
     @property
     def _unknown(self) -> str:
-        """A sentence where no network is known whose gradient may stand in."""
+        """A clause where no network is known whose gradient may stand in."""
         return _UNKNOWN if self.defence == UNDEFENDED and self.subject.surrogate is None else ""
 
 

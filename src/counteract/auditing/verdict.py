@@ -74,7 +74,7 @@ def settled(run: Run, defence: str) -> Word | None:
 
     Whatever else is tried, the accuracies of the defended and the undefended network lie between those that are known
     and none at all; where all four ends lead to one verdict, which is not that it gains something, it stands. Too few
-    images are no reason to stop: what attacks find on them is still of use.
+    images are no reason to stop, as long as there is something left to find on them.
     """
     if defence == UNDEFENDED:
         return None
@@ -83,7 +83,10 @@ def settled(run: Run, defence: str) -> Word | None:
         for undefended in (shares.undefended, _nothing(shares.undefended)):
             gain = paired(worst, undefended)
             words.add("sound" if gain is None else _word(gain, paired(shares.claimed, undefended)))
-    return words.pop() if len(words) == 1 and not words & {"sound", "cannot tell"} else None
+    left = any(bool(each.nansum()) for each in shares.worst.values())
+    if len(words) > 1 or "sound" in words or ("cannot tell" in words and left):
+        return None
+    return words.pop()
 
 
 def in_points(gain: Paired) -> str:
