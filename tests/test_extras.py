@@ -57,7 +57,7 @@ def without(blocked: set[str]) -> Iterator[None]:
     """Makes packages missing, and everything of ours be imported anew, for a while."""
     before = dict(sys.modules)
     for name in before:
-        if name.partition(".")[0] in {"counteract", *blocked}:
+        if name.partition(".")[0] == "counteract" or blocked & set(name.split(".")):  # torch.utils.tensorboard, too
             del sys.modules[name]
     finder = Finder(blocked)
     sys.meta_path.insert(0, finder)

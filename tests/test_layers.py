@@ -37,6 +37,9 @@ UNTESTED = {"__init__.py", "__main__.py"}
 OF_THE_WHOLE = {
     "defences/test_shipped.py",
     "models/test_sweep.py",
+    "test_examples.py",
+    "test_notebooks.py",
+    "test_scripts.py",
     "test_captions.py",
     "test_docs.py",
     "test_import.py",

@@ -167,7 +167,7 @@ def _goals(case: Case, images: Tensor, labels: Tensor, targets: int) -> list[Goa
 
 
 def _standing(case: Case, x: Tensor, labels: Tensor) -> Tensor:
-    """How well the defended network does: the margin, of a random one the mean of four draws."""
+    """Returns the margin of the defended network, of a random one the mean of four draws."""
     with torch.no_grad():
         return torch.stack([margin(case.answer(x), labels) for _ in range(4 if case.random else 1)]).mean(0)
 

@@ -22,7 +22,7 @@ def theirs(net: nn.Module, images: Tensor, labels: Tensor, steps: int, targeted:
     attack = torchattacks.PGD(net, eps=EPS, alpha=ALPHA, steps=steps)
     if targeted:
         attack.set_mode_targeted_by_label(quiet=True)
-    adversarial: Tensor = attack(images, labels)
+    adversarial: Tensor = attack(images.contiguous(), labels)
     return adversarial
 
 
@@ -86,7 +86,7 @@ def their_l2(net: nn.Module, images: Tensor, labels: Tensor, steps: int, *, targ
     attack = torchattacks.PGDL2(net, eps=WIDE, alpha=WIDE / 4, steps=steps)
     if targeted:
         attack.set_mode_targeted_by_label(quiet=True)
-    adversarial: Tensor = attack(images, labels)
+    adversarial: Tensor = attack(images.contiguous(), labels)
     return adversarial
 
 

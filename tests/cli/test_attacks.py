@@ -44,7 +44,7 @@ def test_the_attacks_of_a_library_are_listed_one_by_one(
                 find_attack(name)
             continue
         kinds = about.partition(":")[0].split(", ")
-        assert kinds[0] in ("within eps", "projected")
+        assert kinds[0] in ("eps in Linf", "eps in L2", "eps in L1", "projected")
         assert ("gradients" in kinds) == find_attack(name).gradients
         if "-targeted" in kinds:
             assert find_attack(f"{name}-targeted").targeted

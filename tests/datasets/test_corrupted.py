@@ -134,7 +134,7 @@ def test_what_cannot_be_corrupted(clean: Dataset, library: list[tuple[str, int, 
 
 def test_a_missing_library_is_named(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecorruptions", None)
-    with pytest.raises(ValueError, match=r"pip install 'art-counteract\[corruptions\]'"):
+    with pytest.raises(ValueError, match=r"imagecorruptions-imaug: it comes with the extra 'corruptions'"):
         Corrupted(clean, "fog", 1)
 
 

@@ -26,7 +26,7 @@ def _leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_defence_has_one_line() -> None:
     lines = defence_lines()
     assert [name for name, _ in lines][: len(defence_names())] == defence_names()
-    assert len(defence_names()) == 11
+    assert len(defence_names()) == 15
     assert all(text and "\n" not in text for _, text in lines)
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from counteract._errors import UserError, unknown_name
+from counteract._extras import how_to_install
 from counteract._seeding import seeded
 from counteract.datasets.base import Dataset, check_labels
 from counteract.datasets.cifar import class_names
@@ -37,7 +38,7 @@ _SEEDED = ("glass_blur", "impulse_noise")
 
 _LEAST_SIDE = 32
 
-_MISSING = "corrupted images need a library: pip install 'art-counteract[corruptions]'"
+_MISSING = f"corrupted images need imagecorruptions-imaug: {how_to_install('corruptions')}"
 
 
 def read_name(name: str) -> tuple[str, str, int] | None:

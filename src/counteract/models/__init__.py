@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from counteract.models.checks import LogProbabilities, check_network
 from counteract.models.factory import from_art
-from counteract.models.libraries import is_library
 from counteract.models.normalize import Normalize
 from counteract.models.prepared import PreparedNetwork
 from counteract.models.resnet import ARCHITECTURES, ResNet, resnet8, resnet18, resnet50, resnet50_pang
 
 if TYPE_CHECKING:
     from counteract.models.files import Card, load_network, read_card, save_network
+    from counteract.models.libraries import is_library
     from counteract.models.loading import card_of, is_clip, is_factory, known_models, load_model, shipped_models
 
 __all__ = [
@@ -44,6 +44,7 @@ _LATER = {
     "card_of": "loading",
     "is_clip": "loading",
     "is_factory": "loading",
+    "is_library": "libraries",
     "known_models": "loading",
     "load_model": "loading",
     "load_network": "files",

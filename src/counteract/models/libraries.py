@@ -14,6 +14,7 @@ from torch import nn
 
 from counteract._calls import parse_call
 from counteract._errors import UserError, describe, unknown_name
+from counteract._extras import how_to_install
 from counteract._files import is_file
 from counteract._preparation import Interpolation, Preparation
 from counteract._seeding import seeded
@@ -94,9 +95,7 @@ def load_library(name: str, wishes: Wishes) -> PreparedNetwork:
             package = {"hf": "transformers"}.get(library, library)
             if error.name != package:
                 raise
-            raise UserError(
-                f"model {name}: {package} is not installed: pip install 'art-counteract[{library}]'"
-            ) from None
+            raise UserError(f"model {name}: {package} is not installed: {how_to_install(library)}") from None
         mean, std = wishes.mean or found.mean, wishes.std or found.std
         if mean is None or std is None:
             raise UserError(f"model {name}: nobody says how its images are normalised: give --mean and --std")

@@ -43,6 +43,14 @@ class AugmentationEnsemble(RandomPreprocessor[Tensor]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import AugmentationEnsemble, DefendedModule, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> defended = DefendedModule(network, [AugmentationEnsemble()], executions=5)
+        >>> defended(data.images).shape
+        torch.Size([8, 10])
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "flip", "crops", "padding"]

@@ -52,6 +52,14 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import EnergyDescent, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> moved, _ = EnergyDescent(network)(data.images.numpy())
+        >>> moved.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*FirstOrderPreprocessor.params, "eps", "eps_step", "steps", "temperature"]

@@ -55,6 +55,14 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range; on use also if the network has no such features.
+
+    Example:
+        >>> from counteract import TestTimeCounterattack, load_model
+        >>> from counteract.datasets import load_dataset
+        >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
+        >>> countered, _ = TestTimeCounterattack(network)(data.images.numpy())
+        >>> countered.shape
+        (8, 3, 32, 32)
     """
 
     __test__ = False  # its name makes pytest take it for tests

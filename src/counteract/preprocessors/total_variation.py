@@ -38,6 +38,13 @@ class TotalVariation(RandomPreprocessor[None]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range.
+
+    Example:
+        >>> from counteract import TotalVariation
+        >>> from counteract.datasets import load_dataset
+        >>> denoised, _ = TotalVariation()(load_dataset("digits").take(8).images.numpy())
+        >>> denoised.shape
+        (8, 3, 32, 32)
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "weight", "steps"]
