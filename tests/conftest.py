@@ -20,8 +20,9 @@ DATA = Path(os.environ.get("COUNTERACT_TEST_DATA", Path(__file__).parents[2] / "
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leaves the user's cache of adversarial examples alone, also in processes that tests start."""
+    """Leaves the user's cache of adversarial examples and the terminal's width alone, also in processes of tests."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
         patch.setenv("COUNTERACT_CACHE", str(tmp_path_factory.mktemp("examples")))
         yield
 

@@ -21,6 +21,7 @@ def test_each_name_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         "art:NAME",
         "autoattack",
         "autoattack-rand",
+        "file:DIR",
     ]
 
 

@@ -56,7 +56,7 @@ def test_printing_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> No
         "missing, because the run has not come so far: net, clean, rotation, seed 1; net, pgd2, rotation, seed 0; "
         "net, pgd2, rotation, seed 1." in text
     )
-    text = said(make_run(SPEC | {"models": {"a": "robustbench:x"}}, lambda *_: [1, 0]), capsys)
+    text = said(make_run(SPEC | {"models": {"a": "robustbench:cifar10/Linf/Wong2020Fast"}}, lambda *_: [1, 0]), capsys)
     assert "unfinished" not in text
     assert "missing" not in text
     assert NOT_ELIGIBLE in text

@@ -48,7 +48,7 @@ class AugmentationEnsemble(RandomPreprocessor[Tensor]):
         >>> from counteract import AugmentationEnsemble, DefendedModule, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)
-        >>> defended = DefendedModule(network, [AugmentationEnsemble()], executions=5)
+        >>> defended = DefendedModule(network, transforms=[AugmentationEnsemble()], executions=5)
         >>> defended(data.images).shape
         torch.Size([8, 10])
     """
