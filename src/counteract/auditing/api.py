@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from counteract.evaluation.api import Defence
 
-_FIXED = frozenset({"attacks", "cascade", "dataset", "defences", "models", "sweep"})
+_FIXED = frozenset({"alone", "attacks", "cascade", "dataset", "defences", "models", "sweep"})
 """Fields of a spec that an audit gives itself."""
 
 

@@ -108,7 +108,7 @@ def _shares(run: Run, defence: str) -> _Shares:
     def of(name: str) -> list[Cell]:
         return [cell for cell in run.measured if cell.defence == name]
 
-    return _Shares(survived(of(defence)), survived(claimed_cells(of(defence))), survived(of(UNDEFENDED)))
+    return _Shares(survived(of(defence)), survived(claimed_cells(of(defence), run.spec)), survived(of(UNDEFENDED)))
 
 
 def _nothing(shares: Mapping[int, Tensor]) -> dict[int, Tensor]:
