@@ -59,7 +59,7 @@ def stages(steps: int) -> tuple[tuple[str, ...], ...]:
     Args:
         steps: The preset's number of steps, which plain PGD takes, too.
     """
-    first = (*alone(steps), f"pgd{steps}-targeted", "apgd-dlr", "apgd-t")
+    first = (*alone(steps), "apgd-dlr", "apgd-t")
     return first, (_SECOND,), (_THIRD,), _LAST
 
 
@@ -89,6 +89,16 @@ _UNKNOWN = (
     "; no network under it is known whose gradients could be tried in their place: name one like it with --surrogate "
     "(none is distilled from its answers)"
 )
+
+
+def of_a_bare_network(steps: int) -> tuple[str, ...]:
+    """Returns the attacks of an audit that are made where there is no defence: the others would be the same once more.
+
+    Args:
+        steps: The preset's number of steps.
+    """
+    every = (name for stage in stages(steps) for name in stage)
+    return tuple(name for name in every if name == _SECOND or not _knows(name))
 
 
 @dataclass(frozen=True)
@@ -196,6 +206,11 @@ def write_audit(found: Audit, path: Path) -> None:
     write_atomically(path, seal(content, indent=1))
 
 
+def _knows(name: str) -> bool:
+    """Returns True for an attack along gradients that knows of the defence."""
+    return find_attack(name).adaptive and find_attack(name).gradients
+
+
 def _last(spec: EvaluationSpec) -> str:
     """Returns the label of the defence that is audited."""
     return list(spec.defences)[-1]
@@ -272,8 +287,8 @@ class _Going:
         plain = self.subject.surrogate is None and judged.attacked is judged.given
         if not plain or any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed:
             return {}
-        adaptive = [name for name in self._done if find_attack(name).adaptive and find_attack(name).gradients]
-        return {(name, UNDEFENDED): _NO_DEFENCE for name in adaptive if name not in (_SECOND, *CURES)}
+        made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
+        return {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
 
     def flagged(self, run: Run, backward: Backward) -> bool:
         """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""
@@ -357,7 +372,7 @@ def _strongest(run: Run) -> Attack | None:
     One that knows the judging draws would be no fair measure. Where none could run there is none.
     """
     left = {row.attack: row.accuracy for row in run.rows if row.defence == _last(run.spec)}
-    fair = [attack for attack in map(find_attack, left) if attack.adaptive and attack.gradients and not attack.known]
+    fair = [attack for attack in map(find_attack, left) if _knows(attack.name) and not attack.known]
     preferred = [attack for attack in fair if attack.name in (_SECOND, *UNDER)] or fair
     return min(preferred, key=lambda attack: left[attack.name], default=None)
 
@@ -365,7 +380,7 @@ def _strongest(run: Run) -> Attack | None:
 def _why_not(run: Run) -> str:
     """Returns the reasons why no attack with gradients through the defence could run, in words."""
     of_defence = {name: why for (_, name, defence), why in run.obstacles.items() if defence == _last(run.spec)}
-    reasons = [why for name, why in of_defence.items() if find_attack(name).adaptive and find_attack(name).gradients]
+    reasons = [why for name, why in of_defence.items() if _knows(name)]
     return "; ".join(dict.fromkeys(reasons))
 
 
