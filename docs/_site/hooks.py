@@ -20,7 +20,7 @@ _RESULTS = re.compile(r"<!-- results (?P<run>\S+) (?P<network>\S+) -->")
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
-    """Puts commands and results into their pages, and turns links to files that the site does not hold into their names."""
+    """Puts commands and results into their pages, and names the files that links lead to outside of the site."""
     del page, files
     root = Path(config["config_file_path"]).parent
     if _COMMANDS in markdown:
