@@ -45,7 +45,7 @@ SHOWN = [ROOT / "README.md", ROOT / "docs" / "python.md"]
 
 EXAMPLES = [(page, block) for page in SHOWN for block in PYTHON.findall(page.read_text(encoding="utf-8"))]
 
-PRINTED = re.compile(r"\A\n(?:[^`#]*\n)?[^\n]*prints\n\n```(?:text)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"\A\n[^\n]*prints\n\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """The block of what an example prints, right after it and a line that ends in `prints`."""
 
 LISTS: dict[str, Sequence[tuple[str, str]]] = {

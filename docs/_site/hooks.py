@@ -1,4 +1,4 @@
-"""Hooks of the site: the commands' own help as a page, plots of results, and names for what lies outside of docs/."""
+"""Hooks of the site: pages made of files elsewhere, the commands' help and plots; names for what lies outside of docs/."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?!http)[^)#\s]+)(?:#[^)]*)?\)"
 
 _COMMANDS = "<!-- the commands -->"
 
+_FILE = re.compile(r"<!-- the file (?P<path>\S+) -->")
+
 _RESULTS = re.compile(r"<!-- results (?P<run>\S+) (?P<network>\S+) -->")
 
 
@@ -25,6 +27,7 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     root = Path(config["config_file_path"]).parent
     if _COMMANDS in markdown:
         markdown = markdown.replace(_COMMANDS, _commands())
+    markdown = _FILE.sub(lambda found: _file(root / found["path"]), markdown)
     markdown = _RESULTS.sub(lambda found: _results(root, **found.groupdict()), markdown)
     return _OUTSIDE.sub(lambda link: _named(link, root), markdown)
 
@@ -35,6 +38,12 @@ def _commands() -> str:
     text = subprocess.run(call, check=True, capture_output=True, text=True).stdout
     _, _, commands = html.unescape(text).partition("\n## ")
     return f"## {commands}"
+
+
+def _file(path: Path) -> str:
+    """Returns a Markdown file without its title, with links to docs/ that lead there from a page in it."""
+    _, _, text = path.read_text(encoding="utf-8").partition("\n")
+    return re.sub(r"\]\((?:\.\./)*docs/", "](", text)
 
 
 def _results(root: Path, run: str, network: str) -> str:
