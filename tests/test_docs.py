@@ -89,7 +89,7 @@ def test_pages_say_what_their_examples_print() -> None:
 
 
 def test_the_table_of_the_readme_is_that_of_the_record() -> None:
-    """Which is longer; whoever measures again sees here which lines of the README to change."""
+    """The record is longer; whoever measures again sees here the lines of the README to change."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"<!-- eval/results/art-defences, iat -->\n((?:\|.*\n)+)", text)
     names = [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]]

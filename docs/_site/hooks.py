@@ -1,4 +1,4 @@
-"""Hooks of the site: pages made of files elsewhere, the commands' help and plots; names for what lies outside of docs/."""
+"""Hooks of the site: pages made of files elsewhere, of the commands' help and of results; names for files that it lacks."""
 
 from __future__ import annotations
 

@@ -16,7 +16,12 @@ _INK, _FAINT, _CLEAN, _OBLIVIOUS, _WORST = "#010203", "#888888", "#00897b", "#b0
 _WIDTH, _ROW = 4.6, 0.36
 """The width of a plot and the height of a row, in inches: narrow, so that letters stay legible on a phone."""
 
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "art-counteract", "font.size": 9.5, "text.color": _INK}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "art-counteract",
+    "font.size": 9.5,
+    "text.color": _INK,
+}
 
 
 def draw(rows: Sequence[Row]) -> str:
@@ -44,15 +49,17 @@ def draw(rows: Sequence[Row]) -> str:
 def _draw_row(axes: Any, y: int, row: Row) -> None:
     """Draws a defence: its name above a line from its worst case to its accuracy on clean images."""
     axes.text(0, y - 0.26, row.defence, va="center", fontsize=9, color=_INK)
-    y = y + 0.16
-    axes.plot([row.worst.percent, row.clean.percent], [y, y], color=_FAINT, linewidth=0.9, zorder=1)
-    axes.plot([row.worst.low, row.worst.high], [y, y], color=_WORST, linewidth=3.2, alpha=0.35, zorder=2)
+    height = y + 0.16
+    axes.plot([row.worst.percent, row.clean.percent], [height, height], color=_FAINT, linewidth=0.9, zorder=1)
+    axes.plot([row.worst.low, row.worst.high], [height, height], color=_WORST, linewidth=3.2, alpha=0.35, zorder=2)
     for label, accuracy, colour, marker in (
         ("clean", row.clean, _CLEAN, "o"),
         ("attacker does not know", row.oblivious, _OBLIVIOUS, "D"),
         ("attacker knows", row.worst, _WORST, "o"),
     ):
-        axes.plot(accuracy.percent, y, marker, color=colour, markersize=4.6, label=label, zorder=3, linestyle="none")
+        axes.plot(
+            accuracy.percent, height, marker, color=colour, markersize=4.6, label=label, zorder=3, linestyle="none"
+        )
 
 
 def _legend(axes: Any) -> tuple[list[Any], list[str]]:

@@ -70,8 +70,8 @@ def to_table(rows: Sequence[Row]) -> str:
 
 
 def _row(cells: dict[str, str]) -> Row:
-    accuracies = (_accuracy(cells[name]) for name in ("clean", "oblivious worst case", "worst case"))
-    return Row(cells["defence"], *accuracies, "" if cells["gain"] == "-" else cells["gain"])
+    clean, oblivious, worst = (_accuracy(cells[name]) for name in ("clean", "oblivious worst case", "worst case"))
+    return Row(cells["defence"], clean, oblivious, worst, cells["gain"].removesuffix("-"))
 
 
 def _accuracy(cell: str) -> Accuracy:
