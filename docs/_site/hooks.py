@@ -1,4 +1,4 @@
-"""Hooks of the site: pages made of files elsewhere, of the commands' help and of results; names for files that it lacks."""
+"""Hooks of the site: pages made of files elsewhere, of the commands' help and of results; names for files it lacks."""
 
 from __future__ import annotations
 
