@@ -318,7 +318,7 @@ def register_attack(
         UserError: (a ValueError) the name is taken by an attack of this package or cannot be one, or the factory cannot
             be called.
 
-    Example:
+    Examples:
         >>> import torchattacks
         >>> from counteract import register_attack
         >>> register_attack("momentum", torchattacks.MIFGSM, about="PGD with momentum")

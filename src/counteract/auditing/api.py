@@ -74,7 +74,7 @@ def audit(
     Raises:
         UserError: (a ValueError) an argument is not what it must be.
 
-    Example:
+    Examples:
         >>> from counteract import Counteraction, audit, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(16)

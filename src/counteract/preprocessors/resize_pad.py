@@ -20,7 +20,7 @@ class RandomResizePad(RandomWindow):
 
     Args and errors are those of `RandomWindow`.
 
-    Example:
+    Examples:
         >>> from counteract import RandomResizePad
         >>> from counteract.datasets import load_dataset
         >>> images, _ = RandomResizePad(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())
