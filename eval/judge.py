@@ -117,10 +117,6 @@ def mistake(found: dict[str, Any]) -> str:
     return "a gain is believed" if claims else ""
 
 
-NUMBERS = ("clean", "undefended", "oblivious", "adaptive", "worst", "by hand")
-"""The accuracies of the board."""
-
-
 _READING = f"""\
 Accuracies are in percent. `by hand` is left by the attack that the literature names, written out for that defence
 alone; the audit is not told of it. A mistake is a worst case more than {WITHIN:g} points above it, a gain that is
