@@ -9,8 +9,13 @@ from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, RandomCropPad, _random
 from counteract._network import borrowed
+<<<<<<< HEAD
 from counteract.attacks import AttackPreset, ThreatModel, Victim
 from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, in_turn
+=======
+from counteract.attacks import AttackPreset, Objective, ThreatModel, Victim
+from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, _likely
+>>>>>>> defences
 from counteract.attacks.losses import cross_entropy, margin
 from counteract.attacks.meter import metered
 from counteract.attacks.objective import Objective
@@ -91,6 +96,31 @@ def test_a_class_that_a_defence_hides_is_reached_for(net: nn.Module, x: Tensor) 
         alone = TowardsClasses().losses(objective, None, x, preset)
     assert torch.equal(found[1].targets, near)  # type: ignore[attr-defined]
     assert not any((loss.targets == near).any() for loss in alone)  # type: ignore[attr-defined]
+
+
+class Coarse(nn.Module):
+    """A network whose answers are rounded to so many levels: at few of them, classes have the same score."""
+
+    def __init__(self, network: nn.Module, levels: float) -> None:
+        super().__init__()
+        self.network, self.levels = network, levels
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.network(x)
+        return (scores * self.levels).round() / self.levels
+
+
+@pytest.mark.parametrize("levels", [1e-3, 5.0])
+def test_among_classes_of_one_score_the_undefended_network_decides(net: nn.Module, x: Tensor, levels: float) -> None:
+    labels, keys = predicted(net, x), torch.arange(6)
+    answers = WholeModule(Coarse(net, levels))
+    objective = Objective([answers], margin, labels, keys)
+    found = _likely(objective, x, Victim(net, answers, False, False, ThreatModel(), 0.01, 10))
+    alone, coarse = net(x).detach(), answers(x).detach()
+    for row, label in enumerate(labels.tolist()):
+        others = [each for each in range(10) if each != label]
+        expected = sorted(others, key=lambda each: (-float(coarse[row, each]), -float(alone[row, each])))
+        assert found[row].tolist() == expected
 
 
 class Listening(TinyNet):
