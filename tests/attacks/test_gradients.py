@@ -9,13 +9,8 @@ from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, RandomCropPad, _random
 from counteract._network import borrowed
-<<<<<<< HEAD
 from counteract.attacks import AttackPreset, ThreatModel, Victim
-from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, in_turn
-=======
-from counteract.attacks import AttackPreset, Objective, ThreatModel, Victim
-from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, _likely
->>>>>>> defences
+from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, in_turn, order
 from counteract.attacks.losses import cross_entropy, margin
 from counteract.attacks.meter import metered
 from counteract.attacks.objective import Objective
@@ -112,12 +107,10 @@ class Coarse(nn.Module):
 
 @pytest.mark.parametrize("levels", [1e-3, 5.0])
 def test_among_classes_of_one_score_the_undefended_network_decides(net: nn.Module, x: Tensor, levels: float) -> None:
-    labels, keys = predicted(net, x), torch.arange(6)
-    answers = WholeModule(Coarse(net, levels))
-    objective = Objective([answers], margin, labels, keys)
-    found = _likely(objective, x, Victim(net, answers, False, False, ThreatModel(), 0.01, 10))
-    alone, coarse = net(x).detach(), answers(x).detach()
-    for row, label in enumerate(labels.tolist()):
+    rows = torch.arange(6), predicted(net, x)
+    alone, coarse = (each(x).detach().index_put(rows, torch.tensor(-torch.inf)) for each in (net, Coarse(net, levels)))
+    found = order(coarse, order(alone))
+    for row, label in enumerate(rows[1].tolist()):
         others = [each for each in range(10) if each != label]
         expected = sorted(others, key=lambda each: (-float(coarse[row, each]), -float(alone[row, each])))
         assert found[row].tolist() == expected

@@ -41,7 +41,6 @@ class Runs(Protocol):
     def least_classes(self) -> int:
         """The number of classes that the losses need."""
 
-<<<<<<< HEAD
     def losses(
         self, objective: Objective, others: Scores | None, images: Tensor, preset: AttackPreset
     ) -> list[losses.Loss]:
@@ -56,10 +55,6 @@ class Runs(Protocol):
 
     def steps(self, preset: AttackPreset) -> int:
         """The number of steps of each run."""
-=======
-    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset, victim: Victim) -> list[losses.Loss]:
-        """The loss of each run."""
->>>>>>> defences
 
     def begins_undefended(self, run: int) -> bool:
         """Returns True for a run of an adaptive attack that starts where the same search ends without the defence.
@@ -76,17 +71,11 @@ class Restarts:
     loss: losses.Loss
     least_classes: int = 2
 
-<<<<<<< HEAD
     def losses(
         self, objective: Objective, others: Scores | None, images: Tensor, preset: AttackPreset
     ) -> list[losses.Loss]:
         """The loss, as often."""
         del objective, others, images
-=======
-    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset, victim: Victim) -> list[losses.Loss]:
-        """The loss, as often."""
-        del objective, images, victim
->>>>>>> defences
         return [self.loss] * preset.restarts
 
     def steps(self, preset: AttackPreset) -> int:
@@ -108,19 +97,15 @@ class TowardsClasses:
 
     least_classes: int = 4
 
-<<<<<<< HEAD
     def losses(
         self, objective: Objective, others: Scores | None, images: Tensor, preset: AttackPreset
     ) -> list[losses.Loss]:
         """The loss towards each of the classes."""
-        likely = _likely(objective, images)
+        scores = _others(objective, images)
+        likely = order(scores)
         if others is not None:
-            likely = in_turn(likely, _likely(replace(objective, networks=[others]), images))
-=======
-    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset, victim: Victim) -> list[losses.Loss]:
-        """The loss towards each of the classes."""
-        likely = _likely(objective, images, victim)
->>>>>>> defences
+            second = order(_others(replace(objective, networks=[others]), images))
+            likely = in_turn(order(scores, second), second)
         return [losses.TargetedDLR(column) for column in likely[:, : preset.targets].unbind(1)]
 
     def steps(self, preset: AttackPreset) -> int:
@@ -186,12 +171,8 @@ class Gradients:
     def _candidates(self, objective: Objective, victim: Victim, images: Tensor, preset: AttackPreset) -> list[Tensor]:
         """The points that the runs end with, and those on the undefended network that some begin with."""
         found, threat = [], victim.threat_model
-<<<<<<< HEAD
         others = keyless(victim.undefended) if self.view.adaptive else None
         for run, loss in enumerate(self.runs.losses(objective, others, images, preset)):
-=======
-        for run, loss in enumerate(self.runs.losses(objective, images, preset, victim)):
->>>>>>> defences
             stream = _random.fold(objective.keys, run)
             starts = draw_starts(stream, images, threat.eps, threat.metric)
             given = replace(objective, loss=loss, keys=stream)
@@ -213,21 +194,24 @@ def both_borrowed(victim: Victim) -> Iterator[None]:
         yield
 
 
-def _likely(objective: Objective, images: Tensor, victim: Victim) -> Tensor:
-    """The classes other than the true one, for each clean image the likeliest first: int64, shape (N, classes - 1).
-
-    Among classes of the same score, as of answers that name no more than a class, the undefended network decides.
-    """
-    keys = _random.fold(objective.keys, _SELECT)
+def _others(objective: Objective, images: Tensor) -> Tensor:
+    """The scores of clean images, in which the true class is out of the race: shape (N, classes)."""
     with torch.no_grad():
-        scores = objective.networks[-1](images, keys)
-        others = scores.nan_to_num().scatter(1, objective.labels.unsqueeze(1), -torch.inf)
-        order = others.argsort(dim=1, descending=True, stable=True)
-        if bool((others.gather(1, order).diff(dim=1) == 0).any()):
-            alone = keyless(victim.undefended)(images, keys).nan_to_num()
-            first = alone.argsort(dim=1, descending=True, stable=True)
-            order = first.gather(1, others.gather(1, first).argsort(dim=1, descending=True, stable=True))
-    return order[:, :-1]
+        scores = objective.networks[-1](images, _random.fold(objective.keys, _SELECT))
+    return scores.nan_to_num().scatter(1, objective.labels.unsqueeze(1), -torch.inf)
+
+
+def order(scores: Tensor, second: Tensor | None = None) -> Tensor:
+    """The classes but for the last, the highest score first: int64, shape (N, classes - 1).
+
+    Args:
+        scores: The scores, shape (N, classes), the last class's minus infinity.
+        second: Another such order, which decides among classes of one score, as of answers that name no more than one;
+            None for the classes' own.
+    """
+    if second is None:
+        return scores.argsort(dim=1, descending=True, stable=True)[:, :-1]
+    return second.gather(1, scores.gather(1, second).argsort(dim=1, descending=True, stable=True))
 
 
 def in_turn(first: Tensor, second: Tensor) -> Tensor:
