@@ -113,8 +113,8 @@ def mistake(found: dict[str, Any]) -> str:
         return "false alarm" if found["flags"] or found["verdict"] in BROKEN else ""
     if worst > found["by hand"] + WITHIN:
         return f"{worst - found['by hand']:.1f} points short of the attack by hand"
-    claims = found["undefended"] is not None and worst > found["undefended"] + WITHIN and found["verdict"] == "sound"
-    return "a gain is believed" if claims else ""
+    nothing = found["by hand"] <= found["undefended"] + WITHIN
+    return "a gain is believed" if nothing and found["verdict"] == "sound" else ""
 
 
 _READING = f"""\

@@ -67,7 +67,7 @@ def test_a_sound_defence_has_no_flag() -> None:
 @pytest.mark.parametrize(
     ("changes", "name", "words"),
     [
-        ({"pgd10": 70}, "gain", r"a gain that is not confirmed: .* \+30.0 points .* against oblivious"),
+        ({"pgd10": 70}, "gain", r"a gain that is not confirmed: .* \+30.0 points .* against the same oblivious"),
         ({"pgd10": 100}, "clean images", r"doing nothing is a better attack than some: .* pgd10 \(\+10.0\)"),
         ({"square": 20}, "black box", "find what those miss that have them: .* another 20.0 points"),
     ],
@@ -81,7 +81,7 @@ def test_what_the_accuracies_give_away(changes: dict[str, int], name: str, words
 
 def test_worse_than_no_defence_is_a_flag() -> None:
     found = flags(check_run(run(SOUND | {"bpda-apgd-ce": 20}), DEFENCE))
-    assert re.search(r"^worse than no defence: .* -20.0 points \(.*\) in the defence's own", found["gain"])
+    assert re.search(r"^worse than no defence: .* -20.0 points \(.*\) in the worst case", found["gain"])
 
 
 @pytest.mark.parametrize(

@@ -410,9 +410,10 @@ def test_a_small_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_mistakes_of_the_judge() -> None:
     fine: dict[str, Any] = {"control": False, "certified": None, "worst": 20.0, "by hand": 18.0, "undefended": 19.0}
     fine |= {"verdict": "sound", "flags": []}
-    assert judge.mistake(fine) == ""
+    assert judge.mistake(fine) == "a gain is believed"
+    assert judge.mistake(fine | {"verdict": "no gain"}) == ""
+    assert judge.mistake(fine | {"undefended": 14.0}) == ""  # by hand it is better than the network alone, too
     assert judge.mistake(fine | {"by hand": 16.0}) == "4.0 points short of the attack by hand"
-    assert judge.mistake(fine | {"undefended": 16.0}) == "a gain is believed"
     control = fine | {"control": True, "by hand": 0.0}
     assert judge.mistake(control) == ""
     assert judge.mistake(control | {"verdict": "gain not confirmed"}) == "false alarm"
