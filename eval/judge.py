@@ -93,6 +93,8 @@ def measure(row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, fol
         "passes": sum(each.attack_passes or 0.0 for each in own),
         "seconds": round(seconds),
         "attacks": {each.attack: round(each.accuracy, 2) for each in own},
+        "findings": {check.name: check.words for check in found.checks if check.flag},
+        "environment": dict(found.run.environment),
     }
 
 

@@ -114,11 +114,14 @@ class DefendedModule(nn.Module):
         return (*self.preprocessing_defences, *self.transforms)
 
     def with_parts(
-        self, change: Callable[[RandomPreprocessor[Any]], Any], executions: int | None = None
+        self,
+        change: Callable[[RandomPreprocessor[Any]], Any],
+        executions: int | None = None,
+        model: nn.Module | None = None,
     ) -> DefendedModule:
-        """The same defended network with its parts changed one by one, and at most so many executions."""
+        """The same with its parts changed one by one, at most so many executions, and the network given, if one is."""
         return DefendedModule(
-            self.model,
+            model or self.model,
             preprocessing_defences=[change(part) for part in self.preprocessing_defences],
             transforms=[change(part) for part in self.transforms],
             executions=min(self.executions, executions or self.executions),

@@ -13,8 +13,8 @@ from networks import Averaging, Dark, FailingBackward, Returning, Shifted, TinyN
 from networks import Keyed as Batched
 from torch import Tensor, nn
 
-from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomCropPad, _random
-from counteract._errors import StrangersError
+from counteract import Counteraction, DefendedClassifier, DefendedModule, GaussianNoise, RandomCropPad, _random
+from counteract._errors import StrangersError, UserError
 from counteract.attacks import (
     AttackPreset,
     ThreatModel,
@@ -433,3 +433,38 @@ class NoBackward(TinyNet):
 def test_a_module_that_fails_is_named(x: Tensor) -> None:
     with pytest.raises(StrangersError, match=r"^module NoBackward failed with KeyError: 'gradient'$"):
         attack("pgd3", NoBackward().eval(), x, LABELS)
+
+
+class Misleading(nn.Module):
+    """Images as they are, with a gradient that leads away."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x.detach() - x
+
+
+class Levels(nn.Module):
+    """Few grey levels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (20 * x).round() / 20
+
+
+@pytest.mark.parametrize("name", ["apgd-ce", "bpda-apgd-ce"])
+def test_a_module_inside_is_taken_for_the_identity(name: str, digits_net: nn.Module, digits: Dataset) -> None:
+    """Then the examples are those of the network without it; a rounding is found without being named."""
+    images, labels = digits.images[:8], digits.labels[:8]
+
+    def made(network: nn.Module, defended: bool, **more: Any) -> Tensor:
+        if defended:
+            network = DefendedModule(network, transforms=[GaussianNoise(0.01)], executions=2)
+        return attack(name, network, images, labels, eps=8 / 255, preset=SMALL, **more)
+
+    network = nn.Sequential(Misleading(), digits_net).eval()
+    for defended in (False, True):
+        expected = made(digits_net, defended)
+        torch.testing.assert_close(made(network, defended, bpda_at=["Misleading"]), expected, atol=1e-6, rtol=0)
+        assert not torch.allclose(made(network, defended), expected, atol=1e-3)
+    rounded = made(nn.Sequential(Levels(), digits_net).eval(), False)
+    assert (digits_net(Levels()(rounded)).argmax(1) == labels).float().mean() < 0.8
+    with pytest.raises(UserError, match="bpda_at 'act': no module"):
+        made(network, False, bpda_at=["act"])

@@ -77,3 +77,31 @@ def test_grey_levels_do_not_leave_the_ball(norm: Name) -> None:
     if norm == "Linf":
         assert torch.equal(rounded, (images * 255).round() / 255)
     assert torch.equal(in_grey_levels(bound, clean, clean), clean)
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "beyond", "out"),
+    [
+        ("Linf", 0.05, 0.8e-6, False),
+        ("Linf", 0.05, 1.5e-6, True),
+        ("L2", 2.0, 2.5e-6, False),  # 56 pixels' worth of round-off, of 3 x 32 x 32
+        ("L2", 2.0, 5e-6, True),
+        ("L2", 20.0, 1.5e-5, False),  # which grows with the bound
+        ("L2", 20.0, 3e-5, True),
+    ],
+)
+def test_round_off_is_within_and_what_is_more_is_not(norm: Name, eps: float, beyond: float, out: bool) -> None:
+    bound, clean = ThreatModel(norm=norm, eps=eps), torch.zeros(1, 3, 32, 32, dtype=torch.float64)
+    change = torch.full_like(clean, 1.0)
+    images = (eps + beyond) * change / bound.metric.size(change).view(-1, 1, 1, 1)
+    assert keep_within(bound, clean, images)[1].item() is out
+
+
+@pytest.mark.parametrize("norm", ["L2", "L1"])
+def test_other_norms_go_to_the_next_level_on_the_way_back(norm: Name) -> None:
+    clean = torch.full((1, 1, 1, 6), 100 / 255)
+    images = clean + torch.tensor([0.4, -0.4, 1.6, -1.6, 2.0, -2.0]) / 255
+    found = in_grey_levels(ThreatModel(norm=norm, eps=1.0), clean, images)
+    torch.testing.assert_close(255 * found.flatten(), torch.tensor([100.0, 100, 101, 99, 102, 98]))
+    nearly = in_grey_levels(ThreatModel(norm=norm, eps=1.0), clean, clean + torch.tensor([1.9995, -1.9995] * 3) / 255)
+    torch.testing.assert_close(255 * nearly.flatten(), torch.tensor([102.0, 98] * 3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +86,71 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "block-0000000.npz").write_bytes(b"PK nothing")
     with pytest.raises(UserError, match=r"npz is damaged"):
         attacked(tmp_path, IMAGES)
+
+
+def test_examples_lie_in_several_files(tmp_path: Path) -> None:
+    keep(tmp_path)
+    (tmp_path / "block-0000000.npz").rename(tmp_path / "block-0000256.npz")
+    others = IMAGES.flip(3)
+    keep(tmp_path, clean=np.array([image_hash(image) for image in others]), images=(others * 0.5).numpy())
+    wanted = torch.stack([others[1], IMAGES[0], others[2]])
+    expected = torch.stack([others[1] * 0.5, (IMAGES[0] + 0.05).clamp(0, 1), others[2] * 0.5])
+    assert torch.equal(attacked(tmp_path, wanted), expected)
+
+
+def test_a_hash_is_that_of_the_pixels_as_floats() -> None:
+    image = torch.tensor([[[0.0, 0.5]]])
+    found = image_hash(image)
+    assert found == hashlib.sha256(np.array([0.0, 0.5], np.float32).tobytes()).hexdigest()[:32]
+    assert image_hash(image.double()) == image_hash(image.expand(2, 1, 2)[:1].transpose(1, 2).transpose(1, 2)) == found
+
+
+def test_an_example_of_another_shape_and_one_that_is_missing_are_one_line(tmp_path: Path) -> None:
+    keep(tmp_path, "crop-pad", images=np.zeros((3, 3, 4, 5), np.float32))
+    victim, none = Victim.__new__(Victim), torch.zeros(1, dtype=torch.long)
+    name, preset = f"file:{tmp_path}@defended", AttackPreset.model_validate("quick")
+
+    def run(image: torch.Tensor) -> torch.Tensor:
+        return Kept(name).run(victim, image.unsqueeze(0), none, none, preset, None)
+
+    with (
+        pytest.warns(AttackWarning, match=r"^its examples were made by mine on net, through crop-pad$"),
+        pytest.raises(AttackError, match=rf"^attack {re.escape(name)} failed: its examples .* shape, \(3, 4, 5\)$"),
+    ):
+        run(IMAGES[0])
+    with (
+        pytest.warns(AttackWarning),
+        pytest.raises(AttackError, match=r"of one of the images; they were made of None, 3 images$"),
+    ):
+        run(1 - IMAGES[0])
+
+
+def test_what_is_wrong_with_a_folder_is_said_in_full(tmp_path: Path) -> None:
+    keep(tmp_path, "crop-pad")
+    name = f"file:{tmp_path}"
+    made, asked = ({"norm": "Linf", "eps": eps} for eps in (0.1, 0.2))
+    with pytest.raises(UserError) as found:
+        Kept(f"{name}@defended").check(nn.Identity(), ThreatModel(eps=0.2), 3, IMAGES)
+    assert str(found.value) == (
+        f"attack {name}@defended: its examples were made for {made}, and the run is for {asked}: give the same --norm "
+        "and --eps"
+    )
+    with pytest.raises(UserError) as found:
+        Kept(name).check(nn.Identity(), THREAT, 3, IMAGES)
+    assert str(found.value) == f"attack {name}: its examples were made through crop-pad: write it with @defended"
+    keep(tmp_path)
+    with pytest.raises(UserError) as found:
+        Kept(f"{name}@defended").check(nn.Identity(), THREAT, 3, IMAGES)
+    words = "its examples were made on the undefended network: write it without @defended"
+    assert str(found.value) == f"attack {name}@defended: {words}"
+    Kept(name).check(nn.Identity(), THREAT, 3, IMAGES)
+
+
+def test_without_files_there_is_no_key(tmp_path: Path) -> None:
+    assert Kept(f"file:{tmp_path / 'none'}").origin == Kept("file:bad\0name").origin == ""
+    keep(tmp_path)
+    first = Kept(f"file:{tmp_path}").origin
+    (tmp_path / ABOUT).write_text((tmp_path / ABOUT).read_text() + " ")
+    assert Kept(f"file:{tmp_path}").origin != first
+    (tmp_path / "notes.txt").write_text("nothing of it")
+    assert Kept(f"file:{tmp_path}").origin == Kept(f"file:{tmp_path}@defended").origin

@@ -19,7 +19,7 @@ from counteract._errors import StrangersError, UserError
 from counteract._sealed import unseal
 from counteract.attacks import ATTACKS, Attack, find_attack
 from counteract.attacks.registry import CURES
-from counteract.auditing import Audit, audit_spec, make_audit_spec, write_audit
+from counteract.auditing import Audit, audit_spec, distilled, make_audit_spec, runner, write_audit
 from counteract.auditing.runner import UNDER, stages
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions, spec_for_dataset
@@ -145,17 +145,63 @@ def test_a_wrong_backward_pass_is_flagged_and_the_network_under_it_is_attacked(d
     assert worst.accuracy <= min(100 * float(cell.correct[0].mean()) for cell in cells.values())
 
 
-def test_a_network_whose_gradients_mislead_has_nothing_under_it_but_a_surrogate(digits: Dataset) -> None:
+def test_a_network_whose_gradients_mislead_is_attacked_by_those_of_the_network_inside_it(digits: Dataset) -> None:
     net = TinyNet().eval()
-    wrong = Anothers(net, another())
-    alone = audit("undefended", wrong, right(net, digits), **FAST)
-    assert (alone.verdict, alone.sound, alone.flagged) == ("cannot tell", False, True)
-    (check,) = [check for check in alone.checks if check.name == "backward pass"]
-    assert "name one like it with --surrogate" in check.words
-    named = audit("undefended", wrong, right(net, digits), surrogate=net, **FAST)
-    assert set(UNDER) < {row.attack for row in named.run.rows}
-    worst = [each.run.worst_cases[0].accuracy for each in (alone, named)]
-    assert worst[1] <= worst[0]
+    alone = audit("undefended", Anothers(net, another()), right(net, digits), **FAST)
+    assert alone.run.spec.surrogate == "the network at net inside of it"
+    named = audit("undefended", Anothers(net, another()), right(net, digits), surrogate=net, **FAST)
+    for found in (alone, named):
+        assert (found.verdict, found.sound, found.flagged) == ("cannot tell", False, True)
+        (check,) = [check for check in found.checks if check.name == "backward pass"]
+        assert check.flag
+        assert "with gradients of the network under it were tried" in check.words
+        assert set(UNDER) < {row.attack for row in found.run.rows}
+    assert [row.accuracy for row in alone.run.rows] == [row.accuracy for row in named.run.rows]
+
+
+class Closed(nn.Module):
+    """A network of whose inside nothing is known, with answers of which there is no gradient."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.asked = net.forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            answers: Tensor = self.asked(x)
+        return answers
+
+
+def test_a_surrogate_is_distilled_where_there_is_no_other(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool of images in hand is none: those that are attacked must do."""
+    monkeypatch.setattr(distilled, "_EPOCHS", 2)
+    net, watcher = TinyNet().eval(), Watcher()
+    found = audit("undefended", Closed(net), right(net, digits), **FAST, options=RunOptions(watcher=watcher))
+    assert found.run.spec.surrogate == "a network distilled from its answers"
+    assert {"apgd-ce", "bpda-apgd-cw", "bpda-apgd-t"} < {row.attack for row in found.run.rows}
+    told = "its own gradients are of no use: attacks take those of a network distilled from its answers"
+    assert told in watcher.told
+    (check,) = [check for check in found.checks if check.name == "backward pass"]
+    assert check.words.endswith("; attacks took that of the surrogate")
+    again = audit("undefended", Closed(net), right(net, digits), **FAST)
+    assert [row.accuracy for row in again.run.rows] == [row.accuracy for row in found.run.rows]
+    behind = audit("rotation", Closed(net), right(net, digits), **FAST, parameters={"rotation": {"executions": 2}})
+    assert behind.run.spec.surrogate == found.run.spec.surrogate
+    assert "bpda-apgd-cw" in {row.attack for row in behind.run.rows if row.defence == "rotation"}
+
+
+def test_where_a_network_is_named_or_under_a_defence_none_is_distilled(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise AssertionError(given)
+
+    monkeypatch.setattr(runner, "distil", fail)
+    monkeypatch.setattr(runner, "inner_network", fail)
+    net = TinyNet().eval()
+    assert audit("undefended", Closed(net), right(net, digits), surrogate=net, **FAST).run.spec.surrogate == "TinyNet"
+    assert audit(Anothers(net, another()), net, right(net, digits), **FAST).run.spec.surrogate is None
+    assert audit("undefended", net, right(net, digits), **FAST).run.spec.surrogate is None
 
 
 def test_three_classes(digits: Dataset) -> None:
@@ -167,7 +213,8 @@ def test_three_classes(digits: Dataset) -> None:
 
 
 def test_a_network_without_gradients_is_flagged(digits: Dataset) -> None:
-    found = run("rotation", Blunt(), digits, parameters={"rotation": {"executions": 2}})
+    """The surrogate that is named has none either."""
+    found = run("rotation", Blunt(), digits, surrogate=Blunt(), parameters={"rotation": {"executions": 2}})
     assert found.probes is None
     assert {row.attack for row in found.run.rows} == {"clean", "noise", "square", "decision"}
     assert not found.sound

@@ -10,7 +10,7 @@ from reporting.synthetic import make_run
 from torch import Tensor
 
 from counteract.auditing.checklist import Check
-from counteract.auditing.verdict import _word, decide, settled
+from counteract.auditing.verdict import _needed, _word, decide, settled
 from counteract.evaluation import Run
 from counteract.evaluation.scores import Paired
 
@@ -86,6 +86,61 @@ def test_a_claim_that_the_interval_reaches_is_not_called_unconfirmed() -> None:
     assert _word(Paired(1, 100, 2.0, (-3.0, 7.0)), claim) == "gain not confirmed"
     assert _word(Paired(1, 100, 2.0, (-3.0, 7.0)), None) == "no gain"
     assert _word(Paired(1, 30, 4.0, (-7.0, 15.0)), claim) == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("ci95", "word"),
+    [
+        ((-20.0, -0.1), "worse than no defence"),
+        ((-20.0, 0.0), "no gain"),
+        ((0.0, 20.0), "no gain"),
+        ((0.1, 20.0), "sound"),
+        ((-10.0, 10.0), "no gain"),
+        ((-10.0, 10.1), "cannot tell"),
+    ],
+)
+def test_an_interval_that_reaches_zero_tells_neither_gain_nor_loss(ci95: tuple[float, float], word: str) -> None:
+    assert _word(Paired(1, 100, 0.0, ci95), None) == word
+
+
+def test_a_claim_is_one_whose_interval_lies_above_zero() -> None:
+    gain = Paired(1, 100, 2.0, (-3.0, 7.0))
+    assert _word(gain, Paired(1, 100, 8.0, (0.0, 16.0))) == "no gain"
+    assert _word(gain, Paired(1, 100, 8.0, (0.1, 16.0))) == "gain not confirmed"
+    assert _word(gain, Paired(1, 100, 7.0, (0.1, 14.0))) == "no gain"
+
+
+def test_the_images_that_it_takes_grow_with_the_square_of_the_interval() -> None:
+    assert _needed(Paired(1, 20, 0.0, (-20.0, 20.0))) == "about 80"
+    assert _needed(Paired(1, 1000, 5.0, (-10.5, 20.5))) == "about 2,403"
+    assert _needed(Paired(1, 249_999, 0.0, (-20.0, 20.0))) == "about 999,996"
+    assert _needed(Paired(1, 250_000, 0.0, (-20.0, 20.0))) == "very many"
+
+
+def test_reasons_are_said_in_full() -> None:
+    gain, up = run(of(95, 70, 70), NONE), [Check("backward pass", True, ""), Check("clean images", True, "")]
+    words = "in the worst case +30.0 points (+20.2 to +38.7) beside no defence"
+    assert decide(gain, "rotation", []).reason == words
+    assert decide(gain, "rotation", up).reason == f"{words}, which a better attack may take away: see backward pass"
+    assert decide(gain, "rotation", up[1:]).reason == f"{words}, which is not to be relied on: see clean images"
+    assert decide(run(NONE, NONE), "undefended", []).reason == "no flag is up"
+    told = decide(run(NONE, NONE), "undefended", up).reason
+    assert told == "the accuracies may be too high: see backward pass, clean images"
+    few = decide(run(of(19, 8, 8), of(19, 8, 8), n=20, shift=4), "rotation", []).reason
+    assert few == (
+        "in the worst case +0.0 points (-28.2 to +28.2) beside no defence, on 20 images: it would take about 159 to "
+        "see 10 points"
+    )
+
+
+def test_without_a_worst_case_there_is_no_verdict() -> None:
+    given = run(NONE, NONE)
+    for cell in given.cells:
+        if cell.defence == "rotation":
+            cell.correct = {}
+    found = decide(given, "rotation", [])
+    assert (found.word, found.reason) == ("cannot tell", "a worst case was not measured")
+    assert settled(given, "rotation") is None
 
 
 def test_the_undefended_network_claims_no_gain() -> None:

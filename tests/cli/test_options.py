@@ -40,7 +40,7 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         "--dataset": "mine.npz", "--weights": "w.pt", "--mean": "0.5,0.4,0.3", "--std": "0.2,0.3,0.4", "--norm": "Linf",
         "--model-dir": "m", "--eps": "3/255", "--eps-step": "2/255", "--preset": "full", "--limit": "3", "--seeds": "4",
         "--draws": "6", "--precision": "bf16", "--pool": "p.npz", "--batch-size": "7", "--device": "cpu",
-        "--data-dir": "d", "--cache": "c", "--surrogate": "own:net", "--resize": "9", "--crop": "8",
+        "--data-dir": "d", "--cache": "c", "--surrogate": "own:net", "--bpda-at": "act", "--resize": "9", "--crop": "8",
         "--workers": "3", "--save-examples": "e", "--classes": "c.txt",
     }  # fmt: skip
     switches = ("--trust", "--untrained", "--skip-unreadable")
@@ -53,7 +53,7 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
             weights="w.pt", untrained=True, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), classes="c.txt"
         )
         assert (spec.dataset, spec.limit, spec.seeds, spec.draws, spec.precision) == ("mine.npz", 3, 4, 6, "bf16")
-        assert (spec.pool, spec.preset.steps, spec.surrogate) == ("p.npz", 100, "own:net")
+        assert (spec.pool, spec.preset.steps, spec.surrogate, spec.bpda_at) == ("p.npz", 100, "own:net", ("act",))
         assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 2])
         assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
         assert spec.pictures == Pictures(resize=9, crop=8, skip_unreadable=True)

@@ -68,3 +68,9 @@ def test_a_unit_is_known_by_its_cell_and_the_content_and_place_of_its_block() ->
 def test_rounded_images_are_other_measurements(digits: Dataset) -> None:
     plain, rounded = ({task.place.key for task in plan(digits, pixels=kind).tasks} for kind in ("float", "8-bit"))
     assert not plain & rounded
+
+
+def test_modules_that_are_passed_over_make_other_examples_and_none_leave_keys_as_they_were(digits: Dataset) -> None:
+    plain, over = (plan(digits, models=["a"], bpda_at=names) for names in ([], ["norm"]))
+    assert not {task.place.key for task in plain.tasks} & {task.place.key for task in over.tasks}
+    assert plain.tasks[0].place.key == plan(digits, models=["a"]).tasks[0].place.key

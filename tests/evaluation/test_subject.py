@@ -115,3 +115,65 @@ def test_a_pool_must_have_the_shape_of_the_data_and_the_networks_labels(net: nn.
         with pytest.raises(UserError, match=message):
             evaluate(net, data, defences=["mixup-inference"], attacks=["clean"], pool=pool, options=options)
     assert not watcher.begun
+
+
+class Misleading(nn.Module):
+    """Images as they are, with a gradient that leads away."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x.detach() - x
+
+
+class Rounded(nn.Module):
+    """Images in few grey levels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (20 * x).round() / 20
+
+
+CLIMBING: dict[str, Any] = {
+    "attacks": ["clean", "apgd-ce", "bpda-apgd-ce"],
+    "preset": {"preset": "quick", "steps": 6, "restarts": 1},
+    "defences": ["undefended", "gaussian-noise"],
+    "parameters": {"gaussian-noise": {"executions": 2, "std": 0.02}},
+}
+
+
+def left(found: Run, defence: str = "undefended") -> dict[str, float]:
+    return {row.attack: row.accuracy for row in found.rows if row.defence == defence}
+
+
+def test_attacks_take_a_module_without_a_derivative_for_the_identity(digits_net: nn.Module, digits: Dataset) -> None:
+    """In the network, behind one of our defences, and in somebody's whole module."""
+    data, network = digits.take(8), nn.Sequential(Rounded(), digits_net)
+    found = run(network, data, **CLIMBING)
+    words = "attacks take these modules for the identity in their backward passes (BPDA): 0"
+    assert found.networks["network"].notes == (words,)
+    for defence in ("undefended", "gaussian-noise"):
+        assert left(found, defence)["clean"] == 100
+        assert max(left(found, defence)[name] for name in ("apgd-ce", "bpda-apgd-ce")) < 50
+    whole = run(digits_net, data, **CLIMBING | {"defences": ["undefended", network]})
+    assert left(whole, "Sequential")["bpda-apgd-ce"] < 50
+    ((_, said),) = whole.parameters("network", "Sequential")
+    assert words in said
+
+
+def test_attacks_take_a_module_that_is_named_for_the_identity(digits_net: nn.Module, digits: Dataset) -> None:
+    data, network = digits.take(8), nn.Sequential(nn.Sequential(Misleading()), digits_net)
+    alone, plain = (run(each, data, **CLIMBING) for each in (network, nn.Sequential(nn.Identity(), digits_net)))
+    assert all(left(alone)[name] > left(plain)[name] for name in ("apgd-ce", "bpda-apgd-ce"))
+    for name in ("Misleading", "0.0"):
+        named = run(network, data, **CLIMBING, bpda_at=[name])
+        assert all(left(named, defence) == left(plain, defence) for defence in ("undefended", "gaussian-noise"))
+    whole = run(digits_net, data, **CLIMBING | {"defences": [network]}, bpda_at=["Misleading"])
+    assert left(whole, "Sequential")["bpda-apgd-ce"] == left(plain)["bpda-apgd-ce"]
+    with pytest.raises(UserError, match=r"^bpda_at 'act': no module has this path"):
+        run(network, data, **CLIMBING, bpda_at=["Misleading", "act"])
+
+
+def test_the_cost_of_an_attack_through_a_module_that_is_passed_over_is_what_it_was(
+    net: TinyNet, digits: Dataset
+) -> None:
+    plain = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING)
+    over = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING, bpda_at=["Tanh"])
+    assert [row.attack_passes for row in over.rows] == [row.attack_passes for row in plain.rows]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,9 +28,11 @@ from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.libraries import AttackWarning
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.registry import Attack, find_attack, obstacle
+from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
 from counteract.attacks.threat_model import ThreatModel, in_range
 from counteract.attacks.victim import Victim, has_gradients, randomness, survey_networks
 from counteract.defended import DefendedModule, check_undefended
+from counteract.models.survey import probe_images
 from counteract.preprocessors.base import check_count
 from counteract.whole import Defended, WholeModule, whole_module
 
@@ -69,6 +72,7 @@ def attack(
     preset: str | Mapping[str, Any] | AttackPreset = "standard",
     seed: int = 0,
     batch_size: int | None = None,
+    bpda_at: Sequence[str] = (),
 ) -> Images:
     """Makes adversarial examples of images in hand.
 
@@ -92,6 +96,8 @@ def attack(
         preset: The effort: `quick`, `standard` or `full`; or fields of a preset.
         seed: The seed of all random choices.
         batch_size: Images in a batch; None for what suits the device.
+        bpda_at: Modules inside the module that the attack takes for the identity in its backward passes (BPDA): their
+            paths, the ends of these or their classes. Those without a derivative but zero are found without.
 
     Returns:
         Images in [0, 1] within eps of the clean ones: of the kind that was passed in, and on the same device. Results
@@ -121,7 +127,7 @@ def attack(
         return _like(pixels, images)
     strangers = {f"module {type(network).__name__}": network}
     with among_strangers(strangers), seeded(seed), borrowed(network):
-        victim = _victim(network, pixels, given, gradients=found.gradients)
+        victim = _over(_victim(network, pixels, given, gradients=found.gradients), pixels, bpda_at)
         true = _check_labels(labels, len(pixels), victim.num_classes).to(device)
         _check_obstacle(found, victim, pixels)
         found.check(victim.undefended, given.threat_model, victim.num_classes, pixels[:2])
@@ -202,6 +208,22 @@ def _victim(module: nn.Module, images: Tensor, given: _Arguments, *, gradients: 
     random, once = randomness(defended, images)
     eps = given.threat_model.eps
     return Victim(undefended, defended, random, once, given.threat_model, given.eps_step or eps / 4, first.classes)
+
+
+def _over(victim: Victim, images: Tensor, names: Sequence[str]) -> Victim:
+    """The same, where backward passes take modules inside for the identity: those named, and those without a slope."""
+    undefended, defended = victim.undefended, victim.defended
+    channels, height, width = images.shape[1:]
+    two = probe_images((channels, height, width))[:2].to(images)
+    keys = torch.arange(2, device=two.device)
+    of_network = taken_for_the_identity(undefended, names, lambda: ask(undefended, two))
+    of_all = taken_for_the_identity(defended.model, names, lambda: defended(two, keys))
+    check_named(names, [undefended, defended.model])
+    return replace(
+        victim,
+        undefended=StraightThrough(undefended, of_network) if of_network else undefended,
+        defended=straight(defended, of_all),
+    )
 
 
 def _parts(module: nn.Module, images: Tensor) -> tuple[nn.Module, Defended]:

@@ -61,7 +61,8 @@ class Kept:
         """A hash of the files; empty where there are none."""
         try:
             found = sorted((*self.folder.glob(BLOCKS), *self.folder.glob(ABOUT)))
-            return _digest(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found))
+            facts = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
+            return _digest(facts) if facts else ""
         except (OSError, ValueError):
             return ""
 

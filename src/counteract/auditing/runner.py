@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from counteract._batches import BatchSize
 from counteract._errors import UserError
 from counteract._files import write_atomically
+from counteract._network import ask, borrowed
 from counteract._sealed import seal
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract.attacks import CLEAN, Attack, example_keys, find_attack
 from counteract.attacks.norms import CLIMBED, climbs_in
 from counteract.attacks.registry import CURES
+from counteract.attacks.straight import inner_network
 from counteract.attacks.victim import has_gradients
 from counteract.auditing.backward import FEW, Backward, look_through
 from counteract.auditing.checklist import (
@@ -30,6 +33,7 @@ from counteract.auditing.checklist import (
     check_transfer,
     no_probes,
 )
+from counteract.auditing.distilled import MOST, distil
 from counteract.auditing.indicators import Indicators, indicate
 from counteract.auditing.planted import Planted, plant
 from counteract.auditing.probes import Prober, Probes
@@ -37,6 +41,7 @@ from counteract.auditing.verdict import Verdict, decide, settled
 from counteract.datasets import Dataset
 from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs, make_spec
+from counteract.evaluation.inputs import Network
 from counteract.evaluation.journal import Journal
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
@@ -85,10 +90,13 @@ _NO_DEFENCE = "there is no defence that it could know of: it would be the same a
 
 _OF_SURROGATE = "; attacks took that of the surrogate"
 
-_UNKNOWN = (
-    "; no network under it is known whose gradients could be tried in their place: name one like it with --surrogate "
-    "(none is distilled from its answers)"
-)
+_UNKNOWN = "; no network under it is known whose gradients could be tried in their place: name one with --surrogate"
+
+_ASKED = 256
+"""The images by whose answers networks are told apart, and which a surrogate learns first."""
+
+_DISTILLED = "a network distilled from its answers"
+"""The name of a surrogate that the audit has made."""
 
 
 def of_a_bare_network(steps: int) -> tuple[str, ...]:
@@ -220,6 +228,8 @@ def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
     """Runs the attacks and the tests of the attack, as long as they can change the verdict."""
     going = _Going(spec, options, inputs)
     backward = going.look_back()
+    if backward.kind in ("wrong", "none") and not going.led:
+        going.find_surrogate()
     cures = UNDER if backward.kind in ("wrong", "estimate") and going.known else ()
     *first, last = stages(spec.preset.steps)
     planned = [*first, *([cures] if cures else []), last]
@@ -246,26 +256,61 @@ class _Going:
     """An audit as it goes."""
 
     def __init__(self, spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> None:
-        (label,) = inputs.networks
-        self.spec, self.options, self.inputs, self.defence = spec, options, inputs, _last(spec)
+        self.options, self.defence = options, _last(spec)
         self.processes = Processes.join(options.device)
-        self.subject = Subject(label, spec, inputs, self.processes.device)
-        self.judged = self.subject.judged(spec.variant(self.defence), targeted=False)
+        self._begin(spec, inputs)
         self._journal = Journal(options.folder, self.processes.rank)
         self._done: tuple[str, ...] = ()
+
+    def _begin(self, spec: EvaluationSpec, inputs: Inputs) -> None:
+        """Takes up the subject of a spec."""
+        (label,) = inputs.networks
+        self.spec, self.inputs = spec, inputs
+        self.subject = Subject(label, spec, inputs, self.processes.device)
+        self.judged = self.subject.judged(spec.variant(self.defence), targeted=False)
+
+    @property
+    def led(self) -> bool:
+        """True where a network with a gradient of use is known beside that which is audited."""
+        other = self.defence != UNDEFENDED and self.subject.has_gradients
+        return other or self.subject.surrogate is not None
 
     @property
     def known(self) -> bool:
         """True where another network is known whose gradient may stand in for the defence's, and does not already."""
         other = self.defence != UNDEFENDED or self.subject.surrogate is not None
-        return other and self.judged.attacked is self.judged.given
+        return other and self.judged.attacked is self.judged.straight
+
+    def find_surrogate(self) -> None:
+        """Finds a network whose gradients may stand in: one inside of that which is audited, or one distilled."""
+        images = self.inputs.data.read(torch.arange(len(self.inputs.data))[:_ASKED]).to(self.subject.device)
+        inner = inner_network(self.subject.module, lambda: ask(self.subject.module, images), images)
+        if inner is None:
+            found = Network(_DISTILLED, self._distil(images))
+        else:
+            found = Network(f"the network at {inner[0]} inside of it", inner[1])
+        self.options.watcher.tell(f"its own gradients are of no use: attacks take those of {found.name}")
+        self._begin(self.spec.model_copy(update={"surrogate": found.name}), replace(self.inputs, surrogate=found))
+
+    def _distil(self, images: Tensor) -> torch.nn.Module:
+        """Trains a surrogate on the defence's answers; the first process does so for all."""
+        try:
+            pool = self.inputs.pool()
+        except UserError:
+            pool = None  # then the images that are attacked must do
+        if pool is not None and pool.image_shape == self.inputs.data.image_shape:
+            images = torch.cat([images, pool.read(torch.arange(len(pool))[:MOST]).to(images)])
+        classes = self.subject.survey.classes
+        with borrowed(self.judged.defended):
+            made = distil(self.judged.defended, images, self.spec.threat_model, classes)
+        return self.processes.gather(made)[0]
 
     def look_back(self) -> Backward:
         """Compares the defence's gradients with its answers; the first process does so for all."""
         few = torch.arange(len(self.inputs.data))[:FEW]
         device = self.subject.device
         images, labels = self.inputs.data.read(few).to(device), self.inputs.data.labels[few].to(device)
-        found = look_through(self.judged.given, images, labels, example_keys(0, few.to(device)))
+        found = look_through(self.judged.straight, images, labels, example_keys(0, few.to(device)))
         self.options.watcher.tell(f"{check_backward(found).name}: {check_backward(found).words}")
         return self.processes.gather(found)[0]
 
@@ -284,7 +329,7 @@ class _Going:
     def _left_out(self) -> dict[tuple[str, str], str]:
         """Returns the reasons why attacks that know of a defence are not made where there is none."""
         judged = self.subject.judged(self.spec.variant(UNDEFENDED), targeted=False)
-        plain = self.subject.surrogate is None and judged.attacked is judged.given
+        plain = self.subject.surrogate is None and judged.attacked is judged.straight
         if not plain or any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed:
             return {}
         made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
@@ -353,7 +398,7 @@ class _Going:
 
     def _cure(self, backward: Backward) -> str:
         """Returns a clause about what was done about a backward pass that is not that of the answers."""
-        if self.judged.attacked is not self.judged.given:
+        if self.judged.attacked is not self.judged.straight:
             return "; attacks took that of the network under it" if self.subject.surrogate is None else _OF_SURROGATE
         if backward.kind not in ("wrong", "estimate"):
             return ""

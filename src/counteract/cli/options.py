@@ -59,6 +59,13 @@ class Shared:
         str | None,
         typer.Option(help="A network to make oblivious attacks on, for a --model that is defended already."),
     ] = None
+    bpda_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A module inside the network that attacks take for the identity (BPDA): its path, the path's end or "
+            "its class; as often as wished."
+        ),
+    ] = None
     model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models")
     trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False
     norm: Annotated[
@@ -104,7 +111,7 @@ class Shared:
         from counteract.evaluation.threats import with_default_threat
 
         data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits") | defaults
-        names = ("surrogate", "limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
+        names = ("surrogate", "bpda_at", "limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.dataset:
             given["dataset"] = self.dataset

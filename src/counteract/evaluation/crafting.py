@@ -17,6 +17,7 @@ from counteract.attacks.libraries import heard
 from counteract.attacks.meter import metered
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN, Attack
+from counteract.attacks.straight import StraightThrough
 from counteract.attacks.victim import Victim
 from counteract.evaluation.blocks import Sample
 from counteract.evaluation.cache import ExampleCache, Made
@@ -170,10 +171,11 @@ def _on(sample: Sample, made: Made) -> Made:
 
 def _asked(victim: Victim) -> list[nn.Module]:
     """Returns the networks whose passes are an attack's cost: the undefended one, and a whole module without it."""
+    undefended = victim.undefended.network if isinstance(victim.undefended, StraightThrough) else victim.undefended
     whole = victim.defended if isinstance(victim.defended, WholeModule) else None
-    if whole is None or any(module is victim.undefended for module in whole.modules()):
-        return [victim.undefended]
-    return [victim.undefended, whole.model]
+    if whole is None or any(module is undefended for module in whole.modules()):
+        return [undefended]
+    return [undefended, whole.model]
 
 
 def number_of(name: str) -> int:

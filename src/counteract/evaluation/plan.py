@@ -130,6 +130,7 @@ def make_plan(
                     tasks.append(Task(place, attack, judged, after))
                     if spec.cascade:
                         before[variant.name] = (*before.get(variant.name, ()), key)
+        subject.check_names()
     return Plan(tasks, obstacles)
 
 
@@ -156,7 +157,7 @@ def _cell_key(
 ) -> str:
     """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
     judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, spec.pixels, seed, *after)
-    of_attack = (subject.surrogate_key, *_attack_parts(spec, attack))
+    of_attack = (subject.surrogate_key, *_over(subject, judged), *_attack_parts(spec, attack))
     return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 
 
@@ -195,9 +196,15 @@ def examples_key(
     """
     through = () if judged is None else (judged.identity(store), spec.preset.precision)
     known = (spec.draws,) if attack.known else ()
-    networks = (subject.identity(store), subject.surrogate_key)
+    networks = (subject.identity(store), subject.surrogate_key, *_over(subject, judged))
     where = (*networks, subject.survey.classes, seed, block.start, block.digest, rows)
     return fingerprint("made", *where, *through, *known, *_attack_parts(spec, attack))
+
+
+def _over(subject: Subject, judged: Judged | None) -> tuple[Part, ...]:
+    """Returns the part of a key that modules are which attacks take for the identity; none where there are none."""
+    found = (subject.over, () if judged is None else judged.over)
+    return (repr(found),) if any(found) else ()
 
 
 def _attack_parts(spec: EvaluationSpec, attack: Attack) -> tuple[Part, ...]:

@@ -155,6 +155,8 @@ class EvaluationSpec(Strict):
         surrogate: A network that oblivious attacks are made on, and adaptive ones begin with, in place of each of the
             `models`: for one that is defended already, so that nobody knows the network under its defence. None for
             the network itself.
+        bpda_at: Modules inside of networks that attacks take for the identity in their backward passes (BPDA): their
+            paths, the ends of these or their classes. Those without a derivative but zero are found without.
         draws: The number of draws of the defence by which each example is judged; the accuracy is the mean over them.
         precision: The precision of the defended network, the defence's own passes included; oblivious attacks are made
             in float32 in any case.
@@ -186,6 +188,7 @@ class EvaluationSpec(Strict):
     cascade: bool = False
     alone: tuple[str, ...] = ()
     surrogate: str | None = None
+    bpda_at: tuple[str, ...] = ()
     draws: Annotated[Count, Field(le=_MOST)] = 1
     precision: Precision = "float32"
     illustrations: Annotated[int, Field(ge=0, lt=2**31)] = 0

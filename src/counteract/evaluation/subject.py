@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from counteract._network import ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, seeded
 from counteract.attacks.registry import CLEAN
+from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, randomness, survey_networks
 from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
 from counteract.defences.build import Built, Shape, build_in_hand
@@ -35,6 +36,9 @@ _FEW = 8
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
 
+_OVER = "attacks take these modules for the identity in their backward passes (BPDA): {}"
+"""The words for attacks through modules that have no gradient of use."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -51,6 +55,7 @@ class Judged:
         words: The defence's parameters, for reports.
         shape: The shape of an image.
         device: The device that it is on.
+        over: The paths of modules inside it that attacks take for the identity.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Judged:
     words: str
     shape: Shape
     device: torch.device
+    over: tuple[str, ...] = ()
 
     @cached_property
     def executions(self) -> int:
@@ -89,8 +95,14 @@ class Judged:
         """Returns the defence's parameters and what else reports must say of it."""
         found = ["its draws follow the block"] * self.unkeyed
         other = "surrogate" if self.surrogate else "undefended network"
-        found += [_THROUGH.format(other)] * (self.attacked is not self.given)
+        found += [_OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
+        found += [_THROUGH.format(other)] * (self.attacked is not self.straight)
         return ", ".join(filter(None, [self.words, *found]))
+
+    @cached_property
+    def straight(self) -> Defended:
+        """The network with the defence, where a backward pass takes some modules inside it for the identity."""
+        return straight(self.given, self.over)
 
     @cached_property
     def attacked(self) -> Defended:
@@ -99,10 +111,10 @@ class Judged:
         Where its answers have no gradient that is of use, it is that of the network without it, or of the surrogate:
         BPDA.
         """
-        if not (self.stranger or self.surrogate) or self._has_gradients(self.given):
-            return self.given
-        through = WholeModule(Through(self.given, self.network))
-        return through if self._has_gradients(through) else self.given
+        if not (self.stranger or self.surrogate) or self._has_gradients(self.straight):
+            return self.straight
+        through = WholeModule(Through(self.straight, self.network))
+        return through if self._has_gradients(through) else self.straight
 
     @cached_property
     def gradients(self) -> bool:
@@ -160,6 +172,7 @@ class Subject:
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
         self._precisions: dict[Precision, nn.Module] = {}
+        self._over: dict[nn.Module, tuple[str, ...]] = {}
         self._about_defences: dict[str, list[str]] = {}
 
     def _take_probe(self, network: nn.Module) -> Probe:
@@ -176,15 +189,48 @@ class Subject:
         self._surrogate_key = network_key(network.module, network.about.source)
         return ready(network.module, self.device)
 
-    @property
+    @cached_property
     def attackable(self) -> nn.Module:
         """The network that oblivious attacks are made on: the surrogate where there is one."""
-        return self.module if self.surrogate is None else self.surrogate
+        return self._attackable_in("float32")
+
+    def _attackable_in(self, precision: Precision) -> nn.Module:
+        """Returns the same in a precision; a backward pass takes modules inside it for the identity."""
+        if self.surrogate is not None:
+            return self.surrogate
+        network = self._computing_in(precision)
+        over = self._taken_for_the_identity(network, lambda: ask(network, self._two))
+        return StraightThrough(network, over) if over else network
+
+    def _taken_for_the_identity(self, network: nn.Module, call: Callable[[], Tensor]) -> tuple[str, ...]:
+        """Returns the modules inside of a network that attacks take for the identity, looked for once."""
+        if network not in self._over:
+            self._over[network] = taken_for_the_identity(network, self.spec.bpda_at, call)
+        return self._over[network]
 
     @property
+    def over(self) -> tuple[str, ...]:
+        """The paths of modules inside the network that attacks take for the identity."""
+        return self.attackable.paths if isinstance(self.attackable, StraightThrough) else ()
+
+    @property
+    def _two(self) -> Tensor:
+        """Two images to look at modules with."""
+        return probe_images(self.shape)[:2].to(self.device)
+
+    @cached_property
     def has_gradients(self) -> bool:
         """True where that network has a gradient that is of use."""
-        return (self.survey if self.surrogate is None else self._of_surrogate).gradients
+        if self.surrogate is not None:
+            return self._of_surrogate.gradients
+        if self.survey.gradients or not self.over:
+            return self.survey.gradients
+        with borrowed(self.attackable), seeded(0):
+            return has_gradients(partial(ask, self.attackable), self._two)
+
+    def check_names(self) -> None:
+        """Raises UserError where a module that attacks are to take for the identity is nowhere."""
+        check_named(self.spec.bpda_at, [self.module, *(judged.given.model for judged in self._judged.values())])
 
     @property
     def surrogate_key(self) -> str:
@@ -205,7 +251,8 @@ class Subject:
     def note(self) -> NetworkNote:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
-        said = found.notes() if self.surrogate is None or found.gradients else found.notes(gradients=False)
+        said = found.notes(gradients=found.gradients or (self.surrogate is None and not self.over))
+        said += [_OVER.format(", ".join(self.over))] * bool(self.over)
         notes = [*said, *self.network.about.notes, *filter(None, [self._card]), *self._inputs.data.notes]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
@@ -233,17 +280,19 @@ class Subject:
         for each in made.values():
             self._inputs.hold(each.defended)
         self._look_at(variant, built, made)
+        given = made[spec.preset.precision].defended
         return Judged(
             name=variant.name,
             defended=built.defended,
-            given=made[spec.preset.precision].defended,
+            given=given,
             key=self._key(variant, parameters, built),
             stranger=not built.ours,
-            network=self._computing_in(spec.preset.precision) if self.surrogate is None else self.attackable,
+            network=self.attackable if spec.preset.precision == "float32" else self._attackable_in("bf16"),
             surrogate=self.surrogate is not None,
             words=built.words,
             shape=self.shape,
             device=self.device,
+            over=self._taken_for_the_identity(given.model, lambda: given(self._two, torch.arange(2))),
         )
 
     def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> None:

@@ -1,0 +1,245 @@
+"""BPDA inside a network: modules that a backward pass takes for the identity, and networks inside of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from counteract._errors import UserError, shown
+from counteract._network import borrowed
+from counteract._seeding import seeded
+from counteract.whole import Defended, WholeModule
+
+_NAMED = 4
+"""The modules that an error lists."""
+
+_WITHIN = "answers.model"
+"""The path of a stranger's network in a `WholeModule`."""
+
+
+class StraightThrough(nn.Module):
+    """A network whose backward pass takes some of its modules for the identity; its answers are the same bit for bit.
+
+    Source: Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018 (BPDA).
+
+    Args:
+        network: The network.
+        paths: The paths of the modules, each of which returns a tensor of the shape of that which it takes.
+    """
+
+    def __init__(self, network: nn.Module, paths: Iterable[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.paths = tuple(paths)
+        self.training = network.training
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Any:
+        """Whatever the network returns."""
+        asked = partial(self.network, x) if keys is None else partial(self.network, x, keys)
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return asked()
+        with ExitStack() as stack:
+            for path in self.paths:
+                module, received = self.network.get_submodule(path), list[Tensor]()
+                stack.callback(module.register_forward_pre_hook(partial(_set_aside, received)).remove)
+                stack.callback(module.register_forward_hook(partial(_hand_back, received)).remove)
+            return asked()
+
+
+def _set_aside(received: list[Tensor], module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keeps what a module is given, and gives it a copy that it may write into."""
+    del module
+    x, *others = given
+    received.append(x)
+    return (x.detach().clone(), *others)
+
+
+def _hand_back(received: list[Tensor], module: nn.Module, given: object, answer: Tensor) -> Tensor:
+    """Returns a module's answer with the derivative of the identity."""
+    del module, given
+    made: Tensor = _Identity.apply(received.pop(), answer)
+    return made
+
+
+class _Identity(torch.autograd.Function):
+    """The second of two tensors, with the gradient passed to the first."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, answer: Tensor) -> Tensor:
+        context.dtype = x.dtype
+        return answer.clone()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Any:
+        return gradients[0].to(context.dtype), None
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A module inside of a network, as it was when a few images passed through it.
+
+    Attributes:
+        received: The shape of what it took.
+        returned: That of what it returned.
+        flat: True where its answers follow what it takes, and have no derivative but zero.
+        scores: Its answers where they are a row of numbers an image; else None.
+    """
+
+    received: torch.Size
+    returned: torch.Size
+    flat: bool
+    scores: Tensor | None
+
+
+def look_inside(network: nn.Module, call: Callable[[], object]) -> dict[str, Inside]:
+    """Looks at the modules inside of a network that take one tensor and return one, by their paths.
+
+    Args:
+        network: The network; it is left as it was found.
+        call: Asks it for at least two images.
+    """
+    found: dict[str, Inside | None] = {}
+    with ExitStack() as stack:
+        stack.enter_context(borrowed(network))
+        stack.enter_context(seeded(0))
+        for path, module in network.named_modules():
+            if path:
+                stack.callback(module.register_forward_pre_hook(partial(_look, found, path)).remove)
+        with torch.no_grad():
+            call()
+    return {path: inside for path, inside in found.items() if inside is not None}
+
+
+def _look(found: dict[str, Inside | None], path: str, module: nn.Module, given: tuple[Any, ...]) -> None:
+    """Tries a module with what it is about to take, the first time."""
+    if path in found:
+        return
+    found[path] = None
+    if len(given) != 1 or not isinstance(given[0], Tensor) or not given[0].is_floating_point() or given[0].dim() < 2:
+        return
+    point = given[0].detach().clone().requires_grad_()
+    try:
+        with torch.enable_grad(), seeded(0):
+            answer = module.forward(point * 1)  # a copy: some write into what they get
+            if isinstance(answer, Tensor) and answer.is_floating_point() and len(answer) == len(point) > 1:
+                found[path] = _seen(point, answer)
+    except Exception:  # noqa: BLE001 - a stranger's code may raise anything; then nothing is known of it
+        return
+
+
+def _seen(point: Tensor, answer: Tensor) -> Inside:
+    gradient = None
+    if answer.requires_grad:
+        weights = torch.arange(1.0, 1 + answer.numel(), device=answer.device).cos().view_as(answer).to(answer.dtype)
+        (gradient,) = torch.autograd.grad((answer * weights).sum(), point, allow_unused=True)
+    follows = bool((answer[:1] != answer).any())
+    flat = follows and (gradient is None or not bool((gradient != 0).any()))
+    return Inside(point.shape, answer.shape, flat, answer.detach() if answer.dim() == 2 else None)
+
+
+def taken_for_the_identity(network: nn.Module, names: Collection[str], call: Callable[[], object]) -> tuple[str, ...]:
+    """Returns the paths of the modules that attacks take for the identity: those named, and those without a derivative.
+
+    Args:
+        network: The network.
+        names: Names of modules: a path, else the end of paths or a class. Those that fit none here are left alone.
+        call: Asks the network for two images.
+
+    Raises:
+        UserError: (a ValueError) a module that is named does not return what has the shape of that which it takes.
+    """
+    inside = look_inside(network, call)
+    named = [path for name in names for path in _fitting(name, network)]
+    for path in named:
+        _check_shape(path, network.get_submodule(path), inside.get(path))
+    flat = [path for path, each in inside.items() if each.flat]
+    innermost = [path for path in flat if not any(other.startswith(f"{path}.") for other in flat)]
+    return tuple(dict.fromkeys([*named, *(path for path in innermost if _keeps_shape(inside[path]))]))
+
+
+def straight(defended: Defended, paths: Sequence[str]) -> Defended:
+    """The same defended network, where a backward pass takes modules of the network in it for the identity.
+
+    Args:
+        defended: The defended network; a whole module is the network in it.
+        paths: The paths of the modules in that network.
+    """
+    if not paths:
+        return defended
+    if isinstance(defended, WholeModule):
+        return WholeModule(StraightThrough(defended, [f"{_WITHIN}.{path}" for path in paths]))
+    return defended.with_parts(lambda part: part, model=StraightThrough(defended.model, paths))
+
+
+def _fitting(name: str, network: nn.Module) -> list[str]:
+    """Returns the path that is the name (`layer1.0.act`); else those that end with it (`act`) or are of that class."""
+    modules = {path: module for path, module in network.named_modules() if path}
+    if name in modules:
+        return [name]
+    return [path for path, module in modules.items() if path.endswith(f".{name}") or type(module).__name__ == name]
+
+
+def check_named(names: Iterable[str], networks: Iterable[nn.Module]) -> None:
+    """Raises UserError for the name of a module that there is in none of some networks."""
+    networks = list(networks)
+    for name in names:
+        if not any(_fitting(name, network) for network in networks):
+            places = {path: module for network in networks for path, module in network.named_modules() if path}
+            some = ", ".join(f"{path} ({type(module).__name__})" for path, module in [*places.items()][:_NAMED])
+            raise UserError(
+                f"bpda_at {shown(name)}: no module has this path, a path with this end or this class; there are "
+                f"{len(places)}: {some}"
+            )
+
+
+def inner_network(network: nn.Module, call: Callable[[], Tensor], images: Tensor) -> tuple[str, nn.Module] | None:
+    """Finds a network inside of another that takes the same images, answers most alike, and has a gradient.
+
+    Args:
+        network: The network.
+        call: Asks it for the images, and returns its scores, shape (N, classes).
+        images: Some images, as many as show how alike answers are.
+
+    Returns:
+        Its path, and the network; None where there is none.
+    """
+    answers = list[Tensor]()
+    inside = look_inside(network, lambda: answers.append(call()))
+    whole = _standardised(answers[0])
+    alike: Mapping[str, float] = {
+        path: float((_standardised(each.scores) * whole).mean())
+        for path, each in inside.items()
+        if each.received == images.shape and each.scores is not None and not each.flat
+        if each.scores.shape == whole.shape and bool(each.scores.isfinite().all())
+    }
+    if not alike:
+        return None
+    path = max(alike, key=lambda each: alike[each])
+    return path, network.get_submodule(path)
+
+
+def _standardised(scores: Tensor) -> Tensor:
+    """Log-probabilities of mean zero and a variance of one, all images together."""
+    logs = scores.double().log_softmax(1).nan_to_num().clamp(min=-50)
+    logs = logs - logs.mean(1, keepdim=True)
+    return logs / logs.square().mean().sqrt().clamp(min=1e-12)
+
+
+def _keeps_shape(inside: Inside) -> bool:
+    return inside.received == inside.returned
+
+
+def _check_shape(path: str, module: nn.Module, inside: Inside | None) -> None:
+    """Raises UserError for a module whose answers do not have the shape of what it takes."""
+    where = f"bpda_at: {path} ({type(module).__name__})"
+    if inside is None:
+        raise UserError(f"{where} does not take one tensor and return one: name a module inside it that does")
+    if not _keeps_shape(inside):
+        one, other = (tuple(shape[1:]) for shape in (inside.received, inside.returned))
+        raise UserError(f"{where} takes {one} and returns {other}: the identity has one shape; name another module")
