@@ -105,3 +105,10 @@ def test_other_norms_go_to_the_next_level_on_the_way_back(norm: Name) -> None:
     torch.testing.assert_close(255 * found.flatten(), torch.tensor([100.0, 100, 101, 99, 102, 98]))
     nearly = in_grey_levels(ThreatModel(norm=norm, eps=1.0), clean, clean + torch.tensor([1.9995, -1.9995] * 3) / 255)
     torch.testing.assert_close(255 * nearly.flatten(), torch.tensor([102.0, 98] * 3))
+
+
+def test_pixels_at_the_ends_of_their_range_are_within_it() -> None:
+    clean = torch.tensor([[[[0.0, 1.0]]], [[[0.5, 0.5]]]])
+    found, outside = keep_within(ThreatModel(eps=EPS), clean, clean)
+    assert found is clean
+    assert not outside.any()

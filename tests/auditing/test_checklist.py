@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from counteract.evaluation import Run
 from counteract.evaluation.scores import Paired
 
 N = 100
+FINDINGS = Path(__file__).with_name("findings.txt")
 ATTACKS = ["clean", "pgd10", "bpda-apgd-ce", "square"]
 SOUND = {"clean": 90, "pgd10": 45, "bpda-apgd-ce": 40, "square": 60}
 UNDEFENDED = {"clean": 95, "pgd10": 40, "bpda-apgd-ce": 40, "square": 60}
@@ -221,6 +223,75 @@ def test_no_attack_with_gradients_is_a_flag_and_says_why() -> None:
     assert {check.name for check in checks} == {check.name for check in check_probes(probes(), 10)}
     (words,) = flags(checks).values()
     assert words.endswith("could run, so none of the accuracies shows what one finds: it needs gradients")
+
+
+def unmeasured() -> Run:
+    found = run(SOUND)
+    for cell in found.cells:
+        cell.correct = {}
+    return found
+
+
+def test_every_finding_is_said_in_full() -> None:
+    """The names and words of all checks, with and without a flag, are those of `findings.txt`."""
+    some, wrong = torch.arange(N) < 30, Backward("wrong", 0.2, 0.1, 0.02, 7)
+    less, flagged = Paired(1, N, -8.0, (-12.0, -4.0)), {"clean": 80, "pgd10": 90, "bpda-apgd-ce": 40, "square": 20}
+    found: dict[str, list[Check]] = {
+        "sound": check_run(run(SOUND), DEFENCE),
+        "flagged": check_run(run(flagged, shift=12), DEFENCE),
+        "undefended": check_run(run(SOUND), "undefended"),
+        "not measured": [*check_run(unmeasured(), DEFENCE), check_transfer(probes(), unmeasured(), DEFENCE)],
+        "transfer": [check_transfer(probes(), run(SOUND | {"pgd10": count}), DEFENCE) for count in (20, 45)],
+        "no defence": [check_transfer(probes(), run(SOUND), "undefended")],
+        "exact": [check_backward(Backward("exact", 1.0, 0.5, 1e-6, 8), "; cured")],
+        "estimate": [check_backward(Backward("estimate", 0.8, 0.9, 0.02, 8, declared=True))],
+        "wrong": [check_backward(wrong, "; cured"), check_backward(wrong)],
+        "none": [check_backward(Backward("none"), "; cured"), check_backward(Backward("none"))],
+        "planted": [check_planted(each) for each in (None, Planted(32, 32), Planted(32, 20))],
+        "failures": check_indicators(Indicators(some, some), torch.ones(N), less),
+        "cured": check_indicators(Indicators(some, some), torch.zeros(N), None),
+        "probes": check_probes(probes(), 10),
+        "bad probes": check_probes(
+            probes(longer=60, wider=60, widest=30, fall=0.1, flat=2), 10, 90.0, less, "; this was done"
+        ),
+        "idle probes": check_probes(probes(wider=40), 10),
+        "no probes": no_probes("it needs gradients"),
+    }
+    lines = [f"{kind}: {each.name}: {each.flag}: {each.words}" for kind, every in found.items() for each in every]
+    assert lines == FINDINGS.read_text(encoding="utf-8").splitlines()
+
+
+def test_an_interval_that_reaches_zero_is_no_cure() -> None:
+    some, right = torch.arange(N) < 30, torch.ones(N)
+    reaching = Paired(1, N, -2.0, (-4.0, 0.0))
+    assert "unstable predictions" not in flags(check_indicators(Indicators(some, some), right, reaching))
+    assert "convergence" not in flags(check_probes(probes(fall=0.1), 10, cured=reaching))
+
+
+def test_examples_that_another_attack_breaks_are_not_lost() -> None:
+    """One right draw in the worst case is enough to be lost."""
+    silent, none = torch.arange(N) < 40, torch.zeros(N, dtype=torch.bool)
+    for count, flag in ((0, False), (12, False), (30, True)):
+        worst = (torch.arange(N) < count) * 0.2
+        assert ("silent success" in flags(check_indicators(Indicators(none, silent), worst, None))) == flag
+    few = Indicators(none[:32], silent[:32])  # of more images than were looked at, the first
+    assert "silent success" in flags(check_indicators(few, torch.ones(N), None))
+
+
+def test_a_fall_that_could_be_chance_is_convergence() -> None:
+    """Few images lose much: the mean is above what is flat, and its interval is not above zero."""
+    found = replace(probes(), fall=torch.zeros(N, dtype=torch.float64).index_fill(0, torch.arange(3), 1.0))
+    assert "convergence" not in flags(check_probes(found, 10))
+    assert "convergence" in flags(check_probes(probes(fall=0.021), 10))
+    assert "convergence" not in flags(check_probes(probes(fall=0.02), 10))
+    single = Probes("smooth", *(torch.ones(1, dtype=torch.float64) for _ in range(5)), flat=0)
+    assert "convergence" in flags(check_probes(single, 10))
+
+
+def test_chance_is_that_of_the_number_of_classes() -> None:
+    assert "large eps" not in flags(check_probes(probes(widest=59), 2))
+    assert "large eps" in flags(check_probes(probes(widest=62), 2))
+    assert "large eps" in flags(check_probes(probes(widest=6), 100))
 
 
 def test_a_run_that_lacks_examples_and_attacks_is_checked_as_far_as_it_goes() -> None:
