@@ -23,6 +23,7 @@ import torch
 from broken.about import about, names
 from broken.controls import certified, radius_of
 from broken.rows import Row, rows
+from broken.trained import weights_of
 from broken.yardsticks import case_of, yardstick
 
 from counteract import audit, load_model
@@ -239,6 +240,9 @@ def main() -> None:
     for row in every:
         path = _place(options.out, row)
         if (options.row and row.name not in options.row) or path.exists():
+            continue
+        if lacking := [name for name in row.trained if not weights_of(name, options.dataset).is_file()]:
+            print(f"{row.name} is left out: train {' and '.join(lacking)} first (broken/train.py)", flush=True)
             continue
         found = measure(row, data, pool, options.preset, options.draws, options.out)
         partial = path.with_suffix(".part")

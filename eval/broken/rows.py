@@ -31,6 +31,7 @@ class Row:
         network: The network without it: a name.
         eps: The bound of the max norm.
         control: True if it must not be reported broken.
+        trained: The networks of `train.py` that it takes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Row:
     factory: str = "make"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
+    trained: tuple[str, ...] = ()
 
     @property
     def defence(self) -> str:
@@ -53,12 +55,11 @@ class Row:
 def rows(dataset: str) -> list[Row]:
     """The board of a dataset: every broken defence, and the controls."""
     robust, plain, eps = ROBUST[dataset], PLAIN[dataset], EPS[dataset]
-    trained = {"dataset": dataset}
-    other = str(weights_of("pgd-at", dataset))
+    its, other = {"dataset": dataset}, str(weights_of("pgd-at", dataset))
     of_their_own = {
-        "adp": Row("adp", "adp", plain, eps / 4, arguments=trained),
-        "kwta": Row("kwta", "kwta", other, eps, arguments=trained),
-        "thermometer": Row("thermometer", "thermometer", plain, eps / 4, arguments=trained),
+        "adp": Row("adp", "adp", plain, eps / 4, arguments=its, trained=("adp",)),
+        "kwta": Row("kwta", "kwta", other, eps, arguments=its, trained=("k-wta", "pgd-at")),
+        "thermometer": Row("thermometer", "thermometer", plain, eps / 4, arguments=its, trained=("thermometer",)),
     }
     broken = [of_their_own.get(name, Row(name, name, robust, eps)) for name in names()]
     misled = Row("wrong_gradient (trained)", "wrong_gradient", robust, eps, arguments={"other": plain})
@@ -68,7 +69,7 @@ def rows(dataset: str) -> list[Row]:
         harmless = replace(harmless, name="flipped", factory="flipped")
     controls = [
         Row("undefended, IAT", "controls", robust, eps, "", control=True),
-        Row("undefended, PGD-AT", "controls", other, eps, "", control=True),
+        Row("undefended, PGD-AT", "controls", other, eps, "", control=True, trained=("pgd-at",)),
         Row("identity", "controls", robust, eps, "identity", control=True),
         harmless,
         smooth,

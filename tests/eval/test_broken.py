@@ -321,6 +321,37 @@ def test_a_network_is_trained(
     assert "epoch 2: loss" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_recipe_trains_networks_for_cifar_too(
+    name: str, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a few images of the same shape; which networks the board lacks it says."""
+    recipe = broken.train.RECIPES["cifar10"][name]
+    short = replace(recipe, epochs=1, steps=min(recipe.steps, 1), batch_size=4)
+    monkeypatch.setitem(broken.train.RECIPES["cifar10"], name, short)
+    for place in (broken.train, broken.trained):
+        monkeypatch.setattr(place, "weights_of", lambda name, dataset: tmp_path / f"{dataset}-{name}.safetensors")
+    words = ["train.py", name, "--dataset", "cifar10", "--data", "few", "--test", "few"]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(broken.train, "load_dataset", lambda name: digits.take(4))
+    broken.train.main()
+    made = load(name, "cifar10")
+    assert made(digits.images[:2]).shape == (2, 10)
+    card = read_card(tmp_path / f"cifar10-{name}.safetensors")
+    assert (card.dataset, card.architecture, card.width) == ("cifar10", "resnet18", 16)
+
+
+def test_rows_without_their_networks_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["judge.py", "--out", str(tmp_path), "--dataset", "cifar10", "--data", "digits", "--train", "digits"]
+    monkeypatch.setattr(sys, "argv", [*words, "--limit", "4", "--row", "adp", "--row", "kwta"])
+    judge.main()
+    said = capsys.readouterr().out.splitlines()
+    assert said[1] == "kwta is left out: train k-wta and pgd-at first (broken/train.py)"
+    assert "adp; anti_adversary" in (tmp_path / "report.md").read_text()
+
+
 def test_diversity_is_that_of_wrong_classes() -> None:
     class Fixed(nn.Module):
         def __init__(self, logits: Tensor) -> None:
