@@ -28,10 +28,10 @@ def test_the_same_numbers_give_the_same_draws_and_leave_no_trace() -> None:
 
 
 def test_a_generator_that_only_some_examples_draw_from_is_seeded_for_them_too() -> None:
-    def noisy(value: int) -> float:
+    def noisy(value: float) -> float:
         return random.random() if value == 3 else float(np.random.random())
 
-    def asked(values: list[int]) -> list[float]:
+    def asked(values: list[float]) -> list[float]:
         return call(noisy, values, torch.tensor(values))
 
     call = OneByOne(None)
