@@ -37,7 +37,7 @@ def test_a_generator_that_only_some_examples_draw_from_is_seeded_for_them_too() 
     call = OneByOne(None)
     whole = asked([1, 2, 3, 4])
     assert [*asked([1, 2]), *asked([3]), *asked([4])] == whole
-    assert OneByOne(None)(noisy, [3], torch.tensor([3])) == whole[2:3]
+    assert OneByOne(None)(noisy, [3.0], torch.tensor([3])) == whole[2:3]
     assert len(set(whole)) == 4
 
 
