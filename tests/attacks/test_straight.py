@@ -120,17 +120,49 @@ def test_what_never_changes_has_no_derivative_that_is_missing(x: Tensor) -> None
     assert looked_for(Beside(Constant()), x) == ()
 
 
-def test_a_module_that_changes_the_shape_is_not_taken_for_the_identity(x: Tensor) -> None:
-    class Coded(Behind):
-        def forward(self, images: Tensor) -> Tensor:
-            scores: Tensor = self.net(self.before(images)[:, :3])
-            return scores
+class Coded(Behind):
+    """A small network that sees the first three channels of a code."""
 
-    assert looked_for(Coded(Doubled()), x) == ()
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.net(self.before(x)[:, :3])
+        return scores
+
+
+def test_a_module_of_other_channels_is_taken_for_its_slopes(x: Tensor) -> None:
+    """Those of a code of thresholds are those of what it counts; each channel goes to its own."""
+
+    class Thresholds(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            code = (images.unsqueeze(2) > torch.arange(1, 40).view(1, 1, -1, 1, 1) / 40).to(images.dtype)
+            return code.flatten(1, 2)
+
+    code, points = Thresholds(), x.clone().requires_grad_()
+    network = nn.Sequential(code).eval()
+    assert looked_for(network, x) == ("0",)
+    weights = torch.randn(6, 3, 1, 32, 32, generator=torch.Generator().manual_seed(0)).expand(6, 3, 39, 32, 32)
+    answers = StraightThrough(network, ["0"])(points)
+    assert torch.equal(answers, code(x))
+    (found,) = torch.autograd.grad((answers * weights.flatten(1, 2)).sum(), points)
+    expected = 40 * weights[:, :, 0]
+    inner = (x > 0.15) & (x < 0.85)
+    assert (found / expected)[inner].mean() == pytest.approx(1, abs=0.05)
+    assert (found / expected)[inner].std() < 0.35
+    one = StraightThrough(network, ["0"])(x[2:3].clone().requires_grad_())
+    assert torch.equal(one[0], answers[2])
+
+
+def test_other_shapes_have_nothing_simple_in_their_place(x: Tensor) -> None:
+    class Halved(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return nn.functional.avg_pool2d(images, 2).round()
+
+    assert looked_for(Coded(Doubled()), x) == ("before.0",)
+    assert looked_for(Coded(Halved()), x) == ()
+    assert looked_for(Coded(nn.Conv2d(3, 5, 1), Doubled()), x) == ()
     with pytest.raises(
-        UserError, match=r"^bpda_at: before\.0 \(Doubled\) takes \(3, 32, 32\) and returns \(6, 32, 32\)"
+        UserError, match=r"^bpda_at: before\.0 \(Halved\) takes \(3, 32, 32\) and returns \(3, 16, 16\)"
     ):
-        looked_for(Coded(Doubled()), x, "Doubled")
+        looked_for(Coded(Halved()), x, "Halved")
 
 
 def test_names_are_paths_their_ends_or_classes(x: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""BPDA inside a network: modules that a backward pass takes for the identity, and networks inside of others."""
+"""BPDA inside a network: modules that a backward pass takes for something simpler, and networks inside of others."""
 
 from __future__ import annotations
 
@@ -23,14 +23,24 @@ _WITHIN = "answers.model"
 """The path of a stranger's network in a `WholeModule`."""
 
 
+_CHANNELS = 4
+"""The largest number of channels whose slopes are taken one by one."""
+
+_STEPS = (1 / 32, 1 / 16, 1 / 8)
+"""Steps over which slopes are taken, as shares of the range of an image's values."""
+
+
 class StraightThrough(nn.Module):
     """A network whose backward pass takes some of its modules for the identity; its answers are the same bit for bit.
+
+    A module with other channels than it takes cannot be that: it is taken for its own slopes over steps that are not
+    small, channel by channel, as if each place of its answer followed that place alone.
 
     Source: Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018 (BPDA).
 
     Args:
         network: The network.
-        paths: The paths of the modules, each of which returns a tensor of the shape of that which it takes.
+        paths: The paths of the modules: see `taken_for_the_identity`.
     """
 
     def __init__(self, network: nn.Module, paths: Iterable[str]) -> None:
@@ -61,9 +71,10 @@ def _set_aside(received: list[Tensor], module: nn.Module, given: tuple[Any, ...]
 
 
 def _hand_back(received: list[Tensor], module: nn.Module, given: object, answer: Tensor) -> Tensor:
-    """Returns a module's answer with the derivative of the identity."""
-    del module, given
-    made: Tensor = _Identity.apply(received.pop(), answer)
+    """Returns a module's answer with the derivative of the identity, or that of its slopes."""
+    del given
+    x = received.pop()
+    made: Tensor = _Identity.apply(x, answer) if x.shape == answer.shape else _Slopes.apply(x, answer, module)
     return made
 
 
@@ -78,6 +89,30 @@ class _Identity(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Any:
         return gradients[0].to(context.dtype), None
+
+
+class _Slopes(torch.autograd.Function):
+    """The answer of a module, with the gradient passed on by its mean slopes over some steps of each channel."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, answer: Tensor, module: nn.Module) -> Tensor:
+        context.save_for_backward(x.detach())
+        context.module = module
+        return answer.clone()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Any:
+        (x,), module, (gradient,) = context.saved_tensors, context.module, gradients
+        passed, largest = torch.zeros_like(x), (x.flatten(1).amax(1) - x.flatten(1).amin(1)).view(-1, 1, 1, 1)
+        with torch.no_grad():
+            for channel in range(x.shape[1]):
+                for share in _STEPS:
+                    step = torch.zeros_like(x)
+                    step[:, channel : channel + 1] = share * largest
+                    change = module.forward(x + step) - module.forward(x - step)
+                    slope = (gradient * change).sum(1) / (2 * share * largest[:, 0]).clamp(min=1e-12)
+                    passed[:, channel] += slope / len(_STEPS)
+        return passed, None, None
 
 
 @dataclass(frozen=True)
@@ -152,7 +187,8 @@ def taken_for_the_identity(network: nn.Module, names: Collection[str], call: Cal
         call: Asks the network for two images.
 
     Raises:
-        UserError: (a ValueError) a module that is named does not return what has the shape of that which it takes.
+        UserError: (a ValueError) a module that is named does not return what has the shape of that which it takes, but
+            for the number of channels.
     """
     inside = look_inside(network, call)
     named = [path for name in names for path in _fitting(name, network)]
@@ -232,7 +268,10 @@ def _standardised(scores: Tensor) -> Tensor:
 
 
 def _keeps_shape(inside: Inside) -> bool:
-    return inside.received == inside.returned
+    """Returns True where a module's answers have the shape of what it takes, or that of few channels with others."""
+    one, other = inside.received, inside.returned
+    few = len(one) == len(other) == 4 and one[2:] == other[2:] and one[1] <= _CHANNELS
+    return one == other or few
 
 
 def _check_shape(path: str, module: nn.Module, inside: Inside | None) -> None:
@@ -242,4 +281,4 @@ def _check_shape(path: str, module: nn.Module, inside: Inside | None) -> None:
         raise UserError(f"{where} does not take one tensor and return one: name a module inside it that does")
     if not _keeps_shape(inside):
         one, other = (tuple(shape[1:]) for shape in (inside.received, inside.returned))
-        raise UserError(f"{where} takes {one} and returns {other}: the identity has one shape; name another module")
+        raise UserError(f"{where} takes {one} and returns {other}: nothing simple has such shapes; name another module")

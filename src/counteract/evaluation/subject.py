@@ -36,7 +36,9 @@ _FEW = 8
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
 
-_OVER = "attacks take these modules for the identity in their backward passes (BPDA): {}"
+_OVER = (
+    "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
+)
 """The words for attacks through modules that have no gradient of use."""
 
 
