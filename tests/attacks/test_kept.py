@@ -25,7 +25,8 @@ THREAT = ThreatModel(eps=0.1)
 
 
 def keep(folder: Path, defence: str | None = None, **changes: np.ndarray) -> None:
-    about = {"attack": "mine", "model": "net", "defence": defence, "threat_model": THREAT.model_dump(mode="json")}
+    about: dict[str, object] = {"attack": "mine", "model": "net", "dataset": "digits", "defence": defence}
+    about |= {"threat_model": THREAT.model_dump(mode="json")}
     (folder / ABOUT).write_bytes(seal(about))
     arrays = {
         "images": (IMAGES + 0.05).clamp(0, 1).numpy(),
@@ -38,7 +39,7 @@ def keep(folder: Path, defence: str | None = None, **changes: np.ndarray) -> Non
 
 def attacked(folder: Path, images: torch.Tensor) -> torch.Tensor:
     victim, none = Victim.__new__(Victim), torch.zeros(len(images), dtype=torch.long)
-    with pytest.warns(AttackWarning, match="its examples were made by mine on net"):
+    with pytest.warns(AttackWarning, match=r"^its examples were made by mine on net$"):
         return Kept(f"file:{folder}").run(victim, images, none, none, AttackPreset.model_validate("quick"), None)
 
 
@@ -46,6 +47,7 @@ def test_each_image_gets_its_own_example_in_whatever_order(tmp_path: Path) -> No
     keep(tmp_path)
     order = [2, 0, 0]
     assert torch.equal(attacked(tmp_path, IMAGES[order]), (IMAGES[order] + 0.05).clamp(0, 1))
+    assert attacked(tmp_path, IMAGES.double()).dtype == torch.float64
     with pytest.raises(AttackError, match="there is no example of one of the images"):
         attacked(tmp_path, IMAGES.flip(3))
 
@@ -79,10 +81,14 @@ def test_what_is_no_folder_of_examples_is_one_line(tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:
-    for changes in ({"labels": np.arange(2)}, {"images": np.zeros((3, 4))}):
+    flat, double = np.zeros((3, 4), np.float32), np.zeros((3, 3, 4, 4))
+    for changes in ({"labels": np.arange(2)}, {"images": flat}, {"images": double}):
         keep(tmp_path, **changes)
         with pytest.raises(UserError, match="is damaged: its arrays do not fit together"):
             attacked(tmp_path, IMAGES)
+    keep(tmp_path, labels=np.array([object()] * 3))
+    with pytest.raises(UserError, match=rf"^attack file:{re.escape(str(tmp_path))}: .*npz is damaged: Object arrays"):
+        attacked(tmp_path, IMAGES)
     (tmp_path / "block-0000000.npz").write_bytes(b"PK nothing")
     with pytest.raises(UserError, match=r"npz is damaged"):
         attacked(tmp_path, IMAGES)
@@ -120,7 +126,7 @@ def test_an_example_of_another_shape_and_one_that_is_missing_are_one_line(tmp_pa
         run(IMAGES[0])
     with (
         pytest.warns(AttackWarning),
-        pytest.raises(AttackError, match=r"of one of the images; they were made of None, 3 images$"),
+        pytest.raises(AttackError, match=r"of one of the images; they were made of digits, 3 images$"),
     ):
         run(1 - IMAGES[0])
 
