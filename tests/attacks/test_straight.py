@@ -206,6 +206,16 @@ def test_a_module_that_fails_when_it_is_tried_is_let_alone(x: Tensor) -> None:
     assert "before.0" not in look_inside(network, lambda: network(x))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_nobody_looks_into_scripted_modules(x: Tensor) -> None:
+    network = Behind(torch.jit.trace(Levels(), x), Levels()).eval()
+    assert looked_for(network, x) == ("before.1",)
+    with pytest.raises(UserError, match="or is scripted"):
+        looked_for(network, x, "before.0")
+    scripted = torch.jit.trace(network, x)
+    assert look_inside(scripted, lambda: scripted(x)) == {}
+
+
 def test_looking_leaves_no_trace(x: Tensor) -> None:
     network = Behind(Levels()).train()
     before, state = torch.get_rng_state(), {name: each.clone() for name, each in network.state_dict().items()}

@@ -144,7 +144,7 @@ def look_inside(network: nn.Module, call: Callable[[], object]) -> dict[str, Ins
         stack.enter_context(borrowed(network))
         stack.enter_context(seeded(0))
         for path, module in network.named_modules():
-            if path:
+            if path and not isinstance(module, torch.jit.ScriptModule):  # into which nobody can look
                 stack.callback(module.register_forward_pre_hook(partial(_look, found, path)).remove)
         with torch.no_grad():
             call()
@@ -278,7 +278,7 @@ def _check_shape(path: str, module: nn.Module, inside: Inside | None) -> None:
     """Raises UserError for a module whose answers do not have the shape of what it takes."""
     where = f"bpda_at: {path} ({type(module).__name__})"
     if inside is None:
-        raise UserError(f"{where} does not take one tensor and return one: name a module inside it that does")
+        raise UserError(f"{where} does not take one tensor and return one, or is scripted: name another module")
     if not _keeps_shape(inside):
         one, other = (tuple(shape[1:]) for shape in (inside.received, inside.returned))
         raise UserError(f"{where} takes {one} and returns {other}: nothing simple has such shapes; name another module")
