@@ -247,17 +247,22 @@ def inner_network(network: nn.Module, call: Callable[[], Tensor], images: Tensor
     """
     answers = list[Tensor]()
     inside = look_inside(network, lambda: answers.append(call()))
-    whole = _standardised(answers[0])
-    alike: Mapping[str, float] = {
-        path: float((_standardised(each.scores) * whole).mean())
+    alike: Mapping[str, tuple[float, float]] = {
+        path: _likeness(each.scores, answers[0])
         for path, each in inside.items()
         if each.received == images.shape and each.scores is not None and not each.flat
-        if each.scores.shape == whole.shape and bool(each.scores.isfinite().all())
+        if each.scores.shape == answers[0].shape and bool(each.scores.isfinite().all())
     }
     if not alike:
         return None
     path = max(alike, key=lambda each: alike[each])
     return path, network.get_submodule(path)
+
+
+def _likeness(scores: Tensor, others: Tensor) -> tuple[float, float]:
+    """Returns the share of images that two networks put into the same class, and the correlation of their answers."""
+    one, other = (_standardised(each) for each in (scores, others))
+    return float((scores.argmax(1) == others.argmax(1)).double().mean()), float((one * other).mean())
 
 
 def _standardised(scores: Tensor) -> Tensor:
