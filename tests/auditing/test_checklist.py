@@ -112,6 +112,12 @@ def test_a_claim_in_a_cascade_is_that_of_the_attacks_that_try_every_example() ->
     assert "gain" in flags(check_run(run(given, alone=["pgd10"]), DEFENCE))
 
 
+def test_a_few_points_that_chance_may_have_made_are_no_claim() -> None:
+    """In the worst case there is no gain; against oblivious attacks there surely is one, and it may be as small."""
+    for count, flag in ((48, False), (55, True)):
+        assert ("gain" in flags(check_run(run(SOUND | {"pgd10": count}), DEFENCE))) == flag
+
+
 def test_a_gain_that_the_worst_case_has_too_is_confirmed() -> None:
     better = dict.fromkeys(ATTACKS, 90)
     assert "gain" not in flags(check_run(run(better), DEFENCE))
@@ -247,6 +253,7 @@ def test_every_finding_is_said_in_full() -> None:
         "estimate": [check_backward(Backward("estimate", 0.8, 0.9, 0.02, 8, declared=True))],
         "wrong": [check_backward(wrong, "; cured"), check_backward(wrong)],
         "none": [check_backward(Backward("none"), "; cured"), check_backward(Backward("none"))],
+        "distilled": [check_backward(Backward("none"), distilled=True)],
         "planted": [check_planted(each) for each in (None, Planted(32, 32), Planted(32, 20))],
         "failures": check_indicators(Indicators(some, some), torch.ones(N), less),
         "cured": check_indicators(Indicators(some, some), torch.zeros(N), None),

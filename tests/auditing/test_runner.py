@@ -182,7 +182,8 @@ def test_a_surrogate_is_distilled_where_there_is_no_other(digits: Dataset, monke
     told = "its own gradients are of no use: attacks take those of a network distilled from its answers"
     assert told in watcher.told
     (check,) = [check for check in found.checks if check.name == "backward pass"]
-    assert check.words.endswith("; attacks took that of the surrogate")
+    assert (check.flag, found.sound) == (True, False)
+    assert check.words.endswith("a network distilled from the answers, which is a guess")
     again = audit("undefended", Closed(net), right(net, digits), **FAST)
     assert [row.accuracy for row in again.run.rows] == [row.accuracy for row in found.run.rows]
     behind = audit("rotation", Closed(net), right(net, digits), **FAST, parameters={"rotation": {"executions": 2}})

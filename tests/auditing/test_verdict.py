@@ -80,12 +80,13 @@ def test_too_few_images_say_how_many_it_takes() -> None:
     assert decide(run(of(190, 80, 80), of(190, 80, 80), n=200, shift=40), "rotation", []).word == "no gain"
 
 
-def test_a_claim_that_the_interval_reaches_is_not_called_unconfirmed() -> None:
-    claim = Paired(1, 100, 8.0, (3.0, 13.0))
-    assert _word(Paired(1, 100, 4.0, (-1.0, 9.0)), claim) == "no gain"
-    assert _word(Paired(1, 100, 2.0, (-3.0, 7.0)), claim) == "gain not confirmed"
-    assert _word(Paired(1, 100, 2.0, (-3.0, 7.0)), None) == "no gain"
-    assert _word(Paired(1, 30, 4.0, (-7.0, 15.0)), claim) == "cannot tell"
+def test_a_claim_is_not_confirmed_where_it_surely_is_more_than_the_worst_case_has() -> None:
+    """Its interval lies above that of the gain; a few points more, which chance may have made, are no claim."""
+    gain = Paired(1, 100, 2.0, (-3.0, 7.0))
+    assert _word(gain, Paired(1, 100, 12.0, (7.1, 17.0))) == "gain not confirmed"
+    assert _word(gain, Paired(1, 100, 12.0, (7.0, 17.0))) == "no gain"
+    assert _word(gain, None) == "no gain"
+    assert _word(Paired(1, 30, 4.0, (-7.0, 15.0)), Paired(1, 30, 8.0, (3.0, 13.0))) == "cannot tell"
 
 
 @pytest.mark.parametrize(
@@ -101,13 +102,6 @@ def test_a_claim_that_the_interval_reaches_is_not_called_unconfirmed() -> None:
 )
 def test_an_interval_that_reaches_zero_tells_neither_gain_nor_loss(ci95: tuple[float, float], word: str) -> None:
     assert _word(Paired(1, 100, 0.0, ci95), None) == word
-
-
-def test_a_claim_is_one_whose_interval_lies_above_zero() -> None:
-    gain = Paired(1, 100, 2.0, (-3.0, 7.0))
-    assert _word(gain, Paired(1, 100, 8.0, (0.0, 16.0))) == "no gain"
-    assert _word(gain, Paired(1, 100, 8.0, (0.1, 16.0))) == "gain not confirmed"
-    assert _word(gain, Paired(1, 100, 7.0, (0.1, 14.0))) == "no gain"
 
 
 def test_the_images_that_it_takes_grow_with_the_square_of_the_interval() -> None:

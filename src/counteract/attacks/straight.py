@@ -23,6 +23,9 @@ _WITHIN = "answers.model"
 """The path of a stranger's network in a `WholeModule`."""
 
 
+_ALIKE = 0.9
+"""The share of images that a network inside of another puts into the same class, if that is the network under it."""
+
 _CHANNELS = 4
 """The largest number of channels whose slopes are taken one by one."""
 
@@ -253,10 +256,8 @@ def inner_network(network: nn.Module, call: Callable[[], Tensor], images: Tensor
         if each.received == images.shape and each.scores is not None and not each.flat
         if each.scores.shape == answers[0].shape and bool(each.scores.isfinite().all())
     }
-    if not alike:
-        return None
-    path = max(alike, key=lambda each: alike[each])
-    return path, network.get_submodule(path)
+    path = max(alike, key=lambda each: alike[each], default=None)
+    return None if path is None or alike[path][0] < _ALIKE else (path, network.get_submodule(path))
 
 
 def _likeness(scores: Tensor, others: Tensor) -> tuple[float, float]:

@@ -337,7 +337,7 @@ class _Going:
 
     def flagged(self, run: Run, backward: Backward) -> bool:
         """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""
-        return any(check.flag for check in (*check_run(run, self.defence), check_backward(backward)))
+        return any(check.flag for check in (*check_run(run, self.defence), self._of_backward(backward)))
 
     def test(self, run: Run) -> _Tests:
         """Makes the tests of the strongest attack that has gradients."""
@@ -371,7 +371,7 @@ class _Going:
         else:
             of_tests = [Check(name, None, f"not made: {word}, whatever they find") for name in _TESTED]
             self.options.watcher.tell(f"{word}, whatever else is tried; left out: {', '.join(skipped)}")
-        checks = (*check_run(run, self.defence), check_backward(backward, self._cure(backward)), *of_tests)
+        checks = (*check_run(run, self.defence), self._of_backward(backward), *of_tests)
         notes = _autoattack(self.subject, self.judged, self.inputs.data) if word is None else []
         return Audit(self.defence, run, decide(run, self.defence, checks), tests.probes, checks, tuple(notes), skipped)
 
@@ -395,6 +395,10 @@ class _Going:
         cells = [cell for cell in run.measured if cell.defence == self.defence]
         others = [cell for cell in cells if cell.attack != attack]
         return paired(survived(cells), survived(others)) if len(others) < len(cells) else None
+
+    def _of_backward(self, backward: Backward) -> Check:
+        """Returns the check of the backward pass."""
+        return check_backward(backward, self._cure(backward), distilled=self.spec.surrogate == _DISTILLED)
 
     def _cure(self, backward: Backward) -> str:
         """Returns a clause about what was done about a backward pass that is not that of the answers."""

@@ -124,7 +124,7 @@ def _word(gain: Paired, claimed: Paired | None) -> Word:
         return "worse than no defence"
     if low > 0:
         return "sound"
-    if claimed is not None and claimed.ci95[0] > 0 and claimed.points > high:
+    if claimed is not None and claimed.ci95[0] > high:
         return "gain not confirmed"
     return "cannot tell" if (high - low) / 2 > SEEN else "no gain"
 
