@@ -291,7 +291,8 @@ def test_a_fall_that_could_be_chance_is_convergence() -> None:
     assert "convergence" not in flags(check_probes(found, 10))
     assert "convergence" in flags(check_probes(probes(fall=0.021), 10))
     assert "convergence" not in flags(check_probes(probes(fall=0.02), 10))
-    single = Probes("smooth", *(torch.ones(1, dtype=torch.float64) for _ in range(5)), flat=0)
+    one = torch.ones(1, dtype=torch.float64)
+    single = Probes("smooth", one, one, one, one, one, 0)
     assert "convergence" in flags(check_probes(single, 10))
 
 
