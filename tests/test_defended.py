@@ -88,6 +88,13 @@ def test_the_batch_does_not_show(net: nn.Module, x: Tensor) -> None:
     torch.testing.assert_close(parts, whole)
 
 
+@pytest.mark.parametrize("keys", [torch.arange(5), torch.arange(6).float(), torch.tensor(3), [1] * 6])
+def test_keys_are_one_for_each_image(keys: Any, net: nn.Module, x: Tensor) -> None:
+    for call in (DefendedModule(net), DefendedModule(net).classify):
+        with pytest.raises(ValueError, match=r"^keys must be int64, one for each of 6 images; found"):
+            call(x, keys)
+
+
 def test_keys_fix_the_draws_and_without_them_torch_does(net: nn.Module, x: Tensor) -> None:
     module = crops(net)
     assert torch.equal(module(x, KEYS), module(x, KEYS))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from counteract import _random
 from counteract._answers import NO_LABEL, labels_of
+from counteract._arguments import check_count
 from counteract._errors import UserError, shown
 from counteract._images import check_clip_values, check_images
 from counteract._network import ask, check_model, dtype_of
@@ -23,7 +24,6 @@ from counteract._precision import at_least_float32, without_autocast
 from counteract.postprocessing import Postprocessing, postprocess_all
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.adapter import adapt_all
-from counteract.preprocessors.base import check_count
 
 Average = Literal["probabilities", "logits"]
 
@@ -143,11 +143,10 @@ class DefendedModule(nn.Module):
             Log-probabilities, float32 or as precise as the network, shape (N, classes).
 
         Raises:
-            UserError: (a ValueError) `x` does not hold such images.
+            UserError: (a ValueError) `x` does not hold such images, or `keys` no key for each.
         """
         x = check_images(x, clip_values=self.clip_values, dtype=dtype_of(self.model))
-        if keys is None:
-            keys = _random.fresh_keys(len(x), x.device)
+        keys = _keys_of(x, keys)
         if len(x):
             x = self.preprocess(x, keys)
         if not (self.transforms and len(x)):
@@ -169,11 +168,10 @@ class DefendedModule(nn.Module):
             The labels, -1 where the answer is not finite, and how many executions each took: both int64, shape (N,).
 
         Raises:
-            UserError: (a ValueError) `x` does not hold images.
+            UserError: (a ValueError) `x` does not hold such images, or `keys` no key for each.
         """
         x = check_images(x, clip_values=self.clip_values, dtype=dtype_of(self.model))
-        if keys is None:
-            keys = _random.fresh_keys(len(x), x.device)
+        keys = _keys_of(x, keys)
         with torch.no_grad():
             if self.postprocessing_defences and len(x):
                 return _named_only(self(x, keys)), torch.full((len(x),), self.executions, device=x.device)
@@ -322,3 +320,13 @@ def check_undefended(network: nn.Module, name: str, instead: str) -> None:
         if isinstance(part, DefendedModule) and (defences := (*part.parts, *part.postprocessing_defences)):
             by = "+".join(type(defence).__name__ for defence in defences)
             raise UserError(f"{name} is defended already, by {by}: {instead}")
+
+
+def _keys_of(x: Tensor, keys: Tensor | None) -> Tensor:
+    """Returns a key for each image: those given, or fresh ones."""
+    if keys is None:
+        return _random.fresh_keys(len(x), x.device)
+    if not isinstance(keys, Tensor) or keys.dtype != torch.int64 or keys.shape != (len(x),):
+        found = f"{keys.dtype}, {tuple(keys.shape)}" if isinstance(keys, Tensor) else type(keys).__name__
+        raise UserError(f"keys must be int64, one for each of {len(x)} images; found {found}")
+    return keys

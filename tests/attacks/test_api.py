@@ -246,6 +246,8 @@ class Rounded(Few):
         ({"preset": "quik"}, "preset 'quik' is not known; did you mean quick"),
         ({"preset": {"stpes": 1}}, "attack: preset.stpes: Extra"),
         ({"preset": {"precision": "bf16"}}, "preset: precision must be float32"),
+        ({"name": 3}, "attack must be a name, found 3"),
+        ({"seed": "2"}, "seed must be an integer, found '2'"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
         ({"module": "net"}, "module must be a torch.nn.Module .*found str"),
         ({"module": nn.Conv2d(5, 1, 1)}, r"model Conv2d does not take images of shape \(3, 32, 32\)"),

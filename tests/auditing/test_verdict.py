@@ -117,6 +117,9 @@ def test_reasons_are_said_in_full() -> None:
     assert decide(gain, "rotation", []).reason == words
     assert decide(gain, "rotation", up).reason == f"{words}, which a better attack may take away: see backward pass"
     assert decide(gain, "rotation", up[1:]).reason == f"{words}, which is not to be relied on: see clean images"
+    two = [Check(name, True, "") for name in ("gain", "large eps", "clean cost", "more steps")]
+    assert decide(gain, "rotation", two).reason.endswith(": see large eps, more steps")
+    assert decide(gain, "rotation", two[::2]).reason.endswith(": see gain, clean cost")
     assert decide(run(NONE, NONE), "undefended", []).reason == "no flag is up"
     told = decide(run(NONE, NONE), "undefended", up).reason
     assert told == "the accuracies may be too high: see backward pass, clean images"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 
 from counteract.datasets import ArrayDataset
@@ -20,6 +23,12 @@ def test_the_first_few() -> None:
     assert torch.equal(few.read(torch.tensor([2, 0])), DATA.images[[2, 0]])
     assert len(DATA.take(None)) == len(DATA.take(100)) == 8
     assert len(few.take(2)) == 2
+
+
+@pytest.mark.parametrize("limit", [-3, 2.0, "3"])
+def test_no_other_number_of_images_is_taken(limit: Any) -> None:
+    with pytest.raises(ValueError, match="limit must be an integer of at least 0, found "):
+        DATA.take(limit)
 
 
 def test_rows_of_rows() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from counteract._errors import UserError
 from counteract.datasets import DATASETS, load_dataset
 
 
@@ -30,3 +31,10 @@ def test_a_typo_lists_near_names() -> None:
 def test_a_split_is_train_or_test(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="split must be 'train' or 'test', found 'val'"):
         load_dataset("digits", "val")  # type: ignore[arg-type]
+
+
+def test_what_is_no_name_is_refused_and_a_path_is_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^name must be that of a dataset, or a path, found 3$"):
+        load_dataset(3)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"none\.npz"):
+        load_dataset(tmp_path / "none.npz")

@@ -79,6 +79,11 @@ def test_a_name_that_is_taken_or_none_is_refused(name: str) -> None:
         counteract.register_defence(name, lambda network: network)
 
 
+def test_what_makes_no_defence_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^factory must be a function that makes a defence, or a defence, found 3$"):
+        counteract.register_defence("own-number", 3)
+
+
 def test_another_defence_cannot_take_a_name() -> None:
     counteract.register_defence("mine", lambda network: network)
     with pytest.raises(ValueError, match="'mine' is taken"):

@@ -143,11 +143,23 @@ IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)
         ((IMAGES, LABELS), {"preset": "quik"}, "'quik' is not known; did you mean quick"),
         ((IMAGES, LABELS), {"defences": ["mixup-inference"]}, "mixup-inference needs images to mix with: pass pool="),
         ((IMAGES, LABELS), {"limt": 3}, "limt"),
+        (("digits",), {}, "images must be a tensor, an array or a dataset, found 'digits': load a dataset by its name"),
+        ((3, LABELS), {}, "images must be a tensor, an array or a dataset, found 3$"),
+        ((IMAGES, LABELS), {"surrogate": 3}, "surrogate must be a torch.nn.Module"),
     ],
 )
 def test_mistakes(net: nn.Module, data: tuple[Any, ...], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(net, *data, **changes)
+
+
+def test_other_options_are_refused(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match="options must be counteract.evaluation.RunOptions, found {"):
+        evaluate(net, IMAGES, LABELS, options={"folder": "run"})  # type: ignore[arg-type]
+
+
+def test_one_attack_may_stand_by_itself(net: nn.Module) -> None:
+    assert run(net, IMAGES, LABELS, attacks="clean").spec.attacks == ("clean",)
 
 
 EVERY: dict[str, Any] = {

@@ -28,8 +28,9 @@ def test_a_device_and_folders_may_be_text() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"device": "warp"}, "device must be one of torch's, such as cpu or cuda:0, found 'warp'"),
-        ({"device": None}, "device must be one of torch's"),
+        ({"device": "warp"}, "device 'warp' cannot be used here: .*; try cpu, cuda or cuda:N"),
+        ({"device": torch.device("meta")}, "device 'meta' cannot be used here"),
+        ({"device": [3]}, r"device \[3\] cannot be used here"),
         ({"folder": 3}, "folder must be a folder's path, found 3"),
         ({"model_dir": None}, "model_dir must be a folder's path, found None"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),

@@ -189,3 +189,10 @@ def test_a_network_on_other_data_than_its_card_names_is_one_line(capsys: pytest.
         "counteract: model cifar10-resnet18w16-iat was trained on cifar10, as its card says, and the dataset is digits"
         ": name the right one, --dataset cifar10 or a file with its images"
     )
+
+
+def test_what_is_no_name_is_refused_and_a_path_is_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^name must be that of a model, or a path, found 3$"):
+        load_model(3)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="there is no such file"):
+        load_model(tmp_path / "none.safetensors")

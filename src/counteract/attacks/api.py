@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
+from counteract._arguments import check_count, check_integer
 from counteract._batches import BatchSize, batches
 from counteract._errors import UserError
 from counteract._images import check_images
@@ -33,7 +34,6 @@ from counteract.attacks.threat_model import ThreatModel, in_range
 from counteract.attacks.victim import Victim, has_gradients, randomness, survey_networks
 from counteract.defended import DefendedModule, check_undefended
 from counteract.models.survey import probe_images
-from counteract.preprocessors.base import check_count
 from counteract.whole import Defended, WholeModule, whole_module
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def attack(
     found, given = find_attack(name), _check_arguments(eps, norm, eps_step, preset)
     if batch_size is not None:
         check_count("batch_size", batch_size)
+    seed = check_integer("seed", seed)
     network = _as_module(module)
     device = device_of(network) or torch.device("cpu")
     pixels = _check_images(images, device, dtype_of(network))

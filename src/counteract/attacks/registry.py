@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from counteract import _random
+from counteract._arguments import check_text
 from counteract._errors import UserError, unknown_name
 from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
@@ -242,6 +243,7 @@ def find_attack(name: str) -> Attack:
     Raises:
         UserError: (a ValueError) there is none of this name, or it takes no such arguments.
     """
+    name = check_text("attack", name, "a name")
     name = CLEAN if name in _READ_AS_CLEAN else name
     if (own := _find_own(name)) is not None:
         return own
@@ -352,6 +354,7 @@ def register_attack(
         >>> from counteract import register_attack
         >>> register_attack("momentum", torchattacks.MIFGSM, about="PGD with momentum")
     """
+    name = check_text("name", name, "a text")
     plain = bool(re.fullmatch(r"[\w][\w.-]*", name)) and not name.endswith(TARGETED)
     if not plain or _find_own(name) is not None or name in (*_READ_AS_CLEAN, *VERSIONS):
         raise UserError(f"name {name!r} is taken, or is none for an attack; choose letters, digits, - and _")

@@ -15,7 +15,7 @@ from counteract.datasets import Dataset, load_dataset
 from counteract.defences.art import is_art
 from counteract.evaluation.api import Images, make_data, make_network, make_pool, name_defences
 from counteract.evaluation.inputs import Inputs, Network
-from counteract.evaluation.options import RunOptions
+from counteract.evaluation.options import RunOptions, checked
 
 if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
@@ -86,11 +86,12 @@ def audit(
     """
     if refused := sorted(_FIXED & more.keys()):
         raise UserError(f"{', '.join(refused)}: an audit gives these itself; leave them out")
+    options = checked(options)
     loaded = make_network(_network_of(defence) if network is None else network)
     if images is None:
         data, spare = _named_data(loaded)
     else:
-        data, spare = make_data(images, labels, loaded, options or RunOptions(), more), make_pool(None)
+        data, spare = make_data(images, labels, loaded, options, more), make_pool(None)
     if images is None:
         more = {"limit": DEFAULTS["limit"], **more}
     named = name_defences([defence])
@@ -98,7 +99,7 @@ def audit(
     fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
     places = {"dataset": data.name, "models": {"network": loaded.name}}
     (name,) = named
-    other = None if surrogate is None else make_network(surrogate)
+    other = None if surrogate is None else make_network(surrogate, "surrogate")
     named_other = {} if other is None else {"surrogate": other.name}
     spec = make_audit_spec(places | fields | named_other | more, name, "arguments")
     in_hand = {name: each for name, each in named.items() if not isinstance(each, str)}

@@ -43,6 +43,7 @@ from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs, make_spec
 from counteract.evaluation.inputs import Network
 from counteract.evaluation.journal import Journal
+from counteract.evaluation.options import checked
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
 from counteract.evaluation.scores import Paired, paired, survived
@@ -185,7 +186,7 @@ def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, input
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit.
     """
-    options = options or RunOptions()
+    options = checked(options)
     check_names(spec, inputs)
     inputs = inputs or load_inputs(spec, options)
     with among_strangers(inputs.strangers()), inputs.held():

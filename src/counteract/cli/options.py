@@ -211,17 +211,9 @@ def choose_device(name: str) -> torch.device:
     """Returns the device that a name means, once it is known to compute."""
     import torch
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        if device.type == "cpu" and device.index is not None:
-            raise RuntimeError("there is one cpu, without a number")
-        torch.ones(1, device=device).add(1).item()  # some devices are names alone, or cannot be read from
-    except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"device {name!r} cannot be used here: {reason}; try cpu, cuda or cuda:N") from error
-    return device
+    from counteract.evaluation.options import usable_device
+
+    return usable_device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def make_folder(folder: Path | None, name: str = "out") -> None:

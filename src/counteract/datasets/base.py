@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from counteract._arguments import check_count
 from counteract._errors import UserError
 
 
@@ -73,8 +74,12 @@ class Dataset(ABC):
         return _Selection(self, rows)
 
     def take(self, limit: int | None) -> Dataset:
-        """Returns the dataset of the first `limit` images, or of all of them if `limit` is None."""
-        return self if limit is None else self.select(torch.arange(len(self))[:limit])
+        """Returns the dataset of the first `limit` images, or of all of them if `limit` is None.
+
+        Raises:
+            UserError: (a ValueError) `limit` is no number of images.
+        """
+        return self if limit is None else self.select(torch.arange(len(self))[: check_count("limit", limit, least=0)])
 
     def with_classes(self, class_names: Sequence[str]) -> Dataset:
         """Returns the dataset with names for its classes.

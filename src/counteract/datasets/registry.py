@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_cache_path
 
+from counteract._arguments import check_text
 from counteract._errors import UserError, unknown_name
 from counteract.datasets.base import Dataset
 from counteract.datasets.cifar import load_cifar
@@ -127,10 +129,10 @@ def find_source(name: str) -> Source:
 
 
 def load_dataset(
-    name: str,
+    name: str | PathLike[str],
     split: Split = "test",
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     reading: Reading | None = None,
     limit: int | None = None,
 ) -> Dataset:
@@ -153,11 +155,12 @@ def load_dataset(
         UserError: (a ValueError) the name is unknown, a file is missing or malformed, a download failed, or an image
             cannot be read.
     """
+    name = check_text("name", name, "that of a dataset, or a path")
     source = find_source(name)
     if split not in ("train", "test"):
         raise UserError(f"split must be 'train' or 'test', found {split!r}")
     reading = reading or Reading()
-    found = source.load(name, split, data_dir or user_cache_path("art-counteract") / "data", reading)
+    found = source.load(name, split, Path(data_dir or user_cache_path("art-counteract") / "data"), reading)
     if isinstance(found, Dataset) and read_name(name):  # its clean images were prepared as they were loaded
         return found.take(limit)
     return ready(found, reading, limit)

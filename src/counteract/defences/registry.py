@@ -14,7 +14,8 @@ from art.defences.postprocessor.postprocessor import Postprocessor
 from art.defences.preprocessor.preprocessor import Preprocessor
 from pydantic import create_model
 
-from counteract._errors import UserError, unknown_name
+from counteract._arguments import check_text
+from counteract._errors import UserError, shown, unknown_name
 from counteract._factories import find_factory
 from counteract._signatures import parameters_of, signature_of
 from counteract._values import Count, Strict
@@ -124,17 +125,20 @@ def register_defence(
             input. Whoever names the defence can say otherwise: `name(executions=10)`.
 
     Raises:
-        UserError: (a ValueError) the name is taken, or no name.
+        UserError: (a ValueError) the name is taken, or no name, or the factory nothing that makes a defence.
 
     Examples:
         >>> from art.defences.preprocessor import JpegCompression
         >>> import counteract
         >>> counteract.register_defence("jpeg-30", JpegCompression((0, 1), quality=30, channels_first=True))
     """
+    name = check_text("name", name, "a text")
     if not _NAME.fullmatch(name) or name in (UNDEFENDED, "none"):
         raise UserError(f"name must be made of letters, digits, '-', '_' and '.', found {name!r}")
     if name in _OURS or (name in _REGISTERED and _REGISTERED[name].factory is not factory):
         raise UserError(f"name {name!r} is taken: choose another for this defence")
+    if not callable(factory) and not isinstance(factory, (list, tuple)):
+        raise UserError(f"factory must be a function that makes a defence, or a defence, found {shown(factory)}")
     _REGISTERED[name] = Defence(name, help or _first_line(factory), factory, executions)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from art.defences.postprocessor.postprocessor import Postprocessor
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from counteract._errors import UserError
+from counteract._errors import UserError, shown
 from counteract._images import check_images
 from counteract._labels import class_labels
 from counteract._network import check_model
@@ -27,7 +29,7 @@ from counteract.defences.art import is_art, undefended_of
 from counteract.defences.build import name_of
 from counteract.defended import check_undefended
 from counteract.evaluation.inputs import IN_HAND, Inputs, Network, make_reading, preparation_of, with_class_names
-from counteract.evaluation.options import RunOptions
+from counteract.evaluation.options import RunOptions, checked
 from counteract.evaluation.results import Run
 from counteract.evaluation.runner import evaluate_spec
 from counteract.evaluation.spec import Pictures, make_spec
@@ -102,19 +104,26 @@ def evaluate(
         >>> [(row.attack, row.accuracy) for row in run.rows if row.defence == "undefended"]
         [('clean', 100.0), ('pgd10', 0.0)]
     """
-    options, defences = options or RunOptions(), list(_several(defences))
+    options, defences = checked(options), list(_several(defences))
     _check_own_defences(network, defences)
     loaded = make_network(network)
     data = make_data(images, labels, loaded, options, more)
     in_hand = name_defences(defences)
     threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
     fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
+    if isinstance(attacks, str):
+        attacks = (attacks,)
     if attacks is None:
         unattacked = norm is None and loaded.about.norm == CORRUPTIONS
         attacks = (CLEAN,) if unattacked else (CLEAN, "pgd50", "apgd-t")
-    other = None if surrogate is None else make_network(surrogate)
+    other = None if surrogate is None else make_network(surrogate, "surrogate")
     spec = make_spec(
-        {"dataset": data.name, "models": {"network": loaded.name}, "attacks": list(attacks), "defences": list(in_hand)}
+        {
+            "dataset": data.name,
+            "models": {"network": loaded.name},
+            "attacks": attacks,
+            "defences": list(in_hand),
+        }
         | fields
         | ({} if other is None else {"surrogate": other.name})
         | more,
@@ -151,6 +160,9 @@ def make_data(
         )
     if is_data(images):
         raise UserError(f"labels are given twice: images are a {type(images).__name__}, which brings its own")
+    if not isinstance(images, (Tensor, np.ndarray)):
+        hint = ": load a dataset by its name with counteract.datasets.load_dataset" if isinstance(images, str) else ""
+        raise UserError(f"images must be a tensor, an array or a dataset, found {shown(images)}{hint}")
     pixels = check_images(torch.as_tensor(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
@@ -212,15 +224,16 @@ def _check_defence(defence: object) -> None:
             )
 
 
-def make_network(network: object) -> Network:
+def make_network(network: object, argument: str = "network") -> Network:
     """Returns a network that is evaluated: one by its name, a module, or that of an ART classifier."""
-    if isinstance(network, str):
-        loaded = load_model(network)
-        return Network(network, loaded, about(network, loaded))
+    if isinstance(network, (str, PathLike)):
+        name = fspath(network)
+        loaded = load_model(name)
+        return Network(name, loaded, about(name, loaded))
     module = undefended_of(network) if is_art(network) else network
-    check_model(module, "network")
+    check_model(module, argument)
     assert isinstance(module, nn.Module)
-    check_undefended(module, "network", "pass the undefended network, its .model, and the DefendedModule as a defence")
+    check_undefended(module, argument, "pass the undefended network, its .model, and the DefendedModule as a defence")
     return Network(type(module).__name__, module, about("", module) if isinstance(module, PreparedNetwork) else About())
 
 

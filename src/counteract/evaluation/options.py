@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
+from counteract._arguments import check_count
 from counteract._errors import UserError, shown
-from counteract.preprocessors.base import check_count
 
 _FOLDERS = ("data_dir", "model_dir", "cache", "save_examples", "folder")
 
@@ -84,11 +84,24 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Takes text for a device and for folders."""
         found: dict[str, object] = {name: _folder(name, getattr(self, name)) for name in _FOLDERS}
-        found |= {"device": _device(self.device), "workers": check_count("workers", self.workers, least=0)}
+        found |= {"device": usable_device(self.device), "workers": check_count("workers", self.workers, least=0)}
         if self.batch_size is not None:
             found["batch_size"] = check_count("batch_size", self.batch_size)
         for name, value in found.items():
             object.__setattr__(self, name, value)
+
+
+def checked(options: object) -> RunOptions:
+    """Returns run options; those by default in place of None.
+
+    Raises:
+        UserError: (a ValueError) they are something else.
+    """
+    if options is None:
+        return RunOptions()
+    if not isinstance(options, RunOptions):
+        raise UserError(f"options must be counteract.evaluation.RunOptions, found {shown(options)}")
+    return options
 
 
 def _folder(name: str, value: object) -> Path | None:
@@ -99,8 +112,19 @@ def _folder(name: str, value: object) -> Path | None:
     return Path(value)
 
 
-def _device(value: Any) -> torch.device:
+def usable_device(name: Any) -> torch.device:
+    """Returns the device of a name, once it is known to compute.
+
+    Raises:
+        UserError: (a ValueError) it does not, or there is none of this name.
+    """
     try:
-        return torch.device(value)
-    except (RuntimeError, TypeError) as error:
-        raise UserError(f"device must be one of torch's, such as cpu or cuda:0, found {shown(value)}") from error
+        device = torch.device(name)
+        if device.type == "cpu" and device.index is not None:
+            raise RuntimeError("there is one cpu, without a number")
+        torch.ones(1, device=device).add(1).item()  # some devices are names alone, or cannot be read from
+    except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        shown_name = shown(str(name) if isinstance(name, torch.device) else name)
+        raise UserError(f"device {shown_name} cannot be used here: {reason}; try cpu, cuda or cuda:N") from error
+    return device

@@ -20,7 +20,7 @@ from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.illustrate import Illustrations, illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
 from counteract.evaluation.journal import Journal
-from counteract.evaluation.options import RunOptions
+from counteract.evaluation.options import RunOptions, checked
 from counteract.evaluation.plan import Plan, check_names, make_plan
 from counteract.evaluation.processes import Processes
 from counteract.evaluation.results import Run
@@ -59,7 +59,7 @@ def evaluate_spec(
             another process writes to the same folder.
     """
     check_names(spec, inputs)
-    options = options or RunOptions()
+    options = checked(options)
     processes = Processes.join(options.device)
     with sole_writer(options.folder) if options.folder and processes.rank == 0 else nullcontext():
         inputs = inputs or load_inputs(spec, options)

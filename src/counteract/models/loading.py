@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.resources import as_file, files
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
 
+from counteract._arguments import check_text
 from counteract._errors import UserError, unknown_name
 from counteract._strangers import strangers_code
 from counteract.models import clip
@@ -75,7 +77,7 @@ def is_named(name: str) -> bool:
 
 
 def load_model(
-    name: str,
+    name: str | PathLike[str],
     *,
     weights: Path | str | None = None,
     untrained: bool = False,
@@ -121,6 +123,7 @@ def load_model(
         >>> load_model("digits-resnet-iat")(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
+    name = check_text("name", name, "that of a model, or a path")
     if is_clip(name):
         _refuse("a CLIP", weights=weights, mean=mean, std=std)
         made = clip.load_clip(Path(name.removeprefix(clip.PREFIX)), None if classes is None else Path(classes))

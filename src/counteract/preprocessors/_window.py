@@ -14,8 +14,9 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
+from counteract._arguments import check_count
 from counteract._errors import UserError, shown
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_count
+from counteract.preprocessors.base import Options, RandomPreprocessor
 
 _USUAL, _USUAL_SIDE = (22, 30), 32
 """The paper's range of sides, and the side of its images."""

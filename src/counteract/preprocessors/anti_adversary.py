@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
+from counteract._arguments import check_count
 from counteract._network import folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
-from counteract.preprocessors.base import Options, check_change, check_count
+from counteract.preprocessors.base import Options, check_change
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 

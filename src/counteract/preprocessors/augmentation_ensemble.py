@@ -10,7 +10,8 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_count, check_flag
+from counteract._arguments import check_count, check_flag
+from counteract.preprocessors.base import Options, RandomPreprocessor
 
 _NUMBERS = 2**16 - 1
 """The bits of a key that hold the number of an execution."""

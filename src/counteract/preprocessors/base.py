@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Integral, Real
+from numbers import Integral
 from threading import Lock
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from counteract import _random
-from counteract._errors import UserError, shown
+from counteract._arguments import check_count, check_integer, check_real
+from counteract._errors import UserError
 from counteract._images import check_clip_values, check_images
 from counteract._network import dtype_of
 from counteract._precision import without_autocast
@@ -266,47 +265,6 @@ def _check_layout(x: Tensor) -> None:
         )
 
 
-def check_count(name: str, value: object, *, least: int = 1) -> int:
-    """Returns an integer of at least `least`, NumPy's among them, as Python's own.
-
-    Raises:
-        UserError: (a ValueError) `value` is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise UserError(f"{name} must be an integer of at least {least}, found {shown(value)}")
-    return int(value)
-
-
-def check_real(name: str, value: object, *, low: float = 0.0, high: float = float("inf"), what: str = "") -> float:
-    """Returns a finite number of [low, high], NumPy's among them, as Python's own.
-
-    Args:
-        name: The argument's name in the error.
-        value: The number.
-        low: The least that it may be.
-        high: The greatest.
-        what: More about the range, for the error.
-
-    Raises:
-        UserError: (a ValueError) `value` is none.
-    """
-    number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
-    if not (low <= number <= high and math.isfinite(number)):
-        raise UserError(f"{name} must be a number from {low:g} to {high:g}{what}, found {shown(value)}")
-    return number
-
-
-def check_flag(name: str, value: object) -> bool:
-    """Returns True or False, NumPy's among them, as Python's own.
-
-    Raises:
-        UserError: (a ValueError) `value` is neither.
-    """
-    if not isinstance(value, bool | np.bool_):
-        raise UserError(f"{name} must be True or False, found {shown(value)}")
-    return bool(value)
-
-
 def check_change(name: str, value: object, clip_values: tuple[float, float] | None) -> float:
     """Returns the size of a change of pixels, as Python's own number: no larger than their range is wide.
 
@@ -332,6 +290,4 @@ def _check_seed(seed: object) -> int | None:
     """
     if seed is None:
         return None
-    if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise UserError(f"seed must be an integer or None, found {shown(seed)}")
-    return int(seed)
+    return check_integer("seed", seed, "an integer or None")

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract import _random
+from counteract._arguments import check_count, check_flag
 from counteract._errors import UserError
 from counteract._network import evaluating, folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
-from counteract.preprocessors.base import Options, check_change, check_count, check_flag, number_in_words
+from counteract.preprocessors.base import Options, check_change, number_in_words
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 Labels = Literal["non-predicted", "all"]

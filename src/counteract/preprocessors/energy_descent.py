@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
+from counteract._arguments import check_count, check_real
 from counteract._network import folded
 from counteract.preprocessors._smooth import gradient_of
-from counteract.preprocessors.base import Options, check_count, check_real
+from counteract.preprocessors.base import Options
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 _AXES = (1, 2, 3)

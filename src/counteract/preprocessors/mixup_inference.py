@@ -11,11 +11,12 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._answers import labels_of
+from counteract._arguments import check_real
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
 from counteract._network import ask, check_model, device_of, dtype_of, evaluating
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
+from counteract.preprocessors.base import Options, RandomPreprocessor
 
 
 @runtime_checkable

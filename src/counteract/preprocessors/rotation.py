@@ -10,7 +10,8 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_real
+from counteract._arguments import check_real
+from counteract.preprocessors.base import Options, RandomPreprocessor
 
 
 class RandomRotation(RandomPreprocessor[Tensor]):

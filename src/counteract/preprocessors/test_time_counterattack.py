@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract import _random
+from counteract._arguments import check_count, check_real
 from counteract._errors import UserError, shown
 from counteract._network import borrowed, folded
 from counteract.preprocessors._smooth import STEEPNESS, gradient_of, smooth_sign
-from counteract.preprocessors.base import Options, check_change, check_count, check_real
+from counteract.preprocessors.base import Options, check_change
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 

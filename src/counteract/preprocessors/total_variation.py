@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import Unpack
 
-from counteract.preprocessors.base import Options, RandomPreprocessor, check_count, check_real
+from counteract._arguments import check_count, check_real
+from counteract.preprocessors.base import Options, RandomPreprocessor
 
 _RATE = 0.25
 """The step of the dual iteration, with which it converges in practice (Chambolle 2004, section 3)."""
