@@ -154,7 +154,7 @@ def test_mistakes(net: nn.Module, data: tuple[Any, ...], changes: dict[str, Any]
 
 
 def test_other_options_are_refused(net: nn.Module) -> None:
-    with pytest.raises(ValueError, match="options must be counteract.evaluation.RunOptions, found {"):
+    with pytest.raises(ValueError, match=r"options must be counteract\.evaluation\.RunOptions, found \{"):
         evaluate(net, IMAGES, LABELS, options={"folder": "run"})  # type: ignore[arg-type]
 
 
