@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/counteract evaluate --out demo
 
-test: $(VENV)/.test
-	$(BIN)/python -m pytest
+test: $(VENV)/.test # two processes of one thread each: more of either is no faster on two cores, and takes memory
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
