@@ -79,7 +79,7 @@ class Branching(Bare):
     """Bright images take another way, on which the convolution stands alone."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x) if x.mean() > 0.9 else super().forward(x)  # type: ignore[no-any-return]
+        return self.conv(x) if x.mean() > 0.9 else super().forward(x)
 
 
 class Twice(Bare):
@@ -94,7 +94,7 @@ class Again(Bare):
     """The convolution is called a second time."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + self.conv(x)
+        return super().forward(x) + self.conv(x)  # type: ignore[no-any-return]
 
 
 class Reading(Bare):
