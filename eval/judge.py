@@ -1,24 +1,26 @@
 """Audits the defences of `broken` that are known to be broken, and the controls that are not: is the judge right?
 
-    python eval/judge.py --out eval/results/judge                          digits, 48 images
-    python eval/judge.py --out board --dataset cifar10 --data cifar10_test.npz --train cifar10_train.npz --limit 200
-    python eval/judge.py --out board --row jpeg --row kwta                 these rows alone
+    python eval/judge.py --out eval/results/judge                 the board: digits, 200 images
+    python eval/judge.py --out board --limit 24 --row jpeg        one row, on few images
+    python eval/judge.py --out board --dataset cifar10 --data cifar10_test.npz --train cifar10_train.npz
 
-Each row is written as it is done, and is not done again; a row that was interrupted goes on where it was.
+The same command goes on with an interrupted board: a row that is done is not done again, one that was interrupted goes
+on where it was. report.md and rows.csv are written after each row, and name the rows that are missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from broken.about import about
+from broken.about import about, names
 from broken.controls import certified, radius_of
 from broken.rows import Row, rows
 from broken.yardsticks import case_of, yardstick
@@ -30,8 +32,8 @@ from counteract.evaluation import RunOptions
 WITHIN = 3.0
 """The points by which the suite may miss what an attack by hand finds."""
 
-FINE = ("sound", "no gain")
-"""The verdicts that are right for a control."""
+BROKEN = ("worse than no defence", "gain not confirmed")
+"""The verdicts that report a defence as broken."""
 
 
 def by_hand(row: Row, data: Dataset, pool: Dataset) -> float:
@@ -70,7 +72,6 @@ def measure(row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, fol
     seconds = time.perf_counter() - begin
     summary = found.run.summaries[-1]
     own = [each for each in found.run.rows if each.defence == summary.defence]
-    verdict = getattr(found, "verdict", None)
     return {
         "name": row.name,
         "defence": row.defence,
@@ -86,7 +87,8 @@ def measure(row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, fol
         "undefended": _percent(summary.undefended),
         "by hand": by_hand(row, data, pool),
         "certified": certificate(row, data),
-        "verdict": str(getattr(verdict, "word", verdict or ("sound" if found.sound else "flagged"))),
+        "verdict": found.verdict,
+        "reason": found.decision.reason,
         "flags": [check.name for check in found.checks if check.flag],
         "passes": sum(each.attack_passes or 0.0 for each in own),
         "seconds": round(seconds),
@@ -108,23 +110,63 @@ def mistake(found: dict[str, Any]) -> str:
     if found["certified"] is not None and worst < found["certified"]:
         return f"below the certificate, {found['certified']:.1f}"
     if found["control"]:
-        return "" if found["verdict"] in FINE else "false alarm"
+        return "false alarm" if found["flags"] or found["verdict"] in BROKEN else ""
     if worst > found["by hand"] + WITHIN:
         return f"{worst - found['by hand']:.1f} points short of the attack by hand"
-    claims = found["undefended"] is not None and worst > found["undefended"] + WITHIN and found["verdict"] == "sound"
-    return "a gain is believed" if claims else ""
+    nothing = found["by hand"] <= found["undefended"] + WITHIN
+    return "a gain is believed" if nothing and found["verdict"] == "sound" else ""
 
 
-NUMBERS = ("clean", "undefended", "oblivious", "adaptive", "worst", "by hand")
+_READING = f"""\
+Accuracies are in percent. `by hand` is left by the attack that the literature names, written out for that defence
+alone; the audit is not told of it. A mistake is a worst case more than {WITHIN:g} points above it, a gain that is
+believed and is none, a control with a flag or with a verdict that reports it broken, or a worst case below what is
+certified. Figures marked (M) are from memory."""
+
+
+def report(found: Sequence[dict[str, Any]], settings: dict[str, Any], missing: Sequence[str]) -> str:
+    """The board as a page of Markdown."""
+    controls = sum(row["control"] for row in found)
+    mistakes = sum(bool(mistake(row)) for row in found)
+    lines = [
+        "# The judge, judged",
+        "",
+        f"{len(found) - controls} defences that are known to be broken and {controls} controls that are not, audited",
+        f"on {settings['limit']} images of {settings['dataset']} with the preset {settings['preset']}, one seed and",
+        f"{settings['draws']} draws of a random defence.",
+        _READING,
+        "",
+        f"Mistakes: {mistakes} of {len(found)}.",
+        *(["", f"**Not measured yet:** {'; '.join(missing)}."] if missing else []),
+        "",
+        _table(COLUMNS, map(_cells, found)),
+        "",
+        "## Accounts",
+        "",
+        _table(("defence", "source", "broken by"), map(_account, names())),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+NUMBERS = ("clean", "undefended", "oblivious", "adaptive", "worst", "by hand", "certified")
 """The accuracies of the board."""
 
+COLUMNS = (
+    "defence", "claimed", "published truth", "network", "eps", *NUMBERS, "verdict", "flags", "passes an image",
+    "mistake",
+)  # fmt: skip
+"""The columns of the board."""
 
-def table(found: Sequence[dict[str, Any]]) -> str:
-    """The board as Markdown."""
-    first, last = ("defence", "claimed", "published truth", "network", "eps"), ("verdict", "flags", "passes an image")
-    columns = (*first, *NUMBERS, *last, "mistake")
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    return "\n".join([*lines, *(f"| {' | '.join(_cells(row))} |" for row in found)]) + "\n"
+
+def _table(columns: Sequence[str], rows_: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows_]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _account(name: str) -> list[str]:
+    told = about(name)
+    return [name, told.source, told.broken_by]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -148,34 +190,62 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def main() -> None:
-    """Measures the rows that are not there yet, and writes board.json and board.md."""
+def write(out: Path, every: Sequence[Row], settings: dict[str, Any]) -> None:
+    """Writes report.md and rows.csv from the rows that are done."""
+    done = {row.name: _place(out, row) for row in every if _place(out, row).exists()}
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in done.values()]
+    missing = [row.name for row in every if row.name not in done]
+    (out / "report.md").write_text(report(found, settings, missing), encoding="utf-8")
+    with (out / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(_cells, found))
+
+
+def _place(out: Path, row: Row) -> Path:
+    return out / "rows" / f"{_slug(row.name)}.json"
+
+
+def _options() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the board's folder")
     parser.add_argument("--dataset", default="digits", choices=("digits", "cifar10"))
     parser.add_argument("--data", help="the test images, an .npz file; the dataset's own where there is none")
     parser.add_argument("--train", help="likewise the training images, for mixtures and statistics")
-    parser.add_argument("--limit", type=int, default=48, help="the number of images")
-    parser.add_argument("--preset", default="quick")
-    parser.add_argument("--draws", type=int, default=3, help="the draws that judge a random defence")
-    parser.add_argument("--row", action="append", help="the rows by name; all where there is none")
-    options = parser.parse_args()
+    parser.add_argument("--limit", type=int, default=200, help="the number of images (200)")
+    parser.add_argument("--preset", default="quick", help="the effort of the attacks (quick)")
+    parser.add_argument("--draws", type=int, default=3, help="the draws that judge a random defence (3)")
+    parser.add_argument("--row", action="append", help="a row by its name, as often as wished; all where there is none")
+    return parser, parser.parse_args()
+
+
+def main() -> None:
+    """Measures the rows that are not there yet."""
+    parser, options = _options()
+    every = rows(options.dataset)
+    known = [row.name for row in every]
+    if unknown := [name for name in options.row or () if name not in known]:
+        parser.error(f"--row {unknown[0]}: there is none; there are {', '.join(known)}")
+    settings = {name: getattr(options, name) for name in ("dataset", "data", "train", "limit", "preset", "draws")}
+    place = options.out / "settings.json"
+    if place.exists() and (others := json.loads(place.read_text(encoding="utf-8"))) != settings:
+        parser.error(f"{options.out} was measured with {others}: take another folder, or these settings")
+    (options.out / "rows").mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     data = load_dataset(options.data or options.dataset).take(options.limit)
     pool = load_dataset(options.train) if options.train else load_dataset(options.dataset, "train")
-    done = options.out / "rows"
-    done.mkdir(parents=True, exist_ok=True)
-    for row in rows(options.dataset):
-        path = done / f"{_slug(row.name)}.json"
+    for row in every:
+        path = _place(options.out, row)
         if (options.row and row.name not in options.row) or path.exists():
             continue
         found = measure(row, data, pool, options.preset, options.draws, options.out)
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial = path.with_suffix(".part")
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
         words = f"worst {_number(found['worst'])}, by hand {found['by hand']:.1f}, {found['verdict']}"
         print(f"{row.name}: {words}; {mistake(found) or 'right'}", flush=True)
-    order = [done / f"{_slug(row.name)}.json" for row in rows(options.dataset)]
-    board = [json.loads(path.read_text(encoding="utf-8")) for path in order if path.exists()]
-    (options.out / "board.json").write_text(json.dumps(board, indent=1) + "\n", encoding="utf-8")
-    (options.out / "board.md").write_text(table(board), encoding="utf-8")
+        write(options.out, every, settings)
+    write(options.out, every, settings)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from counteract.attacks import preset
 
 TINY: dict[str, Any] = {
-    "steps": 5, "restarts": 1, "targets": 1, "draws": 1, "executions": 2, "cheap": 1, "queries": 4,
+    "steps": 5, "restarts": 1, "targets": 1, "target_steps": 5, "draws": 1, "executions": 2, "cheap": 1, "queries": 4,
     "precision": "float32",
 }  # fmt: skip
 

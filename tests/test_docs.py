@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 import torch
+from reports import read_rows, to_table
 from torch import nn
 
 from counteract._toml import read_toml
@@ -39,7 +40,13 @@ PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 
-EXAMPLES = PYTHON.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+SHOWN = [ROOT / "README.md", ROOT / "docs" / "python.md"]
+"""Pages whose examples print something, and say what."""
+
+EXAMPLES = [(page, block) for page in SHOWN for block in PYTHON.findall(page.read_text(encoding="utf-8"))]
+
+PRINTED = re.compile(r"\A\n[^\n]*prints\n\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""The block of what an example prints, right after it and a line that ends in `prints`."""
 
 LISTS: dict[str, Sequence[tuple[str, str]]] = {
     "attacks": attack_lines(),
@@ -58,19 +65,37 @@ OLD_WORDS = re.compile(
 
 
 def test_the_readme_has_examples() -> None:
-    assert len(EXAMPLES) == 3
+    assert [page.name for page, _ in EXAMPLES] == ["README.md"] * 2 + ["python.md"] * 3
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_an_example_of_the_readme_runs(number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "block"), EXAMPLES, ids=lambda value: getattr(value, "name", ""))
+def test_an_example_prints_what_its_page_says(page: Path, block: str, tmp_path: Path) -> None:
+    """In a Python of its own; numbers may differ from machine to machine, and so does all but the first line."""
     script = tmp_path / "example.py"
-    script.write_text(EXAMPLES[number], encoding="utf-8")
+    script.write_text(block, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+    if said := PRINTED.match(page.read_text(encoding="utf-8").partition(f"```python\n{block}```\n")[2]):
+        assert re.sub(r"\d+", "#", done.stdout).splitlines()[0] == re.sub(r"\d+", "#", said[1]).splitlines()[0]
+
+
+def test_pages_say_what_their_examples_print() -> None:
+    texts = [page.read_text(encoding="utf-8").partition(f"```python\n{block}```\n")[2] for page, block in EXAMPLES]
+    assert sum(PRINTED.match(text) is not None for text in texts) == 3
+
+
+def test_the_table_of_the_readme_is_that_of_the_record() -> None:
+    """The record is longer; whoever measures again sees here the lines of the README to change."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"<!-- eval/results/art-defences, iat -->\n((?:\|.*\n)+)", text)
+    names = [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]]
+    rows = {row.defence: row for row in read_rows(ROOT / "eval" / "results" / "art-defences" / "report.md", "iat")}
+    assert len(names) >= 5
+    assert table == to_table([rows[name] for name in names]) + "\n"
 
 
 OWN = (ROOT / "docs" / "your-own-defence.md").read_text(encoding="utf-8")
@@ -100,7 +125,7 @@ def test_examples_of_the_page_about_own_defences_run(line: str, own_defences: Pa
     assert "worst" in done.stdout or "Median" in done.stdout
 
 
-ELSEWHERE = [page for page in PAGES if page.name not in ("README.md", "your-own-defence.md")]
+ELSEWHERE = [page for page in PAGES if page not in SHOWN and page.name != "your-own-defence.md"]
 """Pages whose examples are run one by one, each by itself."""
 
 SNIPPETS = [(page, block) for page in ELSEWHERE for block in PYTHON.findall(page.read_text(encoding="utf-8"))]

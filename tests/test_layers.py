@@ -42,6 +42,7 @@ OF_THE_WHOLE = {
     "test_scripts.py",
     "test_captions.py",
     "test_docs.py",
+    "test_site.py",
     "test_import.py",
     "test_layers.py",
     "test_package.py",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from counteract._seeding import draws_unkeyed, seeded
+from counteract._seeding import OneByOne, draws_unkeyed, seeded
 
 
 def drawn() -> tuple[float, float, float]:
@@ -25,6 +25,20 @@ def test_the_same_numbers_give_the_same_draws_and_leave_no_trace() -> None:
     assert float(torch.rand(())) == float(torch.rand((), generator=torch.Generator().manual_seed(5)))
     with seeded(2, 1):
         assert not set(drawn()) & set(first)
+
+
+def test_a_generator_that_only_some_examples_draw_from_is_seeded_for_them_too() -> None:
+    def noisy(value: int) -> float:
+        return random.random() if value == 3 else float(np.random.random())
+
+    def asked(values: list[int]) -> list[float]:
+        return call(noisy, values, torch.tensor(values))
+
+    call = OneByOne(None)
+    whole = asked([1, 2, 3, 4])
+    assert [*asked([1, 2]), *asked([3]), *asked([4])] == whole
+    assert OneByOne(None)(noisy, [3], torch.tensor([3])) == whole[2:3]
+    assert len(set(whole)) == 4
 
 
 def test_generators_come_back_after_an_error() -> None:

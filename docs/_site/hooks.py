@@ -1,4 +1,4 @@
-"""Hooks of the site: the commands' own help as a page, and names for what lies outside of docs/."""
+"""Hooks of the site: pages made of files elsewhere, of the commands' help and of results; names for files it lacks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from plots import draw
+from reports import read_rows, to_table
+
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?!http)[^)#\s]+)(?:#[^)]*)?\)")
 
 _COMMANDS = "<!-- the commands -->"
 
+_FILE = re.compile(r"<!-- the file (?P<path>\S+) -->")
+
+_RESULTS = re.compile(r"<!-- results (?P<run>\S+) (?P<network>\S+) -->")
+
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
-    """Puts the commands into their page, and turns links to files that the site does not hold into their names."""
+    """Puts commands and results into their pages, and names the files that links lead to outside of the site."""
     del page, files
     root = Path(config["config_file_path"]).parent
     if _COMMANDS in markdown:
         markdown = markdown.replace(_COMMANDS, _commands())
+    markdown = _FILE.sub(lambda found: _file(root / found["path"]), markdown)
+    markdown = _RESULTS.sub(lambda found: _results(root, **found.groupdict()), markdown)
     return _OUTSIDE.sub(lambda link: _named(link, root), markdown)
 
 
@@ -29,6 +38,19 @@ def _commands() -> str:
     text = subprocess.run(call, check=True, capture_output=True, text=True).stdout
     _, _, commands = html.unescape(text).partition("\n## ")
     return f"## {commands}"
+
+
+def _file(path: Path) -> str:
+    """Returns a Markdown file without its title, with links to docs/ that lead there from a page in it."""
+    _, _, text = path.read_text(encoding="utf-8").partition("\n")
+    return re.sub(r"\]\((?:\.\./)*docs/", "](", text)
+
+
+def _results(root: Path, run: str, network: str) -> str:
+    """Returns the plot of a run on a network, and its figures as a table that is folded away."""
+    rows = read_rows(root / "eval" / "results" / run / "report.md", network)
+    table = to_table(rows).replace("\n", "\n    ")
+    return f'<figure class="plot">{draw(rows)}</figure>\n\n??? note "The same figures as a table"\n    {table}\n'
 
 
 def _named(link: re.Match[str], root: Path) -> str:

@@ -67,7 +67,7 @@ class DefendedClassifier(PyTorchClassifier):
             a defence whose network does not standardise as it does; or images with channels last with a defence that
             moves pixels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from art.attacks.evasion import FastGradientMethod
         >>> from counteract import DefendedClassifier, RandomCropPad, load_model

@@ -65,7 +65,7 @@ class DefendedModule(nn.Module):
     Raises:
         UserError: (a ValueError) an argument is out of its range, or `model` is defended already.
 
-    Example:
+    Examples:
         >>> from counteract import Counteraction, DefendedModule, RandomCropPad, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

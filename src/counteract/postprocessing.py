@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from art.defences.postprocessor.postprocessor import Postprocessor
 from torch import Tensor
 
 from counteract._errors import UserError
-from counteract._seeding import global_state, reseed, seeded
+from counteract._seeding import OneByOne, global_state, seeded
 from counteract.preprocessors.base import number_in_words
 
 _NOT_SAID = ("apply_fit", "apply_predict")
@@ -35,6 +35,7 @@ class Postprocessing:
     def __init__(self, postprocessor: Postprocessor, *, name: str | None = None) -> None:
         self.postprocessor = postprocessor
         self.name = name or type(postprocessor).__name__
+        self._one_by_one = OneByOne(postprocessor)
         self._alone: bool | None = None
         if not isinstance(postprocessor, Postprocessor):
             raise UserError(f"postprocessor must be one of ART's or a subclass of its Postprocessor, found {self.name}")
@@ -46,8 +47,7 @@ class Postprocessing:
         probabilities = scores.detach().float().exp()
         with torch.no_grad():
             if self._stands_alone(probabilities):
-                rows = zip(probabilities.split(1), keys.tolist(), strict=True)
-                made = torch.cat(list(self._one_by_one(rows)))
+                made = torch.cat(self._one_by_one(self._call, probabilities.split(1), keys))
             else:
                 made = self._call(probabilities)
             hidden = made.clamp(min=torch.finfo(made.dtype).tiny).log().to(scores.dtype)
@@ -58,13 +58,6 @@ class Postprocessing:
         names = [name for name in getattr(self.postprocessor, "params", ()) if name not in _NOT_SAID]
         values = [f"{each} {number_in_words(each, getattr(self.postprocessor, each, None))}" for each in names]
         return ", ".join([*values, "on probabilities", "the identity for a gradient (BPDA)"])
-
-    def _one_by_one(self, rows: Iterable[tuple[Tensor, int]]) -> Iterator[Tensor]:
-        """Yields what becomes of each row, with the generators seeded by its key."""
-        with seeded(0):
-            for row, key in rows:
-                reseed(key % 2**63)
-                yield self._call(row)
 
     def _call(self, probabilities: Tensor) -> Tensor:
         made = np.array(self.postprocessor(probabilities.cpu().numpy().copy()))

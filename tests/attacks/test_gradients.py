@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from counteract import AntiAdversary, Counteraction, DefendedModule, RandomCropPad, _random
 from counteract._network import borrowed
 from counteract.attacks import AttackPreset, ThreatModel, Victim
-from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses
+from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, in_turn, order
 from counteract.attacks.losses import cross_entropy, margin
 from counteract.attacks.meter import metered
-from counteract.attacks.views import DEFENDED, UNDEFENDED
+from counteract.attacks.objective import Objective
+from counteract.attacks.views import DEFENDED, UNDEFENDED, keyless
 from counteract.datasets import Dataset
 from counteract.whole import WholeModule
 
 EPS = 0.05
-SMALL = AttackPreset.model_validate({"preset": "quick", "steps": 3, "restarts": 2})
+SMALL = AttackPreset.model_validate({"preset": "quick", "steps": 3, "restarts": 2, "targets": 2})
 CROSS_ENTROPY, MARGIN = Gradients(DEFENDED, Restarts(cross_entropy)), Gradients(DEFENDED, Restarts(margin))
 
 
@@ -51,7 +52,68 @@ def test_an_oblivious_attack_does_not_begin_twice(net: nn.Module, x: Tensor) -> 
     assert passes(Gradients(UNDEFENDED, Restarts(margin))) == 2 * 4 * 2 + 2
     assert passes(Gradients(UNDEFENDED, TowardsClasses())) == 2 * 4 * 2 + 2 + 1
     assert passes(Gradients(DEFENDED, Restarts(margin))) == 2 * 4 * (2 + 1) + 3
-    assert passes(Gradients(DEFENDED, TowardsClasses())) == 2 * 4 * (2 + 2) + 4 + 1
+    assert passes(Gradients(DEFENDED, TowardsClasses())) == 2 * 4 * (2 + 2) + 4 + 2
+
+
+def test_runs_towards_classes_have_steps_of_their_own(net: nn.Module, x: Tensor) -> None:
+    preset, labels = SMALL.model_copy(update={"target_steps": 7}), predicted(net, x)
+    with metered(net) as meter:
+        Gradients(UNDEFENDED, TowardsClasses()).run(of(net), x, labels, torch.arange(6), preset, None)
+    assert meter.passes / len(x) == 2 * (7 + 1) * 2 + 2 + 1
+
+
+def test_two_orders_in_turn() -> None:
+    first, second = torch.tensor([[1, 2, 3, 4], [0, 3, 2, 1]]), torch.tensor([[4, 1, 2, 3], [0, 3, 2, 1]])
+    assert in_turn(first, second).tolist() == [[1, 4, 2, 3], [0, 3, 2, 1]]
+    assert in_turn(second, first).tolist() == [[4, 1, 2, 3], [0, 3, 2, 1]]
+
+
+class Hiding(TinyNet):
+    """A defence of a network that moves the likeliest other class to the end, whatever the image is."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.net(x)
+        second = scores.topk(2).indices[:, 1:]
+        return scores.scatter_add(1, second, -scores.amax() * torch.ones_like(scores[:, :1]))
+
+
+def test_a_class_that_a_defence_hides_is_reached_for(net: nn.Module, x: Tensor) -> None:
+    labels = predicted(net, x)
+    objective = Objective([keyless(Hiding(net))], margin, labels, torch.arange(6))
+    preset = SMALL.model_copy(update={"targets": 2})
+    with borrowed(net):
+        near = net(x).topk(2).indices[:, 1]
+        found = TowardsClasses().losses(objective, keyless(net), x, preset)
+        alone = TowardsClasses().losses(objective, None, x, preset)
+    assert torch.equal(found[1].targets, near)  # type: ignore[attr-defined]
+    assert not any((loss.targets == near).any() for loss in alone)  # type: ignore[attr-defined]
+
+
+class Coarse(nn.Module):
+    """A network whose answers are rounded to so many levels: at few of them, classes have the same score."""
+
+    def __init__(self, network: nn.Module, levels: float) -> None:
+        super().__init__()
+        self.network, self.levels = network, levels
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.network(x)
+        return (scores * self.levels).round() / self.levels
+
+
+@pytest.mark.parametrize("levels", [1e-3, 5.0])
+def test_among_classes_of_one_score_the_undefended_network_decides(net: nn.Module, x: Tensor, levels: float) -> None:
+    rows = torch.arange(6), predicted(net, x)
+    alone, coarse = (each(x).detach().index_put(rows, torch.tensor(-torch.inf)) for each in (net, Coarse(net, levels)))
+    found = order(coarse, order(alone))
+    for row, label in enumerate(rows[1].tolist()):
+        others = [each for each in range(10) if each != label]
+        expected = sorted(others, key=lambda each: (-float(coarse[row, each]), -float(alone[row, each])))
+        assert found[row].tolist() == expected
 
 
 class Listening(TinyNet):

@@ -12,6 +12,7 @@ from counteract import DefendedModule
 from counteract.attacks import PGD, Path, ThreatModel, Victim, draw_starts, draw_targets
 from counteract.attacks.norms import NORMS, Name
 from counteract.datasets import Dataset
+from counteract.models import load_model
 
 EPS, ALPHA = 0.1, 0.03
 WIDE = 1.5
@@ -22,7 +23,7 @@ def theirs(net: nn.Module, images: Tensor, labels: Tensor, steps: int, targeted:
     attack = torchattacks.PGD(net, eps=EPS, alpha=ALPHA, steps=steps)
     if targeted:
         attack.set_mode_targeted_by_label(quiet=True)
-    adversarial: Tensor = attack(images.contiguous(), labels)
+    adversarial: Tensor = attack(images, labels)
     return adversarial
 
 
@@ -81,18 +82,19 @@ def test_targets_are_uniform_over_the_other_labels() -> None:
 
 
 def their_l2(net: nn.Module, images: Tensor, labels: Tensor, steps: int, *, targeted: bool) -> Tensor:
-    """Torchattacks' PGDL2 with a start of its own."""
+    """Torchattacks' PGDL2 with a start of its own; it cannot read gradients of another layout than the images'."""
     torch.manual_seed(0)
     attack = torchattacks.PGDL2(net, eps=WIDE, alpha=WIDE / 4, steps=steps)
     if targeted:
         attack.set_mode_targeted_by_label(quiet=True)
-    adversarial: Tensor = attack(images.contiguous(), labels)
+    adversarial: Tensor = attack(images, labels)
     return adversarial
 
 
 @pytest.mark.parametrize("targeted", [True, False])
-def test_snapshots_in_l2_are_torchattacks_bit_for_bit(digits_net: nn.Module, digits: Dataset, targeted: bool) -> None:
+def test_snapshots_in_l2_are_torchattacks_bit_for_bit(digits: Dataset, targeted: bool) -> None:
     """Of sixteen images: torchattacks takes the gradient of their mean, and a power of two leaves the bits alone."""
+    digits_net = load_model("digits-resnet-mixup")
     images, labels = digits.images[:16], (digits.labels[:16] + targeted) % 10
     starts = their_l2(digits_net, images, labels, 0, targeted=targeted)
     assert not torch.equal(starts, images)
@@ -103,8 +105,9 @@ def test_snapshots_in_l2_are_torchattacks_bit_for_bit(digits_net: nn.Module, dig
     assert not torch.equal(found[1], found[12])
 
 
-def test_steps_in_l2_along_tiny_gradients_are_torchattacks_too(digits_net: nn.Module, digits: Dataset) -> None:
+def test_steps_in_l2_along_tiny_gradients_are_torchattacks_too(digits: Dataset) -> None:
     """Towards labels that the network is sure of already, one image at a time."""
+    digits_net = load_model("digits-resnet-mixup")
     for row in range(3):
         images, labels = digits.images[row : row + 1], digits.labels[row : row + 1]
         starts = their_l2(digits_net, images, labels, 0, targeted=True)

@@ -20,7 +20,9 @@ def test_each_tries_harder_than_the_one_before() -> None:
 
 def test_any_field_may_differ() -> None:
     standard = AttackPreset.model_validate("standard")
-    assert AttackPreset.model_validate({"steps": 7}) == standard.model_copy(update={"steps": 7})
+    assert AttackPreset.model_validate({"steps": 7}) == standard.model_copy(update={"steps": 7, "target_steps": 7})
+    longer = AttackPreset.model_validate({"steps": 7, "target_steps": 9})
+    assert (longer.steps, longer.target_steps) == (7, 9)
     quick = AttackPreset.model_validate({"preset": "quick", "precision": "bf16"})
     assert (quick.steps, quick.precision) == (10, "bf16")
     assert AttackPreset.model_validate(quick.model_dump()) == quick

@@ -117,7 +117,7 @@ def test_names_are_found() -> None:
     assert one == find_attack("pgd10")
     assert hash(one) == hash(find_attack("pgd10"))
     assert all(find_attack(name).name == name for name in attack_names())
-    assert len(ATTACKS) == 25
+    assert len(ATTACKS) == 26
     assert set(CURES) < set(ATTACKS)
 
 

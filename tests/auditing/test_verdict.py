@@ -55,6 +55,12 @@ def test_words(defended: dict[str, int], word: str, reason: str) -> None:
     assert reason in found.reason
 
 
+def test_a_claim_is_the_gain_under_the_same_attacks() -> None:
+    """That the worst case has attacks which find more, on both networks, is no gain that anybody claims."""
+    both = of(95, 70, 40)
+    assert decide(run(both, both), "rotation", []).word == "no gain"
+
+
 @pytest.mark.parametrize(
     ("flag", "with_gain"), [("backward pass", "cannot tell"), ("clean images", "gain not confirmed")]
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -381,20 +383,40 @@ def test_a_small_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert len(capsys.readouterr().out.splitlines()) == 2
     judge.main()
     assert capsys.readouterr().out == ""  # each row is there
-    board = json.loads((tmp_path / "board.json").read_text())
+    board = [json.loads((tmp_path / "rows" / f"{name}.json").read_text()) for name in ("one-hot", "identity")]
     assert [row["name"] for row in board] == ["one_hot", "identity"]
     assert all(0 <= row["worst"] <= row["clean"] <= 100 for row in board)
-    text = (tmp_path / "board.md").read_text()
-    assert len(text.splitlines()) == 4
-    assert about("one_hot").known in text
+    page = (tmp_path / "report.md").read_text()
+    assert about("one_hot").known in page
+    assert about("one_hot").source in page
+    assert "4 images of digits" in page
+    missing = re.search(r"Not measured yet:\*\* (.*)\.\n", page)
+    assert missing is not None
+    assert missing[1].split("; ") == [name for name in DIGITS if name not in ("one_hot", "identity")]
+    with (tmp_path / "rows.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert [row["defence"] for row in written] == ["one_hot", "identity (control)"]
+    assert float(written[0]["worst"]) == pytest.approx(board[0]["worst"], abs=0.06)
+    monkeypatch.setattr(sys, "argv", [*words, "--preset", "standard"])
+    with pytest.raises(SystemExit):
+        judge.main()
+    assert "take another folder" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*words, "--row", "jpg"])
+    with pytest.raises(SystemExit):
+        judge.main()
+    assert "--row jpg: there is none; there are adp" in capsys.readouterr().err
 
 
 def test_mistakes_of_the_judge() -> None:
-    fine = {"control": False, "certified": None, "worst": 20.0, "by hand": 18.0, "undefended": 19.0, "verdict": "sound"}
-    assert judge.mistake(fine) == ""
+    fine: dict[str, Any] = {"control": False, "certified": None, "worst": 20.0, "by hand": 18.0, "undefended": 19.0}
+    fine |= {"verdict": "sound", "flags": []}
+    assert judge.mistake(fine) == "a gain is believed"
+    assert judge.mistake(fine | {"verdict": "no gain"}) == ""
+    assert judge.mistake(fine | {"undefended": 14.0}) == ""  # by hand it is better than the network alone, too
     assert judge.mistake(fine | {"by hand": 16.0}) == "4.0 points short of the attack by hand"
-    assert judge.mistake(fine | {"undefended": 16.0}) == "a gain is believed"
     control = fine | {"control": True, "by hand": 0.0}
     assert judge.mistake(control) == ""
     assert judge.mistake(control | {"verdict": "gain not confirmed"}) == "false alarm"
+    assert judge.mistake(control | {"flags": ["gain"]}) == "false alarm"
+    assert judge.mistake(control | {"verdict": "cannot tell"}) == ""  # on few images
     assert judge.mistake(control | {"certified": 21.0}) == "below the certificate, 21.0"

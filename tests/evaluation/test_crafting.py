@@ -63,7 +63,7 @@ def crafted(
         attack = find_attack(name)
         if attack.path is not None:
             together = [each for each in map(find_attack, names) if each.path == attack.path]
-            made_together = crafter.on_path(attack.path, together, seed, sample)
+            made_together = crafter.on_path(attack.path, together, seed, sample, torch.arange(len(data)))
             found |= {name: each.images for name, each in made_together.items()}
         else:
             found[name] = crafter.craft(attack, judged, seed, sample, torch.arange(len(data))).images

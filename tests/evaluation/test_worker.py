@@ -69,8 +69,22 @@ def test_examples_that_are_done_are_not_attacked_again() -> None:
     with mock.patch.object(Attack, "__getattribute__", count):
         run(cascade=True, watcher=watcher, seeds=1, draws=1)
     assert watcher.begun == watcher.done > 0
-    assert asked["noise"] == asked["apgd-ce"] == 40  # both defences are tried on them
+    assert asked["apgd-ce"] < asked["noise"] == 40  # both defences are tried on those that either leaves
     assert asked["bpda-apgd-cw"] < asked["bpda-apgd-ce"] < 2 * 40
+    asked.clear()
+    with mock.patch.object(Attack, "__getattribute__", count):
+        run(cascade=True, alone=["noise", "apgd-ce"], seeds=1, draws=1)
+    assert asked["noise"] == asked["apgd-ce"] == 40
+
+
+def test_an_attack_alone_in_a_cascade_tries_every_example() -> None:
+    given: dict[str, Any] = {"attacks": ["clean", "noise", "pgd3", "apgd-ce", "pgd2"], "seeds": 1}
+    by_itself, cascaded = correct(run(**given)), correct(run(cascade=True, alone=["apgd-ce"], **given))
+    for place, expected in by_itself.items():
+        if "apgd-ce" in place or "clean" in place:
+            assert torch.equal(cascaded[place], expected)
+    both = run(**given), run(cascade=True, alone=["apgd-ce"], **given)
+    assert [case.accuracy for case in both[0].worst_cases] == [case.accuracy for case in both[1].worst_cases]
 
 
 def test_nothing_depends_on_the_batch_size() -> None:

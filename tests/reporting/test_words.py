@@ -29,6 +29,8 @@ def test_the_conditions_of_a_run() -> None:
 def test_notes() -> None:
     assert "Not exact: defended networks in bf16." in notes(half_finished(precision="bf16"))
     assert CASCADE in notes(half_finished(cascade=True))
+    (said,) = [note for note in notes(half_finished(cascade=True, alone=["pgd2"])) if note.startswith(CASCADE)]
+    assert said.endswith(" But pgd2 tried every example: theirs is the accuracy under each alone.")
     assert len(notes(run())) == 1
 
 

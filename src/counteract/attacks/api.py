@@ -101,7 +101,7 @@ def attack(
         UserError: (a ValueError) an argument is not what it must be, or the attack cannot run on such a module, or a
             library's fails on it.
 
-    Example:
+    Examples:
         >>> from counteract import Counteraction, DefendedModule, attack, load_model
         >>> from counteract.datasets import load_dataset
         >>> net, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

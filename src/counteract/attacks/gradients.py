@@ -15,7 +15,7 @@ from counteract._network import borrowed
 from counteract.attacks import losses
 from counteract.attacks.apgd import apgd
 from counteract.attacks.ascent import ascend
-from counteract.attacks.objective import Average, Objective
+from counteract.attacks.objective import Average, Objective, Scores
 from counteract.attacks.pgd import draw_starts
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.victim import Victim
@@ -41,8 +41,20 @@ class Runs(Protocol):
     def least_classes(self) -> int:
         """The number of classes that the losses need."""
 
-    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
-        """The loss of each run."""
+    def losses(
+        self, objective: Objective, others: Scores | None, images: Tensor, preset: AttackPreset
+    ) -> list[losses.Loss]:
+        """The loss of each run.
+
+        Args:
+            objective: The attack's, whose last network picks the best of its points.
+            others: The undefended network, which may see other classes than that one; None where it is that one.
+            images: The clean images.
+            preset: The effort.
+        """
+
+    def steps(self, preset: AttackPreset) -> int:
+        """The number of steps of each run."""
 
     def begins_undefended(self, run: int) -> bool:
         """Returns True for a run of an adaptive attack that starts where the same search ends without the defence.
@@ -59,10 +71,16 @@ class Restarts:
     loss: losses.Loss
     least_classes: int = 2
 
-    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
+    def losses(
+        self, objective: Objective, others: Scores | None, images: Tensor, preset: AttackPreset
+    ) -> list[losses.Loss]:
         """The loss, as often."""
-        del objective, images
+        del objective, others, images
         return [self.loss] * preset.restarts
+
+    def steps(self, preset: AttackPreset) -> int:
+        """The preset's."""
+        return preset.steps
 
     def begins_undefended(self, run: int) -> bool:
         """True of the first run."""
@@ -71,14 +89,28 @@ class Restarts:
 
 @dataclass(frozen=True)
 class TowardsClasses:
-    """One run towards each of the likeliest other classes, each of which begins on the undefended network."""
+    """One run towards each of the likeliest other classes, each of which begins on the undefended network.
+
+    They are those of the defended and of the undefended network in turn: a defence that makes an image look like
+    another class hides from its answers the class that is near.
+    """
 
     least_classes: int = 4
 
-    def losses(self, objective: Objective, images: Tensor, preset: AttackPreset) -> list[losses.Loss]:
+    def losses(
+        self, objective: Objective, others: Scores | None, images: Tensor, preset: AttackPreset
+    ) -> list[losses.Loss]:
         """The loss towards each of the classes."""
-        likely = _likely(objective, images)
+        scores = _others(objective, images)
+        likely = order(scores)
+        if others is not None:
+            second = order(_others(replace(objective, networks=[others]), images))
+            likely = in_turn(order(scores, second), second)
         return [losses.TargetedDLR(column) for column in likely[:, : preset.targets].unbind(1)]
+
+    def steps(self, preset: AttackPreset) -> int:
+        """The preset's for such runs."""
+        return preset.target_steps
 
     def begins_undefended(self, run: int) -> bool:
         """True of every run."""
@@ -123,7 +155,7 @@ class Gradients:
         self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
     ) -> Tensor:
         """Attacks a batch: see `registry.Run`."""
-        preset = preset.model_copy(update={"steps": self.times * preset.steps}) if self.times > 1 else preset
+        preset = preset.model_copy(update={"steps": self.times * self.runs.steps(preset)})
         draws = self.view.draws(victim, preset, self.average)
         networks = self.view.networks(victim, preset, draws)
         keys = _random.fold(keys, SUITE)
@@ -139,7 +171,8 @@ class Gradients:
     def _candidates(self, objective: Objective, victim: Victim, images: Tensor, preset: AttackPreset) -> list[Tensor]:
         """The points that the runs end with, and those on the undefended network that some begin with."""
         found, threat = [], victim.threat_model
-        for run, loss in enumerate(self.runs.losses(objective, images, preset)):
+        others = keyless(victim.undefended) if self.view.adaptive else None
+        for run, loss in enumerate(self.runs.losses(objective, others, images, preset)):
             stream = _random.fold(objective.keys, run)
             starts = draw_starts(stream, images, threat.eps, threat.metric)
             given = replace(objective, loss=loss, keys=stream)
@@ -161,12 +194,38 @@ def both_borrowed(victim: Victim) -> Iterator[None]:
         yield
 
 
-def _likely(objective: Objective, images: Tensor) -> Tensor:
-    """The classes other than the true one, for each clean image the likeliest first: int64, shape (N, classes - 1)."""
+def _others(objective: Objective, images: Tensor) -> Tensor:
+    """The scores of clean images, in which the true class is out of the race: shape (N, classes)."""
     with torch.no_grad():
         scores = objective.networks[-1](images, _random.fold(objective.keys, _SELECT))
-    others = scores.nan_to_num().scatter(1, objective.labels.unsqueeze(1), -torch.inf)
-    return others.argsort(dim=1, descending=True, stable=True)[:, :-1]
+    return scores.nan_to_num().scatter(1, objective.labels.unsqueeze(1), -torch.inf)
+
+
+def order(scores: Tensor, second: Tensor | None = None) -> Tensor:
+    """The classes but for the last, the highest score first: int64, shape (N, classes - 1).
+
+    Args:
+        scores: The scores, shape (N, classes), the last class's minus infinity.
+        second: Another such order, which decides among classes of one score, as of answers that name no more than one;
+            None for the classes' own.
+    """
+    if second is None:
+        return scores.argsort(dim=1, descending=True, stable=True)[:, :-1]
+    return second.gather(1, scores.gather(1, second).argsort(dim=1, descending=True, stable=True))
+
+
+def in_turn(first: Tensor, second: Tensor) -> Tensor:
+    """The first class of one order, the first of another, the second of the one and so on, each class once.
+
+    Args:
+        first: An order of all classes but one: int64, shape (N, classes - 1).
+        second: Another order of the same ones.
+    """
+    count = first.shape[1]
+    places = torch.arange(count, device=first.device).expand_as(first)
+    none = first.new_full((len(first), count + 1), 2 * count)
+    own, other = (none.scatter(1, order, places) for order in (first, second))
+    return torch.minimum(2 * own, 2 * other + 1).argsort(dim=1)[:, :-1]
 
 
 def _best(judge: Objective, candidates: Sequence[Tensor]) -> Tensor:

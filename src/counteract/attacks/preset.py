@@ -25,6 +25,7 @@ class AttackPreset(Strict):
     steps: Count
     restarts: Count
     targets: Count
+    target_steps: Count
     draws: Count
     executions: Count
     cheap: Count
@@ -42,6 +43,8 @@ class AttackPreset(Strict):
         name = changes.pop("preset", DEFAULT)
         if not isinstance(name, str):
             raise ValueError("preset must be the name of a preset")
+        if "steps" in changes:
+            changes.setdefault("target_steps", changes["steps"])
         return preset_fields(name) | changes
 
 

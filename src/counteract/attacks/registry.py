@@ -190,6 +190,11 @@ ATTACKS: dict[str, Attack] = {
             "the same on the mean of the draws' cross-entropies, not that of their averaged output",
             Gradients(DEFENDED, _CE, average="losses"),
         ),
+        _along(
+            "bpda-pgd-losses",
+            "PGD on that mean, whose steps do not halve on noise",
+            Gradients(DEFENDED, _CE, by_pgd, average="losses"),
+        ),
         _along("smooth", "APGD on the margin, where signs are differentiated as a steep tanh", Gradients(SMOOTH, _CW)),
         _along("fixed", "APGD on the margin, told the very draws that will judge it", Gradients(JUDGED, _CW)),
         _along(
@@ -313,7 +318,7 @@ def register_attack(
         UserError: (a ValueError) the name is taken by an attack of this package or cannot be one, or the factory cannot
             be called.
 
-    Example:
+    Examples:
         >>> import torchattacks
         >>> from counteract import register_attack
         >>> register_attack("momentum", torchattacks.MIFGSM, about="PGD with momentum")

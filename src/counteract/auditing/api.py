@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from counteract.evaluation.api import Defence
 
-_FIXED = frozenset({"attacks", "cascade", "dataset", "defences", "models", "sweep"})
+_FIXED = frozenset({"alone", "attacks", "cascade", "dataset", "defences", "models", "sweep"})
 """Fields of a spec that an audit gives itself."""
 
 
@@ -74,7 +74,7 @@ def audit(
     Raises:
         UserError: (a ValueError) an argument is not what it must be.
 
-    Example:
+    Examples:
         >>> from counteract import Counteraction, audit, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(16)

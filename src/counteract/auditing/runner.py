@@ -15,7 +15,6 @@ from counteract._files import write_atomically
 from counteract._sealed import seal
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
-from counteract.attacks import ATTACKS as SUITE
 from counteract.attacks import CLEAN, Attack, example_keys, find_attack
 from counteract.attacks.norms import CLIMBED, climbs_in
 from counteract.attacks.registry import CURES
@@ -28,6 +27,7 @@ from counteract.auditing.checklist import (
     check_planted,
     check_probes,
     check_run,
+    check_transfer,
     no_probes,
 )
 from counteract.auditing.indicators import Indicators, indicate
@@ -44,17 +44,29 @@ from counteract.evaluation.scores import Paired, paired, survived
 from counteract.evaluation.subject import Judged, Subject
 from counteract.whole import Through, WholeModule
 
-STAGES = (
-    (CLEAN, "pgd50", "pgd50-targeted", "noise", "apgd-ce", "apgd-dlr", "apgd-t"),
-    ("bpda-apgd-cw",),
-    ("bpda-apgd-t",),
-)
-"""The first attacks, stage by stage; after each it is seen if the verdict can still change. The others come later."""
+_SECOND, _THIRD = "bpda-apgd-cw", "bpda-apgd-t"
 
-_FIRST = tuple(name for stage in STAGES for name in stage)
+_LAST = (
+    "bpda-apgd-ce", "bpda-apgd-dlr", "bpda-apgd-losses", "bpda-pgd", "bpda-pgd-losses", "smooth", "fixed", "joint",
+    "cheap", "square", "decision",
+)  # fmt: skip
+"""The attacks of the last stage: those that ask and follow no gradients at its end."""
 
-ATTACKS = (*_FIRST, *(name for name in SUITE if name not in (*_FIRST, *CURES)))
-"""Every kind of attack that each defence meets; the cures come on top where there is a reason for them."""
+
+def stages(steps: int) -> tuple[tuple[str, ...], ...]:
+    """Returns the attacks of an audit, stage by stage; after each it is seen if the verdict can still change.
+
+    Args:
+        steps: The preset's number of steps, which plain PGD takes, too.
+    """
+    first = (*alone(steps), "apgd-dlr", "apgd-t")
+    return first, (_SECOND,), (_THIRD,), _LAST
+
+
+def alone(steps: int) -> tuple[str, ...]:
+    """Returns the attacks that try every example; the others try what those before them left, as AutoAttack does."""
+    return CLEAN, f"pgd{steps}", "noise", "apgd-ce"
+
 
 UNDER = ("under-cw", "under-t", "under-ce")
 """The attacks for a defence whose gradients are wrong or none, where the network under it is known."""
@@ -64,10 +76,12 @@ DEFAULTS = {"preset": "quick", "limit": 100, "seeds": 2, "draws": 5}
 
 
 _TESTED = (
-    "more steps", "larger eps", "large eps", "convergence", "zero gradients", "planted example",
+    "transfer", "more steps", "larger eps", "large eps", "convergence", "zero gradients", "planted example",
     "unstable predictions", "silent success",
 )  # fmt: skip
 """The checks of the tests of the attack."""
+
+_NO_DEFENCE = "there is no defence that it could know of: it would be the same attack without"
 
 _OF_SURROGATE = "; attacks took that of the surrogate"
 
@@ -75,6 +89,16 @@ _UNKNOWN = (
     "; no network under it is known whose gradients could be tried in their place: name one like it with --surrogate "
     "(none is distilled from its answers)"
 )
+
+
+def of_a_bare_network(steps: int) -> tuple[str, ...]:
+    """Returns the attacks of an audit that are made where there is no defence: the others would be the same once more.
+
+    Args:
+        steps: The preset's number of steps.
+    """
+    every = (name for stage in stages(steps) for name in stage)
+    return tuple(name for name in every if name == _SECOND or not _knows(name))
 
 
 @dataclass(frozen=True)
@@ -130,8 +154,11 @@ def make_audit_spec(data: Mapping[str, Any], defence: str, source: str = "option
             attack climbs in the norm.
     """
     defences = list(dict.fromkeys([UNDEFENDED, defence]))
-    fixed = {"attacks": ATTACKS, "defences": defences, "cascade": False, "sweep": None}
+    fixed = {"attacks": [CLEAN], "defences": defences, "cascade": True, "alone": (), "sweep": None}
     made = make_spec({**data, **fixed}, source)
+    steps = made.preset.steps
+    every = [name for stage in stages(steps) for name in stage]
+    made = made.model_copy(update={"attacks": tuple(every), "alone": alone(steps)})
     if len(made.models) > 1:
         raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
     if made.threat_model.norm not in CLIMBED:
@@ -179,6 +206,11 @@ def write_audit(found: Audit, path: Path) -> None:
     write_atomically(path, seal(content, indent=1))
 
 
+def _knows(name: str) -> bool:
+    """Returns True for an attack along gradients that knows of the defence."""
+    return find_attack(name).adaptive and find_attack(name).gradients
+
+
 def _last(spec: EvaluationSpec) -> str:
     """Returns the label of the defence that is audited."""
     return list(spec.defences)[-1]
@@ -189,11 +221,12 @@ def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
     going = _Going(spec, options, inputs)
     backward = going.look_back()
     cures = UNDER if backward.kind in ("wrong", "estimate") and going.known else ()
-    stages = [*STAGES, *([cures] if cures else []), tuple(name for name in ATTACKS if name not in _FIRST)]
-    for number, stage in enumerate(stages):
+    *first, last = stages(spec.preset.steps)
+    planned = [*first, *([cures] if cures else []), last]
+    for number, stage in enumerate(planned):
         run = going.measure(stage)
         if (word := settled(run, going.defence)) is not None and going.flagged(run, backward):
-            left = [name for later in stages[number + 1 :] for name in later]
+            left = [name for later in planned[number + 1 :] for name in later]
             return going.finish(run, backward, _Tests(), (*left, "the tests of the attack"), word)
     tests = going.test(run)
     added = [name for name in going.cures(run, tests) if name not in cures]
@@ -240,13 +273,22 @@ class _Going:
         """Measures some more attacks, and tells what is known."""
         self._done = (*self._done, *attacks)
         spec = self.spec.model_copy(update={"attacks": self._done})
-        run = evaluate_spec(spec, self.options, inputs=self.inputs, journal=self._journal)
+        run = evaluate_spec(spec, self.options, inputs=self.inputs, journal=self._journal, left_out=self._left_out())
         cases = ", ".join(f"{case.defence} {case.accuracy:.1f}%" for case in run.worst_cases)
         so_far = decide(run, self.defence, check_run(run, self.defence))
         self.options.watcher.tell(
             f"worst case after {len(self._done)} attacks, {attacks[-1]} the last: {cases}; so far: {so_far.word}"
         )
         return run
+
+    def _left_out(self) -> dict[tuple[str, str], str]:
+        """Returns the reasons why attacks that know of a defence are not made where there is none."""
+        judged = self.subject.judged(self.spec.variant(UNDEFENDED), targeted=False)
+        plain = self.subject.surrogate is None and judged.attacked is judged.given
+        if not plain or any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed:
+            return {}
+        made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
+        return {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
 
     def flagged(self, run: Run, backward: Backward) -> bool:
         """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""
@@ -297,6 +339,7 @@ class _Going:
         long, around = self._gained(run, "long"), self._gained(run, "around")
         worst = survived([cell for cell in run.measured if cell.defence == self.defence])[0]
         return [
+            check_transfer(tests.probes, run, self.defence),
             *check_probes(tests.probes, self.inputs.data.num_classes, clean, long, hint),
             check_planted(tests.planted),
             *check_indicators(tests.indicators, worst, around),
@@ -324,19 +367,20 @@ class _Going:
 
 
 def _strongest(run: Run) -> Attack | None:
-    """Returns the attack with gradients through the defence that left the least.
+    """Returns the attack with gradients through the defence, or with those under it where these find more.
 
     One that knows the judging draws would be no fair measure. Where none could run there is none.
     """
     left = {row.attack: row.accuracy for row in run.rows if row.defence == _last(run.spec)}
-    fair = [attack for attack in map(find_attack, left) if attack.adaptive and attack.gradients and not attack.known]
-    return min(fair, key=lambda attack: left[attack.name], default=None)
+    fair = [attack for attack in map(find_attack, left) if _knows(attack.name) and not attack.known]
+    preferred = [attack for attack in fair if attack.name in (_SECOND, *UNDER)] or fair
+    return min(preferred, key=lambda attack: left[attack.name], default=None)
 
 
 def _why_not(run: Run) -> str:
     """Returns the reasons why no attack with gradients through the defence could run, in words."""
     of_defence = {name: why for (_, name, defence), why in run.obstacles.items() if defence == _last(run.spec)}
-    reasons = [why for name, why in of_defence.items() if find_attack(name).adaptive and find_attack(name).gradients]
+    reasons = [why for name, why in of_defence.items() if _knows(name)]
     return "; ".join(dict.fromkeys(reasons))
 
 

@@ -58,7 +58,7 @@ def decide(run: Run, defence: str, checks: Sequence[Check]) -> Verdict:
     gain = paired(shares.worst, shares.undefended)
     if gain is None:
         return Verdict("cannot tell", "a worst case was not measured")
-    word = _word(gain, paired(shares.claimed, shares.undefended))
+    word = _word(gain, shares.claim)
     words = f"in the worst case {in_points(gain)} beside no defence"
     if word == "cannot tell":
         return Verdict(word, f"{words}, on {gain.n} images: it would take {_needed(gain)} to see {SEEN:g} points")
@@ -82,7 +82,7 @@ def settled(run: Run, defence: str) -> Word | None:
     for worst in (shares.worst, _nothing(shares.worst)):
         for undefended in (shares.undefended, _nothing(shares.undefended)):
             gain = paired(worst, undefended)
-            words.add("sound" if gain is None else _word(gain, paired(shares.claimed, undefended)))
+            words.add("sound" if gain is None else _word(gain, shares.claim))
     left = any(bool(each.nansum()) for each in shares.worst.values())
     if len(words) > 1 or "sound" in words or ("cannot tell" in words and left):
         return None
@@ -97,18 +97,19 @@ def in_points(gain: Paired) -> str:
 
 @dataclass(frozen=True)
 class _Shares:
-    """By seed the shares of right draws of each example, in three worst cases."""
+    """By seed the shares of right draws of each example in two worst cases, and the gain that reports would claim."""
 
     worst: dict[int, Tensor]
-    claimed: dict[int, Tensor]
     undefended: dict[int, Tensor]
+    claim: Paired | None
 
 
 def _shares(run: Run, defence: str) -> _Shares:
     def of(name: str) -> list[Cell]:
         return [cell for cell in run.measured if cell.defence == name]
 
-    return _Shares(survived(of(defence)), survived(claimed_cells(of(defence))), survived(of(UNDEFENDED)))
+    claimed, beside = (survived(claimed_cells(of(name), run.spec)) for name in (defence, UNDEFENDED))
+    return _Shares(survived(of(defence)), survived(of(UNDEFENDED)), paired(claimed, beside))
 
 
 def _nothing(shares: Mapping[int, Tensor]) -> dict[int, Tensor]:

@@ -129,7 +129,7 @@ def register_defence(
     Raises:
         UserError: (a ValueError) the name is taken, or no name.
 
-    Example:
+    Examples:
         >>> from art.defences.preprocessor import JpegCompression
         >>> import counteract
         >>> counteract.register_defence("jpeg-30", JpegCompression((0, 1), quality=30, channels_first=True))

@@ -93,7 +93,7 @@ def evaluate(
     Raises:
         UserError: (a ValueError) an argument is not what it must be.
 
-    Example:
+    Examples:
         >>> from counteract import evaluate, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

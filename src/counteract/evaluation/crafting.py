@@ -45,14 +45,17 @@ class Crafter:
     probes: ProbeStore
     batch_size: BatchSize
 
-    def on_path(self, path: Path, attacks: Iterable[Attack], seed: int, sample: Sample) -> dict[str, Made]:
-        """Returns a block's examples of attacks that are snapshots of one run of PGD, by their names."""
+    def on_path(
+        self, path: Path, attacks: Iterable[Attack], seed: int, sample: Sample, rows: Tensor
+    ) -> dict[str, Made]:
+        """Returns the examples of some rows of attacks that are snapshots of one run of PGD, by their names."""
         attacks = list(attacks)
-        rows = torch.arange(len(sample.block))
+        if len(rows) == 0:
+            return {attack.name: Made(sample.images[rows], 0.0) for attack in attacks}
         keys = {attack.name: self._key(attack, None, seed, sample, rows) for attack in attacks}
         found = {name: self.cache.load(key) for name, key in keys.items()}
         if any(each is None for each in found.values()):
-            made = self._run_path(path, sorted({attack.steps for attack in attacks}), seed, sample)
+            made = self._run_path(path, sorted({attack.steps for attack in attacks}), seed, sample, rows)
             for attack in attacks:
                 if found[attack.name] is None:
                     found[attack.name] = made[attack.steps]
@@ -75,8 +78,7 @@ class Crafter:
             AttackError: somebody else's attack fails.
         """
         if attack.path is not None:
-            made = self.on_path(attack.path, [attack], seed, sample)[attack.name]
-            return replace(made, images=made.images[rows])
+            return self.on_path(attack.path, [attack], seed, sample, rows)[attack.name]
         if len(rows) == 0 or attack.name == CLEAN:
             return Made(sample.images[rows], 0.0)
         key = self._key(attack, judged if attack.adaptive else None, seed, sample, rows)
@@ -124,25 +126,26 @@ class Crafter:
         passes = meter.passes * share
         return Made(torch.cat([found[:kept] for found, kept in parts]), passes, "\n".join(said))
 
-    def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample) -> dict[int, Made]:
-        """Runs PGD on a block once, with snapshots after some numbers of steps; each costs what its own run would."""
+    def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample, rows: Tensor) -> dict[int, Made]:
+        """Runs PGD on some rows once, with snapshots after some numbers of steps; each costs what its own run would."""
+        rows = rows.to(sample.images.device)
         judged = self.subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
         victim = self.victim(judged, adaptive=False)
-        keys = attack_keys(example_keys(seed, sample.index))
+        keys = attack_keys(example_keys(seed, sample.index[rows]))
 
         def snapshots(index: Tensor) -> dict[int, Tensor]:
-            images = sample.images[index]
-            labels = self._labels(images, sample.labels[index], targeted=path.targeted)
+            images = sample.images[rows[index]]
+            labels = self._labels(images, sample.labels[rows[index]], targeted=path.targeted)
             return path.run(victim, images, labels, keys[index], steps)
 
         made: dict[int, list[Tensor]] = {count: [] for count in steps}
         where = (seed, sample.block.start, number_of(f"pgd {path.targeted}"))
         unkeyed = self.subject.survey.unkeyed
-        for found, kept in batches(snapshots, len(sample.block), self.batch_size, where if unkeyed else None):
+        for found, kept in batches(snapshots, len(rows), self.batch_size, where if unkeyed else None):
             for count, images in found.items():
                 made[count].append(images[:kept])
         first = 0 if path.targeted or self.spec.attack_label == "true" else 1
-        cost = {count: len(sample.block) * float(first + 2 * count) for count in steps}
+        cost = {count: len(rows) * float(first + 2 * count) for count in steps}
         return {count: Made(torch.cat(parts), cost[count]) for count, parts in made.items()}
 
     def _labels(self, images: Tensor, true: Tensor, *, targeted: bool) -> Tensor:

@@ -92,8 +92,19 @@ def check_names(spec: EvaluationSpec, inputs: Inputs | None = None) -> None:
         find_attack(name)
 
 
-def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeStore) -> Plan:
+def make_plan(
+    spec: EvaluationSpec,
+    subjects: Sequence[Subject],
+    store: ProbeStore,
+    left_out: Mapping[tuple[str, str], str] | None = None,
+) -> Plan:
     """Returns every cell of a spec's tables with every seed, and the obstacles to others.
+
+    Args:
+        spec: The spec.
+        subjects: Its networks.
+        store: The answers of strangers' networks.
+        left_out: The reasons why some attacks are not made on some defences, by the names of both.
 
     Raises:
         UserError: (a ValueError) an attack cannot be made with its arguments.
@@ -107,16 +118,18 @@ def make_plan(spec: EvaluationSpec, subjects: Sequence[Subject], store: ProbeSto
                 _check(attack, subject, spec)
                 for variant in spec.variants():
                     judged = subject.judged(variant, targeted=attack.targeted)
-                    reason = _obstacle(attack, subject, judged, spec.threat_model.norm)
+                    reason = (left_out or {}).get((attack.name, variant.name)) or _obstacle(
+                        attack, subject, judged, spec.threat_model.norm
+                    )
                     if reason is not None:
                         obstacles[subject.label, attack.name, variant.name] = reason
                         continue
-                    after = before.get(variant.name, ())
+                    after = () if attack.name in spec.alone else before.get(variant.name, ())
                     key = _cell_key(spec, subject, judged, attack, seed, after, store)
                     place = Place(subject.label, attack.name, variant.name, seed, key)
                     tasks.append(Task(place, attack, judged, after))
                     if spec.cascade:
-                        before[variant.name] = (*after, key)
+                        before[variant.name] = (*before.get(variant.name, ()), key)
     return Plan(tasks, obstacles)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 from counteract._batches import BatchSize
@@ -38,6 +38,7 @@ def evaluate_spec(
     *,
     inputs: Inputs | None = None,
     journal: Journal | None = None,
+    left_out: Mapping[tuple[str, str], str] | None = None,
 ) -> Run:
     """Measures the accuracy of every defence against every attack, for every network of a spec.
 
@@ -51,6 +52,7 @@ def evaluate_spec(
         options: The place and the means of the run; the results do not depend on them.
         inputs: What the spec names, if it is loaded already.
         journal: That of an evaluation of part of the spec in this process, whose results are taken over.
+        left_out: The reasons why some attacks are not made on some defences, by the names of both.
 
     Raises:
         UserError: (a ValueError) a name in the spec is unknown, or what it names cannot be loaded or does not fit; or
@@ -63,7 +65,7 @@ def evaluate_spec(
         inputs = inputs or load_inputs(spec, options)
         with among_strangers(inputs.strangers()), inputs.held():
             subjects = [Subject(label, spec, inputs, processes.device) for label in inputs.networks]
-            return _Evaluation(spec, options, processes, inputs, subjects, journal).run()
+            return _Evaluation(spec, options, processes, inputs, subjects, journal, left_out).run()
 
 
 class _Evaluation:
@@ -77,8 +79,9 @@ class _Evaluation:
         inputs: Inputs,
         subjects: Sequence[Subject],
         journal: Journal | None = None,
+        left_out: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
-        self.spec, self.options, self.processes = spec, options, processes
+        self.spec, self.options, self.processes, self.left_out = spec, options, processes, left_out
         self.inputs, self.subjects = inputs, subjects
         warn = options.watcher.warn
         self.size = BatchSize(options.batch_size, processes.device, warn)
@@ -100,7 +103,7 @@ class _Evaluation:
         """Makes the plan and opens the journal; the first process does so for all: answers are rounded."""
         options, blocks = self.options, cut(self.inputs.data)
         probes = ProbeStore(options.folder and options.folder / "probes", options.watcher.warn)
-        plan = make_plan(self.spec, self.subjects, probes)
+        plan = make_plan(self.spec, self.subjects, probes, self.left_out)
         places = self.processes.gather([task.place for task in plan.tasks])[0]
         plan = plan.at(places)
         if self.processes.rank == 0:

@@ -151,6 +151,7 @@ class EvaluationSpec(Strict):
         cascade: True lets each attack try only the examples that some draw of the defence still classified correctly
             under every attack before it, as AutoAttack does; the others count as wrong. The worst case is what it would
             be without, and the accuracy under one attack is that under all attacks up to it.
+        alone: In a cascade, the attacks that try every example all the same: theirs is the accuracy under them alone.
         surrogate: A network that oblivious attacks are made on, and adaptive ones begin with, in place of each of the
             `models`: for one that is defended already, so that nobody knows the network under its defence. None for
             the network itself.
@@ -183,6 +184,7 @@ class EvaluationSpec(Strict):
     limit: Count | None = None
     seeds: Annotated[Count, Field(le=_MOST)] = 1
     cascade: bool = False
+    alone: tuple[str, ...] = ()
     surrogate: str | None = None
     draws: Annotated[Count, Field(le=_MOST)] = 1
     precision: Precision = "float32"

@@ -17,7 +17,7 @@ from counteract.attacks.bounds import in_grey_levels, keep_within
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.libraries import AttackError
 from counteract.attacks.pgd import Path
-from counteract.attacks.registry import CLEAN
+from counteract.attacks.registry import CLEAN, Attack
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read
 from counteract.evaluation.cache import Made
@@ -103,15 +103,14 @@ class Worker:
     def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Made]:
         """Returns a function from a task and rows to their adversarial images.
 
-        What does not know of the defence is made once for all defences and all rows of the block; what failed once is
-        not tried again.
+        What does not know of the defence is made once for all defences, of the rows that any of them needs; what failed
+        once is not tried again.
         """
         paths: dict[Path, list[Task]] = {}
         for task in tasks:
             if task.attack.path is not None:
                 paths.setdefault(task.attack.path, []).append(task)
-        made: dict[str, Made] = {}
-        every = torch.arange(len(sample.block))
+        made: dict[str, tuple[Made, Tensor]] = {}
 
         def examples(task: Task, rows: Tensor) -> Made:
             attack = task.attack
@@ -122,13 +121,26 @@ class Worker:
             if attack.name not in made:
                 if attack.path is not None:
                     together = {each.attack.name: each.attack for each in paths[attack.path]}
-                    made.update(self.crafter.on_path(attack.path, together.values(), seed, sample))
+                    wanted = self._wanted(paths[attack.path], attack, sample.block)
+                    on_path = self.crafter.on_path(attack.path, together.values(), seed, sample, wanted)
+                    made.update({name: (found, wanted) for name, found in on_path.items()})
                 else:
-                    made[attack.name] = self.crafter.craft(attack, task.judged, seed, sample, every)
-            found = made[attack.name]
-            return replace(found, images=found.images[rows.to(sample.images.device)])
+                    wanted = self._wanted(
+                        [each for each in tasks if each.attack.name == attack.name], attack, sample.block
+                    )
+                    made[attack.name] = (self.crafter.craft(attack, task.judged, seed, sample, wanted), wanted)
+            found, wanted = made[attack.name]
+            return replace(found, images=found.images[torch.searchsorted(wanted, rows).to(sample.images.device)])
 
         return examples
+
+    def _wanted(self, tasks: Sequence[Task], attack: Attack, block: Block) -> Tensor:
+        """Returns the rows of an attack that is made now, and of later ones with it, which in a cascade are fewer."""
+        if any(not task.after for task in tasks):
+            return torch.arange(len(block))
+        rows = [self._remaining(task, block) for task in tasks if task.attack.name == attack.name]
+        wanted: Tensor = torch.cat(rows).unique()
+        return wanted
 
     def _handed_on(self, task: Task, clean: Tensor, images: Tensor) -> Tensor:
         """Returns adversarial images as the defended network gets them; the clean ones stay as they are."""

@@ -55,7 +55,7 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
         UserError: (a ValueError) it is another kind of classifier, has defences, takes images with channels last, or
             its network returns no logits.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from art.estimators.classification import PyTorchClassifier
         >>> from counteract import from_art, load_model

@@ -115,7 +115,7 @@ def load_model(
         UserError: (a ValueError) the name is unknown, a file cannot be got or used, or the network does not map such
             images to as many logits.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from counteract import load_model
         >>> load_model("digits-resnet-iat")(torch.rand(2, 3, 32, 32)).shape

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract._errors import StrangersError, UserError, describe
-from counteract._seeding import global_state, own_generators, reseed, seeded
+from counteract._seeding import OneByOne, global_state, own_generators, seeded
 from counteract._strangers import strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
 
@@ -75,6 +75,7 @@ class Adapted(RandomPreprocessor[Tensor]):
         self.name = name or type(preprocessor).__name__
         self.pixel_range = pixel_range
         self._check_params()
+        self._one_by_one = OneByOne(preprocessor)
         self._alone: bool | None = None
         self._gradient: Gradient | None = None
 
@@ -146,22 +147,23 @@ class Adapted(RandomPreprocessor[Tensor]):
 
     def _made(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """Applies the preprocessor, with the gradient that it has by itself."""
-        own = self._to_own(x)
-        return self._from_own(self._call(own) if keys is None else self._call_each(own, keys), x)
+        return self._from_own(self._call(self._to_own(x), keys), x)
 
-    def _call_each(self, own: Tensor, keys: Tensor) -> Tensor:
-        """Calls the preprocessor with one image at a time, and all generators seeded by its key."""
-        generators, made = own_generators(self.preprocessor), []
-        with seeded(0):
-            for image, key in zip(own.split(1), keys.tolist(), strict=True):
-                reseed(key % 2**63, generators)
-                made.append(self._call(image))
-        return torch.cat(made)
+    def _call(self, own: Tensor, keys: Tensor | None) -> Tensor:
+        """Calls the preprocessor with images in its own form, one by one if there are keys."""
+        if isinstance(self.preprocessor, PreprocessorPyTorch):
+            each = own.split(1)
+            return self._forward(own) if keys is None else torch.cat(self._one_by_one(self._forward, each, keys))
+        images = own.detach().cpu().numpy()
+        if keys is None:
+            made = self._called(images)
+        else:
+            made = np.concatenate(self._one_by_one(self._called, np.split(images, len(images)), keys))
+        return torch.from_numpy(made).to(own.device)
 
-    def _call(self, own: Tensor) -> Tensor:
-        """Calls the preprocessor with images in its own form."""
-        if not isinstance(self.preprocessor, PreprocessorPyTorch):
-            return torch.from_numpy(self._called(own.detach().cpu().numpy())).to(own.device)
+    def _forward(self, own: Tensor) -> Tensor:
+        """Calls a preprocessor in PyTorch, with the gradient of its estimate where it has one."""
+        assert isinstance(self.preprocessor, PreprocessorPyTorch)
         exact = self._checked(self.preprocessor.forward(own.clone())[0], own)
         overridden = type(self.preprocessor).estimate_forward is not PreprocessorPyTorch.estimate_forward
         if not (overridden and torch.is_grad_enabled() and own.requires_grad):

@@ -44,7 +44,7 @@ class AugmentationEnsemble(RandomPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) an argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import AugmentationEnsemble, DefendedModule, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

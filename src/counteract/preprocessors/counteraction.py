@@ -71,7 +71,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
         UserError: (a ValueError) an argument is out of its range; on use also if `num_labels` exceeds the labels that
             the network has, or x does not hold images.
 
-    Example:
+    Examples:
         >>> from counteract import Counteraction, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

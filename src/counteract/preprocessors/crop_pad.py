@@ -17,7 +17,7 @@ class RandomCropPad(RandomWindow):
 
     Args and errors are those of `RandomWindow`.
 
-    Example:
+    Examples:
         >>> from counteract import RandomCropPad
         >>> from counteract.datasets import load_dataset
         >>> images, _ = RandomCropPad(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())

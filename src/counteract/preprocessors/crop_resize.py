@@ -22,7 +22,7 @@ class RandomCropResize(RandomWindow):
 
     Args and errors are those of `RandomWindow`.
 
-    Example:
+    Examples:
         >>> from counteract import RandomCropResize
         >>> from counteract.datasets import load_dataset
         >>> images, _ = RandomCropResize(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())

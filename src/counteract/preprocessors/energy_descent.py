@@ -53,7 +53,7 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
     Raises:
         UserError: (a ValueError) an argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import EnergyDescent, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

@@ -25,7 +25,7 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) an argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import GaussianNoise
         >>> from counteract.datasets import load_dataset
         >>> images, _ = GaussianNoise(std=0.05, seed=0)(load_dataset("digits").take(8).images.numpy())

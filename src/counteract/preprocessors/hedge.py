@@ -39,7 +39,7 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) an argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import Hedge, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

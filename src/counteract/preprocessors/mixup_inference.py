@@ -57,7 +57,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         UserError: (a ValueError) the pool is empty, has one class, does not hold images or labels, or has images of
             another shape than x; or another argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import MixupInference, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

@@ -32,7 +32,7 @@ class RandomResizePad(RandomWindow):
     Raises:
         UserError: (a ValueError) as `RandomWindow`; on use also if `padded` is less than a side of the images.
 
-    Example:
+    Examples:
         >>> from counteract import RandomResizePad
         >>> from counteract.datasets import load_dataset
         >>> images, _ = RandomResizePad(size=(24, 30), seed=0)(load_dataset("digits").take(8).images.numpy())

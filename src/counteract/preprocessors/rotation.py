@@ -28,7 +28,7 @@ class RandomRotation(RandomPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) an argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import RandomRotation
         >>> from counteract.datasets import load_dataset
         >>> images, _ = RandomRotation(degrees=20, seed=0)(load_dataset("digits").take(8).images.numpy())

@@ -56,7 +56,7 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
     Raises:
         UserError: (a ValueError) an argument is out of its range; on use also if the network has no such features.
 
-    Example:
+    Examples:
         >>> from counteract import TestTimeCounterattack, load_model
         >>> from counteract.datasets import load_dataset
         >>> network, data = load_model("digits-resnet-mixup"), load_dataset("digits").take(8)

@@ -39,7 +39,7 @@ class TotalVariation(RandomPreprocessor[None]):
     Raises:
         UserError: (a ValueError) an argument is out of its range.
 
-    Example:
+    Examples:
         >>> from counteract import TotalVariation
         >>> from counteract.datasets import load_dataset
         >>> denoised, _ = TotalVariation()(load_dataset("digits").take(8).images.numpy())

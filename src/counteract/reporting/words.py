@@ -177,12 +177,18 @@ def notes(run: Run) -> list[str]:
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
     if run.spec.cascade:
-        found.append(CASCADE)
+        found.append(CASCADE + _alone(run))
     if run.spec.precision != "float32":
         found.append(f"Not exact: {_precision(run)}.")
     if not run.complete:
         found.append(f"This run is {run.progress}.")
     return found
+
+
+def _alone(run: Run) -> str:
+    """Returns a sentence about the attacks of a cascade that tried every example."""
+    names = [name for name in run.spec.attacks if name in run.spec.alone]
+    return f" But {', '.join(names)} tried every example: theirs is the accuracy under each alone." if names else ""
 
 
 def remarks(run: Run) -> list[str]:

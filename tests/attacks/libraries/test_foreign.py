@@ -190,3 +190,14 @@ def test_a_failure_to_make_it_is_the_users_and_one_while_it_runs_is_its_own(net:
     assert torch.equal(torch.get_rng_state(), state)
     with pytest.raises(AttackError, match=r"^attack odd failed: AssertionError: no such thing$"):
         odd.run(of(net), x, torch.arange(6), KEYS, PRESET, None)
+
+
+def test_gradients_come_in_the_layout_of_the_images(net: TinyNet, x: Tensor) -> None:
+    """A network in another one may have others, which torchattacks' L2 attacks cannot read."""
+    points = x.clone().requires_grad_()
+    network = net.to(memory_format=torch.channels_last)
+    (bare,) = torch.autograd.grad(network(points).sum(), points)
+    (found,) = torch.autograd.grad(Asked(network)(points).sum(), points)
+    assert not bare.is_contiguous()
+    assert found.is_contiguous()
+    assert torch.equal(found, bare)

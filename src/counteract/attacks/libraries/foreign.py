@@ -189,8 +189,9 @@ class Asked(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """The answers, in the dtype of the images."""
-        answers = self._answers(x.to(dtype_of(self.network)))
+        """The answers, in the dtype of the images; gradients come in their layout, which some code needs."""
+        laid_out = x.flatten(1).view(x.shape)
+        answers = self._answers(laid_out.to(dtype_of(self.network)))
         return (answers.softmax(1) if self.probabilities else answers).to(x.dtype)
 
     def _answers(self, x: Tensor) -> Tensor:

@@ -1,0 +1,81 @@
+"""Tables of the reports under eval/results, read for the site and compared with the README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HEADER = ("defence", "clean", "attacker does not know", "attacker knows", "beside no defence (95%)")
+"""The columns of the table that readers see."""
+
+_ACCURACY = re.compile(r"(?P<percent>[\d.]+)(?: ±[\d.]+)? \((?P<low>[\d.]+)-(?P<high>[\d.]+)(?:, [^)]*)?\)")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An accuracy in percent, with the ends of its 95% interval."""
+
+    percent: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """The row of a defence.
+
+    Attributes:
+        defence: The defence's name.
+        clean: The accuracy on clean images.
+        oblivious: The worst case over attacks that do not know the defence.
+        worst: The worst case over all attacks.
+        gain: The worst case minus that of the undefended network, with its interval; empty for that network itself.
+    """
+
+    defence: str
+    clean: Accuracy
+    oblivious: Accuracy
+    worst: Accuracy
+    gain: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as readers see it, under `HEADER`."""
+        accuracies = (f"{each.percent:.1f}" for each in (self.clean, self.oblivious, self.worst))
+        return (self.defence, *accuracies, self.gain)
+
+
+def read_rows(report: Path, network: str) -> list[Row]:
+    """Reads the rows of a network from a run's report.md.
+
+    Raises:
+        ValueError: the report has no such network, or no worst case over attacks that know the defences.
+    """
+    _, found, part = report.read_text(encoding="utf-8").partition(f"\n### {network}\n")
+    lines = [line for line in part.partition("\n###")[0].strip().splitlines() if line.startswith("| ")]
+    if not found or len(lines) < 3:
+        raise ValueError(f"{report} has no table of {network}")
+    header, _, *rows = [[cell.strip().replace("\\", "") for cell in line.strip("| ").split(" | ")] for line in lines]
+    if "worst case" not in header:
+        raise ValueError(f"{report} has no worst case over attacks that know the defence")
+    return [_row(dict(zip(header, cells, strict=True))) for cells in rows]
+
+
+def to_table(rows: Sequence[Row]) -> str:
+    """Returns rows as a Markdown table."""
+    lines = [HEADER, ["---"] * len(HEADER), *(row.cells for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _row(cells: dict[str, str]) -> Row:
+    clean, oblivious, worst = (_accuracy(cells[name]) for name in ("clean", "oblivious worst case", "worst case"))
+    return Row(cells["defence"], clean, oblivious, worst, cells["gain"].removesuffix("-"))
+
+
+def _accuracy(cell: str) -> Accuracy:
+    found = _ACCURACY.fullmatch(cell)
+    if found is None:
+        raise ValueError(f"{cell} is no accuracy with its interval")
+    return Accuracy(*(float(found[name]) for name in ("percent", "low", "high")))

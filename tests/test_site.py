@@ -1,0 +1,67 @@
+"""The site's plots and tables are those of the records."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from plots import draw
+from reports import Accuracy, Row, read_rows, to_table
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "eval" / "results"
+
+SHOWN = re.findall(r"<!-- results (\S+) (\S+) -->", (ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
+"""The runs and networks of the page of results."""
+
+REPORT = """
+### net
+
+| defence | oblivious worst case | adaptive | worst case | gain | clean |
+| --- | --- | --- | --- | --- | --- |
+| undefended | 40.0 ±0.1 (38.0-42.0) | 39.0 (1.0-2.0, square) | 38.5 (36.0-41.0) | - | 90.0 (88.0-92.0) |
+| mine\\_1 | 45.0 (43.0-47.0) | 20.0 (1.0-2.0, square) | 19.5 (18.0-21.0) | -19.0 (-22.0 to -16.0) | 80.0 (78.0-82.0) |
+
+Words.
+
+### other
+
+| defence | clean |
+| --- | --- |
+| undefended | 90.0 (88.0-92.0) |
+"""
+
+
+def test_rows_are_read_by_their_columns(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    path.write_text(REPORT, encoding="utf-8")
+    first, second = read_rows(path, "net")
+    assert first == Row("undefended", Accuracy(90, 88, 92), Accuracy(40, 38, 42), Accuracy(38.5, 36, 41), "")
+    assert to_table([second]).splitlines()[2] == "| mine_1 | 80.0 | 45.0 | 19.5 | -19.0 (-22.0 to -16.0) |"
+
+
+@pytest.mark.parametrize(("network", "words"), [("other", "no worst case"), ("nobody", "no table of nobody")])
+def test_what_a_report_does_not_have_is_refused(network: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    path.write_text(REPORT, encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        read_rows(path, network)
+
+
+@pytest.mark.parametrize(("run", "network"), SHOWN)
+def test_a_plot_has_every_defence_of_its_run(run: str, network: str) -> None:
+    rows = read_rows(RESULTS / run / "report.md", network)
+    svg = draw(rows)
+    texts = [each for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}text")]
+    written = {"".join(each.itertext()).strip() for each in texts}
+    assert {row.defence for row in rows} <= written
+    assert {"clean", "attacker does not know", "attacker knows"} <= written
+    assert "#010203" not in svg
+
+
+def test_the_page_of_results_shows_both_networks_of_both_runs() -> None:
+    runs, networks = ("art-defences", "adaptive"), ("iat", "mixup")
+    assert list(product(runs, networks)) == SHOWN
