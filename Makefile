@@ -25,7 +25,7 @@ docs: $(DOCS)/.ready
 	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --quiet
 
 bench: $(VENV)/.test
-	for name in counteraction executions spent adaptive pgd growth compiled arithmetic table1 train_step; do \
+	for name in counteraction executions spent adaptive pgd growth compiled arithmetic art_defences table1 train_step; do \
 	  $(BIN)/python eval/benchmarks/$$name.py || exit 1; done
 
 clean:

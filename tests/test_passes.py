@@ -18,15 +18,21 @@ SMALL, LARGE = torch.zeros(104, 3, 32, 32), torch.zeros(104, 3, 224, 224)
         (SMALL, 1, (128, 1)),  # all of them
         (SMALL, 5, (24, 5)),
         (SMALL, 16, (8, 16)),
-        (SMALL, 20, (8, 10)),  # two passes of the same size, not one of 16 draws and one of 4
+        (SMALL, 20, (24, 5)),  # four passes of 120 rows, not two of 80 for each eight images
+        (SMALL, 50, (8, 13)),
         (SMALL[:6], 20, (8, 20)),
         (SMALL[:6], 500, (8, 21)),
         (LARGE, 1, (32, 1)),
         (LARGE, 20, (8, 4)),
     ],
 )
-def test_a_pass_has_all_draws_of_as_many_images_as_fit(images: Tensor, draws: int, expected: tuple[int, int]) -> None:
+def test_passes_are_as_full_as_graphs_that_fit_allow(images: Tensor, draws: int, expected: tuple[int, int]) -> None:
     assert pass_of(images, draws) == expected
+
+
+@pytest.mark.parametrize("draws", [1, 2, 5, 9, 20, 50, 100])
+def test_passes_do_not_depend_on_the_number_of_images(draws: int) -> None:
+    assert {pass_of(SMALL[:count], draws) for count in (8, 16, 24, 104)} == {pass_of(SMALL, draws)}
 
 
 def test_graphs_are_kept_of_all_images_or_of_multiples_of_eight() -> None:

@@ -28,16 +28,16 @@ def test_the_same_numbers_give_the_same_draws_and_leave_no_trace() -> None:
 
 
 def test_a_generator_that_only_some_examples_draw_from_is_seeded_for_them_too() -> None:
-    def noisy(value: int) -> float:
+    def noisy(value: float) -> float:
         return random.random() if value == 3 else float(np.random.random())
 
-    def asked(values: list[int]) -> list[float]:
+    def asked(values: list[float]) -> list[float]:
         return call(noisy, values, torch.tensor(values))
 
     call = OneByOne(None)
     whole = asked([1, 2, 3, 4])
     assert [*asked([1, 2]), *asked([3]), *asked([4])] == whole
-    assert OneByOne(None)(noisy, [3], torch.tensor([3])) == whole[2:3]
+    assert OneByOne(None)(noisy, [3.0], torch.tensor([3])) == whole[2:3]
     assert len(set(whole)) == 4
 
 

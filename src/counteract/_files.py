@@ -87,13 +87,14 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; the system lets go of it when the process ends, in whatever way.
+    """Holds a folder for this process, made if need be; the system lets go of it when it ends, in whatever way.
 
     Raises:
         UserError: (a ValueError) another process has it, or the folder cannot be written.
     """
     lock = FileLock(folder / ".lock", blocking=False)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise UserError(f"another run writes to {folder}: wait until it has ended, or name another folder") from None

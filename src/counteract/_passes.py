@@ -25,17 +25,25 @@ _KEPT, _BYTES = 512, 2**32
 def pass_of(images: Tensor, draws: int) -> tuple[int, int]:
     """Returns how many images go through a network together, and with how many of their draws at a time.
 
-    All draws of as many images as fit; else some draws of a few images. Images come in multiples of `GRANULE`, so that
-    passes of any size are rounded alike.
+    Passes are as full as may be where all draws of the images that go together have their graphs kept. Images come in
+    multiples of `GRANULE`, so that passes of any size are rounded alike; and of so many images or more the number of
+    draws does not depend on their number, so that gradients are added up alike.
 
     Args:
         images: Images, shape (N, C, H, W).
         draws: The number of draws of each.
     """
     rows = _as_many(images, _PASS_OF_CPU if images.device.type == "cpu" else _PASS)
-    together = max(rows // draws // GRANULE, 1) * GRANULE
-    times = -(-draws * min(together, len(images)) // rows)
-    return together, -(-draws // times)
+    if len(images) < GRANULE:
+        return GRANULE, _per_pass(draws, len(images), rows)
+    kept = [size for size in range(GRANULE, rows + 1, GRANULE) if size * draws <= _as_many(images, _KEPT)]
+    together = max(kept or [GRANULE], key=lambda size: size * draws / -(-size * draws // rows))
+    return together, _per_pass(draws, together, rows)
+
+
+def _per_pass(draws: int, together: int, rows: int) -> int:
+    """Returns how many draws of so many images go into each of the passes, which are of one size."""
+    return -(-draws // -(-draws * together // rows))
 
 
 def draws_of_all(images: Tensor) -> int:
@@ -48,14 +56,15 @@ def draws_of_all(images: Tensor) -> int:
 
 
 def images_kept(images: Tensor, draws: int) -> int:
-    """Returns of how many images the graphs of all draws are kept in any case: all, or a multiple of `GRANULE`, or 0.
+    """Returns of how many images the graphs of all draws are kept in any case: all, or those of some full passes, or 0.
 
     Args:
         images: Images, shape (N, C, H, W).
         draws: The number of draws of each.
     """
     fitting = _as_many(images, _KEPT) // draws
-    return fitting if fitting >= len(images) else fitting // GRANULE * GRANULE
+    together, _ = pass_of(images, draws)
+    return fitting if fitting >= len(images) else fitting // together * together
 
 
 class Graphs:

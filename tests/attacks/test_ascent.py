@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from attacks.searching import N, check_that_the_best_is_kept, objective
 from torch import Tensor, nn
 
+from counteract.attacks.apgd import apgd
 from counteract.attacks.ascent import ascend
 from counteract.attacks.losses import margin
 from counteract.attacks.norms import NORMS
@@ -25,6 +28,25 @@ def test_steps_are_of_the_norm(digits_net: nn.Module, digits: Dataset) -> None:
     assert sizes.max() <= 0.6 + 1e-6
     assert sizes.max() > 0.4
     assert values.mean() > given.value(images, 0).mean() + 1
+
+
+def three(images: Tensor, keys: Tensor) -> Tensor:
+    """The first class wins but for 0.5 to 0.6, where the second does; the third grows all the way and never wins."""
+    pixel = images.flatten(1)
+    second = torch.where((pixel > 0.5) & (pixel < 0.6), 2.0, 0.0)
+    return torch.cat([torch.ones_like(pixel), second, pixel], 1)
+
+
+@pytest.mark.parametrize(("certain", "expected"), [(True, 0.58), (False, 0.70)])
+def test_a_wrong_answer_is_kept_before_a_higher_loss_where_answers_are_certain(certain: bool, expected: float) -> None:
+    labels, start = torch.zeros(1, dtype=torch.int64), torch.full((1, 1, 1, 1), 0.52)
+    given = Objective([three], lambda scores, labels: scores[:, 2], labels, torch.arange(1), certain=certain)
+    for search in (partial(ascend, step_size=0.03), apgd):
+        points, values = search(given, start, start, eps=0.18, steps=6)
+        assert float(three(points, labels).argmax()) == certain
+        assert values.tolist() == points.flatten().tolist()
+    points, _ = ascend(given, start, start, eps=0.18, step_size=0.03, steps=6)
+    assert float(points) == pytest.approx(expected)
 
 
 def pit(images: Tensor, keys: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from counteract.attacks.gradients import Gradients, Restarts, TowardsClasses, in
 from counteract.attacks.losses import cross_entropy, margin
 from counteract.attacks.meter import metered
 from counteract.attacks.objective import Objective
-from counteract.attacks.views import DEFENDED, UNDEFENDED, keyless
+from counteract.attacks.views import DEFENDED, UNDEFENDED, View, keyless
 from counteract.datasets import Dataset
 from counteract.whole import WholeModule
 
@@ -148,6 +148,24 @@ def test_candidates_are_compared_on_draws_that_no_search_has_seen(runs: Restarts
     assert len(network.chosen) == 6 * candidates * draws + looking
     assert len({*network.chosen[looking:]}) == 6 * draws  # the same for each of the candidates
     assert found.shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("view", "random", "certain"), [(DEFENDED, False, True), (DEFENDED, True, False), (UNDEFENDED, True, True)]
+)
+def test_wrong_answers_are_kept_where_what_is_attacked_draws_nothing(
+    view: View, random: bool, certain: bool, net: nn.Module, x: Tensor
+) -> None:
+    seen = []
+
+    def search(victim: Victim, objective: Objective, images: Tensor, starts: Tensor, preset: AttackPreset) -> Tensor:
+        seen.append(objective.certain)
+        return starts
+
+    Gradients(view, Restarts(margin), search).run(
+        of(net, random=random), x, torch.arange(6), torch.arange(6), SMALL, None
+    )
+    assert set(seen) == {certain}
 
 
 def test_runs_towards_classes_are_no_more_than_there_are(digits_net: nn.Module, digits: Dataset) -> None:

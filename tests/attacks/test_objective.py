@@ -42,6 +42,13 @@ def test_the_gradient_is_that_of_the_average(
     torch.testing.assert_close(Objective([noisy], cross_entropy, LABELS, keys, 3, average).value(x, 7), found)
 
 
+def test_the_leads_are_those_of_the_last_networks_mean_output(noisy: DefendedModule, net: nn.Module, x: Tensor) -> None:
+    keys = torch.arange(6)
+    given = Objective([lambda images, keys: net(images), noisy], cross_entropy, LABELS, keys, 3)
+    alone = Objective([noisy], margin, LABELS, keys, 3)
+    torch.testing.assert_close(given.slope(x, 2).leads, alone.value(x, 2))
+
+
 def test_an_example_does_not_depend_on_its_batch(noisy: DefendedModule, x: Tensor) -> None:
     keys = torch.arange(6)
     value, gradient = Objective([noisy], margin, LABELS, keys, 2).gradient(x, 1)

@@ -9,6 +9,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, RandomCropPad
+from counteract._errors import UserError
 from counteract._network import borrowed
 from counteract.attacks import (
     ATTACKS,
@@ -25,7 +26,7 @@ from counteract.attacks import (
 )
 from counteract.attacks.libraries import registered
 from counteract.attacks.losses import margin
-from counteract.attacks.registry import CURES
+from counteract.attacks.registry import CURES, recorded_attack
 from counteract.datasets import Dataset
 from counteract.whole import WholeModule
 
@@ -210,6 +211,16 @@ def test_a_registered_attack_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -
     assert (
         find_attack("mine").help == "PGD in the paper 'Towards Deep Learning Models Resistant to Adversarial Attacks'"
     )
+
+
+def test_an_attack_that_is_known_by_its_records_alone_says_what_its_name_does() -> None:
+    assert recorded_attack("pgd10") == find_attack("pgd10")
+    found = recorded_attack("theirs-targeted(steps=3)@defended")
+    assert (found.name, found.adaptive, found.targeted) == ("theirs-targeted(steps=3)@defended", True, True)
+    assert "not known here" in found.help
+    assert not recorded_attack("theirs").adaptive
+    with pytest.raises(UserError, match="cannot be read"):
+        recorded_attack("theirs(steps=3")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from rich.text import Text
+from typer.main import get_command
 
 from counteract.cli import main
+from counteract.cli.app import app
 
 
 def call(arguments: list[str]) -> int:
@@ -42,3 +45,13 @@ def test_what_may_be_repeated_may_be(capsys: pytest.CaptureFixture[str]) -> None
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["--verbose"]) == 0
     assert "evaluate" in capsys.readouterr().out
+
+
+def test_no_help_names_an_emoji_by_accident() -> None:
+    """Typer prints help by rich, which reads names between colons so: in the middle of ours, too."""
+    commands = get_command(app).commands.values()  # type: ignore[attr-defined]
+    texts = [text for each in commands for text in (each.help, *(getattr(one, "help", "") for one in each.params))]
+    assert len(texts) > 50
+    assert [
+        text for text in texts if text and Text.from_markup(text).plain != Text.from_markup(text, emoji=False).plain
+    ] == []

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torchattacks
 
+from counteract.attacks import register_attack, registry
+from counteract.attacks.libraries import registered as attacks
 from counteract.cli import main
 from counteract.evaluation import RunOptions, evaluate_spec, make_spec
 
@@ -45,6 +48,20 @@ def run(finished: dict[str, bytes], tmp_path: Path) -> Path:
     for name, content in finished.items():
         (folder / name).write_bytes(content)
     return folder
+
+
+def test_a_run_of_a_program_with_an_attack_of_its_own_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as program:
+        program.setattr(attacks, "REGISTERED", {})
+        program.setattr(registry, "REGISTERED", attacks.REGISTERED)
+        register_attack("mine", torchattacks.FGSM)
+        own = {"attacks": ["clean", "mine@defended"], "defences": ["undefended"], "illustrations": 0, "parameters": {}}
+        evaluate_spec(make_spec(SPEC | own, "a test"), RunOptions(folder=tmp_path))
+    assert call(str(tmp_path)) == 0
+    assert "(mine@defended)" in capsys.readouterr().out
+    assert "not known here" in (tmp_path / "report.html").read_text()
 
 
 def test_reports_of_a_finished_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

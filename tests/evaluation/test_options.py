@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
+from counteract._errors import UserError
 from counteract.evaluation.options import RunOptions, Silent
 
 
@@ -13,6 +18,29 @@ def test_by_default_nothing_is_shown_kept_or_trusted() -> None:
     assert options.device == torch.device("cpu")
     assert isinstance(options.watcher, Silent)
     assert (options.cache, options.folder, options.trust) == (None, None, False)
+
+
+def test_a_device_and_folders_may_be_text() -> None:
+    options = RunOptions(device="cpu", folder="run", cache=Path("cache"), batch_size=np.int64(8))  # type: ignore[arg-type]
+    assert options == RunOptions(torch.device("cpu"), 8, options.watcher, cache=Path("cache"), folder=Path("run"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"device": "warp"}, "device must be one of torch's, such as cpu or cuda:0, found 'warp'"),
+        ({"device": None}, "device must be one of torch's"),
+        ({"folder": 3}, "folder must be a folder's path, found 3"),
+        ({"model_dir": None}, "model_dir must be a folder's path, found None"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
+        ({"batch_size": 2.5}, "batch_size must be an integer of at least 1, found 2.5"),
+        ({"workers": -1}, "workers must be an integer of at least 0, found -1"),
+        ({"workers": True}, "workers must be an integer of at least 0, found True"),
+    ],
+)
+def test_other_kinds_are_refused_by_name(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        RunOptions(**given)
 
 
 def test_the_silent_watcher_shows_nothing_but_warns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,10 +32,11 @@ def apgd(
         norm: The norm in which changes and steps are measured.
 
     Returns:
-        The points of the highest loss on the way, and these losses, shape (N,).
+        The points of the highest loss on the way, misclassified ones if there are any and the objective is certain,
+        and their losses, shape (N,).
     """
     points = previous = starts
-    best = Best(points, *objective.gradient(points, 0))
+    best = Best(points, objective.slope(points, 0))
     gradients, losses, schedule = best.gradients, [best.values], _Schedule(eps, steps, best.values)
     for step in range(1, steps + 1):
         momentum = _MOMENTUM if step > 1 else 1.0
@@ -43,14 +44,15 @@ def apgd(
         moved = points + momentum * (ahead - points) + (1 - momentum) * (points - previous)
         moved = norm.project(moved, images, eps)
         previous, points = points, moved
-        values, gradients = objective.gradient(points, step)
-        best.update(points, values, gradients)
-        losses.append(values)
+        slope = objective.slope(points, step)
+        gradients = slope.gradients
+        best.update(points, slope)
+        losses.append(slope.values)
         back = schedule.check(losses, best.values)
         if back is not None:
             points = torch.where(back, best.points, points)
             gradients = torch.where(back, best.gradients, gradients)
-    return best.points, best.values
+    return best.kept(certain=objective.certain)
 
 
 class _Schedule:

@@ -1,34 +1,58 @@
-"""Projected gradient ascent on an averaged loss; what is kept is the point of the highest loss."""
+"""Projected gradient ascent on an averaged loss, and the choice of the points on the way that are kept."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from counteract.attacks.norms import LINF, Norm
-from counteract.attacks.objective import Objective
+from counteract.attacks.objective import Objective, Slope
 
 
-@dataclass
 class Best:
-    """The points of the highest loss so far, with their losses and gradients.
+    """The points of the highest loss so far, with their losses and gradients; and those that are misclassified.
 
-    A randomised network misclassifies nearly everything once: an attack that kept its first success would keep luck.
+    Args:
+        points: The first points, shape (N, C, H, W).
+        slope: The objective's there.
     """
 
-    points: Tensor
-    values: Tensor
-    gradients: Tensor
+    def __init__(self, points: Tensor, slope: Slope) -> None:
+        self.points, self.values, self.gradients = points, slope.values, slope.gradients
+        self._wrong, self._wrong_values = points, _of_wrong(slope)
 
-    def update(self, points: Tensor, values: Tensor, gradients: Tensor) -> None:
+    def update(self, points: Tensor, slope: Slope) -> None:
         """Takes over the points whose loss is higher."""
-        better = values > self.values
-        rows = better.view(-1, *[1] * (points.ndim - 1))
-        self.points = torch.where(rows, points, self.points)
-        self.values = torch.where(better, values, self.values)
-        self.gradients = torch.where(rows, gradients, self.gradients)
+        better = slope.values > self.values
+        self.points = torch.where(_rows(better), points, self.points)
+        self.values = torch.where(better, slope.values, self.values)
+        self.gradients = torch.where(_rows(better), slope.gradients, self.gradients)
+        values = _of_wrong(slope)
+        better = values > self._wrong_values
+        self._wrong = torch.where(_rows(better), points, self._wrong)
+        self._wrong_values = torch.where(better, values, self._wrong_values)
+
+    def kept(self, *, certain: bool) -> tuple[Tensor, Tensor]:
+        """Returns the points to be kept, and their losses: the misclassified ones of the highest loss if there are any.
+
+        Not so where answers are not certain: a randomised network misclassifies nearly everything once, and an attack
+        that kept its successes would keep luck.
+        """
+        if not certain:
+            return self.points, self.values
+        found = self._wrong_values > -torch.inf
+        points = torch.where(_rows(found), self._wrong, self.points)
+        return points, torch.where(found, self._wrong_values, self.values)
+
+
+def _of_wrong(slope: Slope) -> Tensor:
+    """The losses where the answer is wrong, elsewhere less than any."""
+    return slope.values.masked_fill(slope.leads <= 0, -torch.inf)
+
+
+def _rows(chosen: Tensor) -> Tensor:
+    """A choice of images, shape (N,), as their pixels need it: shape (N, 1, 1, 1)."""
+    return chosen.view(-1, 1, 1, 1)
 
 
 def ascend(
@@ -53,13 +77,15 @@ def ascend(
         norm: The norm in which changes and steps are measured.
 
     Returns:
-        The points of the highest loss on the way, and these losses, shape (N,).
+        The points of the highest loss on the way, misclassified ones if there are any and the objective is certain,
+        and their losses, shape (N,).
     """
     points = starts
-    best = Best(points, *objective.gradient(points, 0))
+    best = Best(points, objective.slope(points, 0))
     gradients = best.gradients
     for step in range(1, steps + 1):
         points = norm.project(points + step_size * norm.steepest(gradients), images, eps)
-        values, gradients = objective.gradient(points, step)
-        best.update(points, values, gradients)
-    return best.points, best.values
+        slope = objective.slope(points, step)
+        gradients = slope.gradients
+        best.update(points, slope)
+    return best.kept(certain=objective.certain)

@@ -159,9 +159,9 @@ class Gradients:
         draws = self.view.draws(victim, preset, self.average)
         networks = self.view.networks(victim, preset, draws)
         keys = _random.fold(keys, SUITE)
-        objective = Objective(
-            networks, losses.margin, labels, keys, draws, self.average, known if self.view.known else None
-        )
+        certain = not (victim.random and self.view.adaptive)
+        known = known if self.view.known else None
+        objective = Objective(networks, losses.margin, labels, keys, draws, self.average, known, certain)
         with both_borrowed(victim):
             candidates = self._candidates(objective, victim, images, preset)
             many = _JUDGING * draws if victim.random and self.view.adaptive else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,13 +13,27 @@ from torch import Tensor
 from counteract import _random
 from counteract._batches import GRANULE
 from counteract._passes import images_kept
-from counteract.attacks.losses import Loss, counted, of_rows
+from counteract.attacks.losses import Loss, counted, margin, of_rows
 
 Scores = Callable[[Tensor, Tensor], Tensor]
 """A network as attacks see it: images, shape (N, C, H, W), and keys, int64, shape (N,), to scores (N, classes)."""
 
 Average: TypeAlias = Literal["outputs", "losses"]
 """The average that a loss is taken of: the draws' outputs, or the draws' losses."""
+
+
+class Slope(NamedTuple):
+    """An objective at some points.
+
+    Attributes:
+        values: The loss of each example, shape (N,).
+        gradients: Its gradients, shape (N, C, H, W).
+        leads: The margin of the last network's mean output, shape (N,): above zero where that is wrong.
+    """
+
+    values: Tensor
+    gradients: Tensor
+    leads: Tensor
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Objective:
         average: `"outputs"`: the loss of the mean probabilities, which is what a defence that averages is scored by;
             or `"losses"`: the mean of the draws' losses.
         known: The keys of the very draws, int64, shape (N, K), where the attacker knows them; `draws` is then K.
+        certain: True where the last network's answers depend on no draws, so that a point it misclassifies is one.
     """
 
     networks: Sequence[Scores]
@@ -50,6 +65,7 @@ class Objective:
     draws: int = 1
     average: Average = "outputs"
     known: Tensor | None = None
+    certain: bool = False
 
     def value(self, images: Tensor, step: int) -> Tensor:
         """The loss of each example with the draws of a step: shape (N,), without gradient."""
@@ -57,7 +73,11 @@ class Objective:
             return self._combine([network(images, keys) for network, keys in self._calls(step)])
 
     def gradient(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """The same, and its gradient, of the shape of `images`; the memory does not grow with images or draws.
+        """The same, and its gradient, of the shape of `images`."""
+        return self.slope(images, step)[:2]
+
+    def slope(self, images: Tensor, step: int) -> Slope:
+        """The same, and who leads; the memory does not grow with images or draws.
 
         Images do not depend on each other: they are taken in groups whose draws' graphs are kept. Where those of a few
         images are too many, each draw is computed again when it is needed; a single one bounds its memory itself.
@@ -67,17 +87,16 @@ class Objective:
         keep = together > 0 or len(executions) == 1
         together = together or images_kept(images, max(executions)) or GRANULE
         groups = [slice(start, start + together) for start in range(0, len(images), together)]
-        found = [self._of(rows)._gradient(images[rows], step, keep=keep) for rows in groups]
-        values, gradients = zip(*found, strict=True)
-        return torch.cat(values), torch.cat(gradients)
+        found = [self._of(rows)._slope(images[rows], step, keep=keep) for rows in groups]
+        return Slope(*map(torch.cat, zip(*found, strict=True)))
 
     def _of(self, rows: slice) -> Objective:
         """That of some of the examples."""
         known = None if self.known is None else self.known[rows]
         return replace(self, loss=of_rows(self.loss, rows), labels=self.labels[rows], keys=self.keys[rows], known=known)
 
-    def _gradient(self, images: Tensor, step: int, *, keep: bool) -> tuple[Tensor, Tensor]:
-        """The values and gradients of a group of examples, whose draws' graphs are kept or made twice."""
+    def _slope(self, images: Tensor, step: int, *, keep: bool) -> Slope:
+        """The objective of a group of examples, whose draws' graphs are kept or made twice."""
         points, calls = images.detach().requires_grad_(), self._calls(step)
         with torch.set_grad_enabled(keep):
             outputs = [network(points, keys) for network, keys in calls]
@@ -89,7 +108,8 @@ class Objective:
             for (network, keys), output, weight in zip(calls, outputs, weights, strict=True):
                 again = output if keep else network(points, keys)
                 gradient += torch.autograd.grad(again, points, weight)[0].nan_to_num(0)
-        return values.detach(), gradient
+        last = [counted(output.detach(), self.labels) for output in outputs[-(len(outputs) // len(self.networks)) :]]
+        return Slope(values.detach(), gradient, margin(mean_output(last), self.labels))
 
     def _calls(self, step: int) -> list[tuple[Scores, Tensor]]:
         """Each network with the keys of each draw, all draws of the first network first."""

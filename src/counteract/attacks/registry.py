@@ -258,6 +258,35 @@ def find_attack(name: str) -> Attack:
     raise unknown_name("attack", name, [*attack_names(), *foreign_names()], _OTHERS)
 
 
+def recorded_attack(name: str) -> Attack:
+    """Finds an attack of a finished run, to be reported; one that is not known here says no more than its name does.
+
+    It may have been registered by the program that made the run, or be of a library that is not installed here.
+
+    Raises:
+        UserError: (a ValueError) it is no name of an attack.
+    """
+    try:
+        return find_attack(name)
+    except UserError:
+        spelled = read_name(name)
+        return Attack(
+            name,
+            "an attack of the program that made this run, which is not known here",
+            _not_here,
+            adaptive=spelled.defended,
+            targeted=spelled.targeted,
+            preset=False,
+            unkeyed=True,
+        )
+
+
+def _not_here(
+    victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
+) -> Tensor:
+    raise NotImplementedError("an attack that is known by its records alone makes no examples")
+
+
 def _find_own(name: str) -> Attack | None:
     """Returns one of this package's attacks, or None."""
     match = _PGD.fullmatch(name)

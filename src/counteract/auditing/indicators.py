@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from counteract._network import borrowed
 from counteract.attacks import Objective, draw_starts
 from counteract.attacks.apgd import apgd
 from counteract.attacks.losses import cross_entropy, margin
+from counteract.attacks.objective import Slope
 from counteract.auditing.probes import Prober, stream
 
 FEW = 32
@@ -51,10 +52,11 @@ class _Watched(Objective):
 
     seen: list[Tensor] = field(default_factory=list)
 
-    def gradient(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """The loss and its gradient: see `Objective`."""
-        self.seen.append(replace(self, loss=margin).value(images, step))
-        return super().gradient(images, step)
+    def slope(self, images: Tensor, step: int) -> Slope:
+        """The objective at some points: see `Objective`."""
+        found = super().slope(images, step)
+        self.seen.append(found.leads)
+        return found
 
 
 def indicate(prober: Prober) -> Indicators:
@@ -74,7 +76,8 @@ def indicate(prober: Prober) -> Indicators:
 def _look(prober: Prober, images: Tensor, labels: Tensor, keys: Tensor) -> Tensor:
     """Returns the indicators of a batch in two rows."""
     preset, eps, norm = prober.spec.preset, prober.spec.threat_model.eps, prober.spec.threat_model.metric
-    objective = Objective([prober.judged.attacked], margin, labels, keys, preset.draws if prober.random else 1)
+    networks, draws = [prober.judged.attacked], preset.draws if prober.random else 1
+    objective = Objective(networks, margin, labels, keys, draws, certain=not prober.random)
     centre = objective.value(images, 0)
     near = [draw_starts(_random.fold(keys, n), images, _NEARBY * eps, norm) for n in range(_NEIGHBOURS)]
     apart = torch.stack([(objective.value(points, 0) - centre).abs() for points in near]).mean(0)

@@ -31,7 +31,7 @@ class Shared:
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="digits, cifar10, an .npz, folder:DIR, cifar10-c:fog:3, package.module:factory; see datasets."
+            help="digits, cifar10, an .npz, folder:DIR, cifar10-c:contrast:3, package.module:factory; see datasets."
         ),
     ] = None
     resize: Annotated[

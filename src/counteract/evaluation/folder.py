@@ -110,12 +110,13 @@ def write_conditions(conditions: Conditions, folder: Path) -> None:
     write_atomically(folder / _RUN, seal(content, indent=1))
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: str | Path) -> Run:
     """Reads a run, finished or not, of this version or an earlier one, from its folder.
 
     Raises:
         UserError: (a ValueError) there is no run, or its conditions are damaged.
     """
+    folder = Path(folder)
     path = folder / _RUN
     if not path.exists() and (runs := sorted(inside.parent.name for inside in folder.glob(f"*/{_RUN}"))):
         raise UserError(f"{folder} holds no run but runs in folders of their own: name one of {', '.join(runs)} in it")

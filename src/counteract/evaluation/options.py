@@ -5,9 +5,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+
+from counteract._errors import UserError, shown
+from counteract.preprocessors.base import check_count
+
+_FOLDERS = ("data_dir", "model_dir", "cache", "save_examples", "folder")
 
 
 class Watcher(Protocol):
@@ -47,6 +52,11 @@ class Silent:
 class RunOptions:
     """The place and the means of a run.
 
+    A device and folders may be given as text.
+
+    Raises:
+        UserError: (a ValueError) one of them is of another kind.
+
     Attributes:
         device: The place of the computation; of several processes each takes a device of its own of this kind.
         batch_size: Images per batch; None for a number that suits the device.
@@ -70,3 +80,27 @@ class RunOptions:
     save_examples: Path | None = None
     workers: int = 0
     folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Takes text for a device and for folders."""
+        found: dict[str, object] = {name: _folder(name, getattr(self, name)) for name in _FOLDERS}
+        found |= {"device": _device(self.device), "workers": check_count("workers", self.workers, least=0)}
+        if self.batch_size is not None:
+            found["batch_size"] = check_count("batch_size", self.batch_size)
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+
+def _folder(name: str, value: object) -> Path | None:
+    if value is None and name != "model_dir":
+        return None
+    if not isinstance(value, (str, Path)):
+        raise UserError(f"{name} must be a folder's path, found {shown(value)}")
+    return Path(value)
+
+
+def _device(value: Any) -> torch.device:
+    try:
+        return torch.device(value)
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"device must be one of torch's, such as cpu or cuda:0, found {shown(value)}") from error

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from counteract._statistics import paired_difference, wilson
-from counteract.attacks.registry import find_attack
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 
 CLEAN = "clean"
@@ -334,7 +334,7 @@ def make_summaries(dataset: str, cells: Iterable[Cell]) -> list[Summary]:
 def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell]) -> Summary:
     rows = [row for row in (make_row(dataset, cell) for cell in cells) if row is not None]
     strongest = min(
-        (row for row in rows if find_attack(row.attack).adaptive), key=lambda row: row.accuracy, default=None
+        (row for row in rows if recorded_attack(row.attack).adaptive), key=lambda row: row.accuracy, default=None
     )
     defended = cells[0].defence != UNDEFENDED
     gain = paired(survived(cells), survived(undefended)) if defended else None
@@ -342,7 +342,7 @@ def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell]) 
         model=cells[0].model,
         defence=cells[0].defence,
         clean=next((row for row in rows if row.attack == CLEAN), None),
-        oblivious=worst_case(dataset, [cell for cell in cells if not find_attack(cell.attack).adaptive]),
+        oblivious=worst_case(dataset, [cell for cell in cells if not recorded_attack(cell.attack).adaptive]),
         adaptive=strongest,
         strongest=strongest.attack if strongest else None,
         worst=worst_case(dataset, cells),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from counteract.attacks.registry import find_attack
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import Run
@@ -78,7 +78,7 @@ _PAPER = (
 
 def adaptive_attacks(run: Run) -> list[str]:
     """Returns the attacks of a run that know of the defence."""
-    return [name for name in run.spec.attacks if find_attack(name).adaptive]
+    return [name for name in run.spec.attacks if recorded_attack(name).adaptive]
 
 
 def examples(run: Run) -> str:
@@ -117,7 +117,7 @@ def conditions(run: Run) -> list[tuple[str, str]]:
     }
     if spec.surrogate is not None:
         found["surrogate"] = f"{spec.surrogate}: oblivious attacks were made on it, and adaptive ones begin with it"
-    if any(find_attack(name).preset for name in spec.attacks):
+    if any(recorded_attack(name).preset for name in spec.attacks):
         found["preset"] = ", ".join(f"{name} {value}" for name, value in spec.preset.model_dump().items())
     if spec.draws > 1:
         found["draws"] = f"{spec.draws} judge each example"
@@ -162,7 +162,7 @@ def attack_helps(run: Run) -> dict[str, str]:
     """Returns what each attack of a run does, and whether it knows of the defence."""
     helps = {}
     for name in run.spec.attacks:
-        attack = find_attack(name)
+        attack = recorded_attack(name)
         kind = "" if name == CLEAN else "adaptive: " if attack.adaptive else "oblivious: "
         helps[name] = f"{kind}{attack.help.removeprefix(kind)}"
     return helps
@@ -239,7 +239,7 @@ def _about_chance(run: Run) -> list[str]:
 def _about_parameters(run: Run) -> list[str]:
     """Returns the reading of the paper, and for each network the defences that differ from attack to attack."""
     found = [f"reading of the paper's settings: {run.spec.reading}"] if run.spec.reading else []
-    if len({find_attack(name).targeted for name in run.spec.attacks}) < 2:
+    if len({recorded_attack(name).targeted for name in run.spec.attacks}) < 2:
         return found
     for model in run.spec.models:
         names = [variant.name for variant in run.spec.variants()]
@@ -290,7 +290,7 @@ def _about_obstacles(run: Run) -> list[str]:
 
 def _about_attacks(run: Run) -> list[str]:
     """Returns what must be said of attacks of others: their draws, results that were projected, their own warnings."""
-    foreign = [name for name in run.spec.attacks if find_attack(name).unkeyed]
+    foreign = [name for name in run.spec.attacks if recorded_attack(name).unkeyed]
     found = [f"{', '.join(foreign)}: attacks of others, whose draws follow the block"] if foreign else []
     projected: dict[tuple[str, str, int, int], list[str]] = {}
     said: dict[tuple[str, str], list[str]] = {}
@@ -310,7 +310,7 @@ def _about_attacks(run: Run) -> list[str]:
 
 def _with(run: Run, attack: str, defences: Sequence[str]) -> str:
     """Returns the defences that an attack was made through, unless it knew of none or it is all of them."""
-    every = len(defences) == len(run.spec.variants()) or not find_attack(attack).adaptive
+    every = len(defences) == len(run.spec.variants()) or not recorded_attack(attack).adaptive
     return "" if every else f" with {', '.join(defences)}"
 
 

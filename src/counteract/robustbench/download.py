@@ -62,7 +62,7 @@ def _fetch(url: str, path: Path, name: str) -> None:
 def _copy(source: BinaryIO, target: BinaryIO, total: int | None, description: str) -> int:
     """Copies a stream under a progress bar on stderr; returns the number of bytes."""
     written = 0
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     with wrap_file(
         source, total or 0, description=description, console=console, transient=True, disable=not console.is_terminal
     ) as watched:

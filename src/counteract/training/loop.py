@@ -84,7 +84,7 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     _check_folder(run)
     fabric = make_fabric(run)
     fabric.launch()
-    trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True))
+    trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
     trainer.fit()
     return _finish(trainer, test_set)
 

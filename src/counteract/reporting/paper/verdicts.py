@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from counteract._statistics import wilson
-from counteract.attacks.registry import find_attack
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import CLEAN, Accuracy, Cell, compare, in_all
@@ -238,11 +238,11 @@ def judge_one_label(run: Run) -> list[Assessment]:
 
 def _switches(dataset: str, key: Selector) -> bool:
     """Returns True if the paper has other parameters under this attack than on clean images (captions, Table 6)."""
-    return dataset == "cifar100" and key.model == "iat" and find_attack(key.attack).targeted
+    return dataset == "cifar100" and key.model == "iat" and recorded_attack(key.attack).targeted
 
 
 def _same_parameters(run: Run, key: Selector) -> bool:
     """Returns True if the run defends with the same parameters under this attack as on clean images."""
-    targeted = find_attack(key.attack).targeted
+    targeted = recorded_attack(key.attack).targeted
     there, clean = (run.defences.get((key.model, key.defence, kind)) for kind in (targeted, False))
     return there == clean
