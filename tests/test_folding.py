@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from counteract import Counteraction
+from counteract import Counteraction, _folding
 from counteract._folding import fold_stranger
 
 
@@ -97,6 +97,15 @@ class Again(Bare):
         return super().forward(x) + self.conv(x)  # type: ignore[no-any-return]
 
 
+class Switched(Bare):
+    """An attribute takes the normalisation out."""
+
+    bare = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.conv(x) if self.bare else super().forward(x)).flatten(1)
+
+
 class Reading(Bare):
     """The weights are read by their name."""
 
@@ -131,4 +140,35 @@ def test_a_graph_module_and_a_network_in_parallel_answer_the_same(resnet: nn.Mod
 def test_hooks_keep_a_network_as_it_is(images: Tensor) -> None:
     network = nn.Sequential(Bare(), nn.Flatten())
     network.get_submodule("0.conv").register_forward_hook(lambda *_: None)
+    assert fold_stranger(network, images) is network
+
+
+def test_weights_are_folded_again_if_one_of_them_changes(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    network: Any = nn.Sequential(Bare(), nn.Flatten()).eval()
+    expected = fold_stranger(network, images)(images)
+    with monkeypatch.context() as unchanged:
+        unchanged.setattr(_folding, "fuse_conv_bn_weights", None)
+        assert torch.equal(fold_stranger(network, images)(images), expected)
+
+    def change() -> None:
+        network[0].bn.eps = 0.5
+
+    for each in (
+        lambda: network[0].conv.weight.data[2, 1, 0].add_(1),
+        lambda: network[0].conv.weight.data.copy_(network[0].conv.weight.data.flip(0)),
+        lambda: network[0].bn.running_var.data[3].mul_(2),
+        change,
+        lambda: network.to(memory_format=torch.channels_last),
+        network.double,
+        network.float,
+    ):
+        each()
+        given = images.to(next(network.parameters()))
+        torch.testing.assert_close(fold_stranger(network, given)(given), network(given))
+
+
+def test_pairs_are_looked_for_again_if_the_network_goes_another_way(images: Tensor) -> None:
+    network = Switched().eval()
+    assert norms(fold_stranger(network, images)) == 0
+    network.bare = True
     assert fold_stranger(network, images) is network

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,8 +27,28 @@ _PROBE = 2
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
-_FOUND: dict[int, tuple[object, tuple[Pair, ...]]] = {}
-"""The pairs of each network by its identity, and the shape of images and the structure that they were found with."""
+_PLAIN = (bool, int, float, str, type(None))
+"""The types of attributes that a forward method may go by."""
+
+
+@dataclass
+class _Known:
+    """Knowledge of a network.
+
+    Attributes:
+        structure: The shape of images, the modules and their attributes, for which it is.
+        pairs: Its pairs.
+        made: What tells the weights of its pairs from others, and what was made of them: the weight and the bias of
+            each convolution with its normalisation in it.
+    """
+
+    structure: object
+    pairs: tuple[Pair, ...]
+    made: tuple[Tensor, list[tuple[Tensor, Tensor]]] | None = None
+
+
+_FOUND: dict[int, _Known] = {}
+"""The knowledge of each network, by its identity."""
 
 _TRACING = threading.Lock()
 """Held while torch.fx traces: it changes how modules are called, and two traces at once would not put that back."""
@@ -37,15 +58,15 @@ def fold_stranger(network: nn.Module, like: Tensor) -> nn.Module:
     """The same function in eval mode, faster: a copy with folded normalisation that shares all other parameters.
 
     The forward methods stay as they are, and so do the names of all modules. A network that torch.fx cannot follow, or
-    whose answers then differ by more than round-off, comes back itself. Pairs are looked for once a network; folding
-    reads the weights anew each time.
+    whose answers then differ by more than round-off, comes back itself. Pairs are looked for once a network; weights
+    are folded anew whenever they have changed.
 
     Args:
         network: The network.
         like: Images of the shape that it takes.
     """
-    pairs = _pairs(network, like) if _foldable(network) and len(like) else ()
-    return _folded(network, pairs) if pairs else network
+    known = _known(network, like) if _foldable(network) and len(like) else None
+    return _folded(network, known) if known and known.pairs else network
 
 
 def _foldable(network: nn.Module) -> bool:
@@ -60,15 +81,25 @@ def _foldable(network: nn.Module) -> bool:
     )
 
 
-def _pairs(network: nn.Module, like: Tensor) -> tuple[Pair, ...]:
-    """Returns the pairs that can be folded, found once for a network of this structure."""
-    structure = (like.shape[1:], tuple((name, id(each)) for name, each in network.named_modules()))
+def _known(network: nn.Module, like: Tensor) -> _Known:
+    """Returns what is known of a network, whose pairs are found once for each structure."""
+    structure = (like.shape[1:], tuple((name, *_attributes(each)) for name, each in network.named_modules()))
     known = _FOUND.get(id(network))
-    if known is None or known[0] != structure:
+    if known is None or known.structure != structure:
         if known is None:
             weakref.finalize(network, _FOUND.pop, id(network), None)
-        known = _FOUND[id(network)] = (structure, _find(network, like))
-    return known[1]
+        known = _FOUND[id(network)] = _Known(structure, _find(network, like))
+    return known
+
+
+def _attributes(module: nn.Module) -> tuple[object, ...]:
+    """Returns what a module is, and the attributes that its forward method may go by."""
+    own = {
+        name: value if type(value) in _PLAIN else id(value)
+        for name, value in vars(module).items()
+        if name != "training" and (type(value) in _PLAIN or callable(value))
+    }
+    return (type(module), id(module), *own.items())
 
 
 def _find(network: nn.Module, like: Tensor) -> tuple[Pair, ...]:
@@ -76,10 +107,10 @@ def _find(network: nn.Module, like: Tensor) -> tuple[Pair, ...]:
     weight = next(each for each in network.parameters() if each.is_floating_point())
     x = torch.rand((_PROBE, *like.shape[1:]), generator=torch.Generator().manual_seed(0)).to(weight)
     try:
-        bare = _folded(network, ())  # nothing that tracing does to a module's attributes reaches the stranger's
+        bare = _copy(network, {}).eval()  # nothing that tracing does to a module's attributes reaches the stranger's
         with torch.autocast(x.device.type, enabled=False), torch.no_grad(), seeded(0):
             pairs = _traced(bare)
-            if pairs and _agree(bare, _folded(network, pairs), x):
+            if pairs and _agree(bare, _folded(network, _Known(None, pairs)), x):
                 return pairs
     except Exception:  # noqa: BLE001  (a stranger's code, asked in a way that it need not expect)
         return ()
@@ -131,23 +162,43 @@ def _agree(network: nn.Module, other: nn.Module, x: Tensor) -> bool:
     return bool((answers[0] - answers[1]).abs().max() <= _TOLERANCE[x.dtype] * largest)  # False for what is not finite
 
 
-def _folded(network: nn.Module, pairs: tuple[Pair, ...]) -> nn.Module:
+def _folded(network: nn.Module, known: _Known) -> nn.Module:
     """Returns a copy in eval mode that shares the parameters and buffers, but for those of folded pairs."""
     copied = _copy(network, {}).eval()
-    for first, second in pairs:
-        convolution: Any = copied.get_submodule(first)
-        norm: Any = copied.get_submodule(second)
-        with (
-            torch.no_grad()
-        ):  # not fuse_conv_bn_eval: it first copies the weights, which takes as long as a forward pass
-            weight, convolution.bias = fuse_conv_bn_weights(
-                convolution.weight, convolution.bias,
-                norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias,
-            )  # fmt: skip
-            # Each backward pass on a CPU would bring them into this layout again.
-            convolution.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
+    parts: list[tuple[Any, ...]] = [tuple(map(copied.get_submodule, pair)) for pair in known.pairs]
+    with torch.no_grad(), torch.autocast(parts[0][0].weight.device.type, enabled=False):
+        marks, made = _marks(parts), known.made
+        if made is None or made[0].device != marks.device or not torch.equal(made[0], marks):
+            made = known.made = marks, [_fused(*part) for part in parts]
+    for (_, second), (convolution, _), (weight, bias) in zip(known.pairs, parts, made[1], strict=True):
+        convolution.weight, convolution.bias = nn.Parameter(weight), nn.Parameter(bias)
         copied.set_submodule(second, nn.Identity())
     return copied
+
+
+def _marks(parts: Sequence[tuple[Any, ...]]) -> Tensor:
+    """Returns what tells these weights from others: of each filter a sum of its weights, and all other values."""
+    found = []
+    for convolution, norm in parts:
+        weight = convolution.weight
+        filters = (weight if weight.is_contiguous() else weight.permute(0, 2, 3, 1)).flatten(1)  # as they lie in memory
+        factors = torch.linspace(0.5, 1.5, filters.shape[1], dtype=filters.dtype, device=filters.device)
+        others = (convolution.bias, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        found += [filters @ factors, *(each for each in others if each is not None), factors.new_tensor([norm.eps])]
+    return torch.cat(found)
+
+
+def _fused(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
+    """Returns the weight and the bias of a convolution with its normalisation in it.
+
+    Not fuse_conv_bn_eval: it first copies the weights, which takes as long as a forward pass.
+    """
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias,
+        norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias,
+    )  # fmt: skip
+    # Each backward pass on a CPU would bring them into this layout again.
+    return weight.detach().contiguous(memory_format=torch.channels_last), bias.detach()
 
 
 def _copy(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
