@@ -12,7 +12,7 @@ from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spe
 
 SPEC: dict[str, Any] = {
     "limit": 12,
-    "attacks": ["clean", "pgd2", "pgd4", "apgd-ce"],
+    "attacks": ["clean", "noise", "pgd2", "pgd4", "apgd-ce"],
     "defences": ["undefended", "counteraction", "rotation"],
     "parameters": {"rotation": {"executions": 3}, "counteraction": {"num_labels": 9}},
     "seeds": 2,
@@ -29,13 +29,13 @@ def told(folder: Path | None = None, **changes: Any) -> tuple[list[str], Run]:
     return [line for line in watcher.told if "forward passes" in line], run
 
 
-def test_a_runs_cost_is_said_with_the_defences_that_cost_much() -> None:
+def test_a_runs_cost_is_said_with_the_dearest_defence() -> None:
     (line,), run = told()
-    judging = 2 * 4 * 12 * (1 + 11 + 2 * 3)  # seeds, attacks, examples; counteraction draws nothing of ten classes
+    judging = 2 * 5 * 12 * (1 + 11 + 2 * 3)  # seeds, attacks, examples; counteraction draws nothing of ten classes
     crafting = 2 * 12 * (1 + 2 * 4)  # of the longer PGD, which passes the shorter one's end
     assert line == (
-        f"digits-resnet-mixup: at most {judging + crafting:,} forward passes, {judging:,} to judge (counteraction "
-        f"takes 11 an answer) and {crafting:,} to make PGD's examples; those of apgd-ce come on top"
+        f"digits-resnet-mixup: at most {judging + crafting:,} forward passes, {judging:,} to judge (up to "
+        f"11 an answer, of counteraction) and {crafting:,} to make PGD's examples; those of apgd-ce come on top"
     )
     assert sum(cell.attack_passes for cell in run.cells if cell.attack == "pgd4") / 3 == 2 * 12 * 2 * 4
 

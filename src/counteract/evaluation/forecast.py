@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from counteract.attacks.pgd import Path
-from counteract.attacks.registry import CLEAN
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.plan import Task
-
-_DEAR = 10
-"""The forward passes of an answer from which on a defence is named."""
 
 
 def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
@@ -22,25 +18,19 @@ def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
         label: The network's label.
         left: Each cell of each block, and the draws that judge it.
     """
-    judging, dear, others = 0, dict[str, int](), dict[str, None]()
+    judging, dearest, others = 0, (1, ""), dict[str, None]()
     crafting: dict[tuple[Path, int, int], int] = {}
     for task, block, draws in left:
         judged, attack = task.judged, task.attack
         judging += len(block) * draws * judged.passes
-        if judged.passes >= _DEAR:
-            dear[judged.name] = judged.passes
+        dearest = max(dearest, (judged.passes, judged.name))
         if attack.path is not None:  # the longest run's snapshots are the shorter ones, for all defences
             run, passes = (attack.path, task.place.seed, block.start), 1 + 2 * attack.steps  # 1 for its label
             crafting[run] = max(crafting.get(run, 0), len(block) * passes)
-        elif attack.name != CLEAN:
+        elif attack.preset or attack.unkeyed:  # one that searches: not the clean images, noise, or those of a folder
             others[attack.name] = None
-    parts = [f"{judging:,} to judge" + _listed(f"{name} takes {count:,} an answer" for name, count in dear.items())]
+    passes, name = dearest
+    parts = [f"{judging:,} to judge" + (f" (up to {passes:,} an answer, of {name})" if passes > 1 else "")]
     parts += [f"{sum(crafting.values()):,} to make PGD's examples"] * bool(crafting)
     said = f"{label}: at most {judging + sum(crafting.values()):,} forward passes, {' and '.join(parts)}"
     return said + (f"; those of {', '.join(others)} come on top" if others else "")
-
-
-def _listed(found: Iterable[str]) -> str:
-    """Returns remarks in brackets, if there are any."""
-    words = ", ".join(found)
-    return f" ({words})" if words else ""
