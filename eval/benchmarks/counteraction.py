@@ -18,8 +18,10 @@ import torchattacks
 from subjects import image_options, random_images
 from timing import conditions, rounds, show
 from torch import Tensor, nn
+from torchvision.models import resnet18 as strangers_resnet18
 
 from counteract import AntiAdversary, Counteraction, Hedge
+from counteract._network import folded
 from counteract.models import resnet18, resnet50
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
@@ -73,7 +75,7 @@ def compare(net: nn.Module, x: Tensor, repeats: int) -> None:
 
 
 def main() -> None:
-    """Times ResNet-18 and ResNet-50."""
+    """Times ResNet-18 and ResNet-50, and torchvision's ResNet-18, a stranger's."""
     options = image_options("counteraction's speed, as ratios", repeats=7).parse_args()
     x = random_images(options.images)
     for make in (resnet18, resnet50):
@@ -81,6 +83,14 @@ def main() -> None:
         print(conditions(f"{make.__name__} of width {options.width}, {options.images} images"))
         with torch.no_grad():
             compare(net, x, options.repeats)
+    net = strangers_resnet18(num_classes=CLASSES).eval().to(x.device)
+    print(conditions(f"torchvision's resnet18, {options.images} images"))
+    with torch.no_grad():
+        fast = Counteraction(folded(net, x).to(memory_format=torch.channels_last))  # as evaluations run it
+        found = rounds({"forward": lambda: net(x), "counteraction": lambda: fast.forward(x)}, options.repeats)
+    show(
+        "forward passes of the network as given; the limit is 11.5", [r["counteraction"] / r["forward"] for r in found]
+    )
 
 
 if __name__ == "__main__":

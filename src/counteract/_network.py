@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from counteract._answers import logits_in
 from counteract._errors import UserError
+from counteract._folding import fold_stranger
 from counteract._precision import with_autocast
 
 _BORROWERS: dict[int, int] = {}
@@ -134,8 +135,15 @@ def check_model(model: object, name: str = "model") -> None:
         )
 
 
-def folded(model: nn.Module) -> nn.Module:
-    """The same function in eval mode, faster, if the model offers it by a method `folded()`; else the model itself."""
+def folded(model: nn.Module, like: Tensor | None = None) -> nn.Module:
+    """The same function in eval mode, faster, if there is such a thing; else the model itself.
+
+    Args:
+        model: The network. A method `folded()` of its own decides; anyone else's is folded where torch.fx can show it.
+        like: Images of the shape that it takes; without them a stranger's stays as it is.
+    """
     method = getattr(model, "folded", None)
-    fast: nn.Module = method() if callable(method) else model
+    if not callable(method):
+        return model if like is None else fold_stranger(model, like)
+    fast: nn.Module = method()
     return fast

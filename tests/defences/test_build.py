@@ -145,6 +145,15 @@ def test_of_fewer_classes_fewer_labels_are_drawn_unless_more_are_asked_for(net: 
         build_defence("counteraction(num_labels=9)", three, {})
 
 
+def test_logits_are_averaged_where_a_spec_says_so(ingredients: Ingredients) -> None:
+    found = build('crop-pad(executions=3, average="logits")', ingredients, {})
+    assert isinstance(found.defended, DefendedModule)
+    assert found.defended.average == "logits"
+    assert found.words == "crop-pad: size 22-30, 3 executions, logits averaged"
+    with pytest.raises(ValueError, match="averages both probabilities and logits"):
+        build_defence('crop-pad(average="logits")+gaussian-noise(average="probabilities")', ingredients, {})
+
+
 def test_anything_can_be_redrawn_for_each_of_several_executions(ingredients: Ingredients, x: Tensor) -> None:
     found = build_defence("art:Cutout(length=8, executions=3)", ingredients, {})
     assert (len(found.preprocessing_defences), len(found.transforms), found.executions) == (0, 1, 3)

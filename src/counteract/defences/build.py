@@ -20,7 +20,7 @@ from counteract.datasets import ArrayDataset, Dataset
 from counteract.defences.art import defended_of, is_art
 from counteract.defences.names import Values, parameters_of, parse_defence
 from counteract.defences.registry import OFFERED, Defence, find_defence
-from counteract.defended import DefendedModule
+from counteract.defended import Average, DefendedModule
 from counteract.postprocessing import Postprocessing
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.adapter import Adapted, adapt
@@ -87,6 +87,7 @@ class _Stack:
     after: list[Postprocessing]
     first_repeated: int | None = None
     executions: int = 1
+    average: Average | None = None
 
     def add(self, made: object, name: str) -> list[Part]:
         """Takes in what a factory returned, and returns its parts.
@@ -135,13 +136,17 @@ def build_defence(name: str, of: Ingredients, values: Values) -> Built:
         defence = find_defence(call.name)
         given = parameters_of(call, defence, values)
         executions = _executions(defence, given)
+        average = None if "average" in signature_of(defence.factory) else given.pop("average", None)
+        if average is not None and average != (stack.average or average):
+            raise UserError(f"defence {name} averages both probabilities and logits: give its parts one average")
+        stack.average = average or stack.average
         if executions is not None and stack.first_repeated is None:
             stack.first_repeated = len(stack.before)
         stack.executions = max(stack.executions, executions or 1)
         made = _call(defence, of, given)
         added = stack.add(made, defence.name)
         look_at(added, of.images, defence.name)
-        words.append(_words(defence.name, added, executions))
+        words.append(_words(defence.name, added, executions, average))
         ours, parts = ours and defence.ours, [*parts, made]
     defended = _put_together(stack, of)
     if not ours:
@@ -274,6 +279,7 @@ def _put_together(stack: _Stack, of: Ingredients) -> Defended:
         preprocessing_defences=stack.before[:first],
         transforms=stack.before[first:],
         executions=stack.executions,
+        average=stack.average or "probabilities",
         postprocessing_defences=stack.after,
     )
 
@@ -296,13 +302,15 @@ def _try(defended: Defended, images: Tensor, name: str) -> None:
         ) from error
 
 
-def _words(name: str, parts: Sequence[Part], executions: int | None) -> str:
-    """The parameters of the parts of one defence in words, the number of executions last."""
+def _words(name: str, parts: Sequence[Part], executions: int | None, average: Average | None = None) -> str:
+    """The parameters of the parts of one defence in words, the executions last."""
     several = [part.describe() for part in parts if isinstance(part, (RandomPreprocessor, Postprocessing))]
     said = ", ".join(filter(None, several)) or (
         "a whole network" if any(isinstance(part, nn.Module) for part in parts) else ""
     )
-    return f"{name}: {', '.join(filter(None, [said, f'{executions} executions' if executions else '']))}".rstrip(": ")
+    repeated = f"{executions} executions" if executions else ""
+    logits = "logits averaged" if average == "logits" else ""
+    return f"{name}: {', '.join(filter(None, [said, repeated, logits]))}".rstrip(": ")
 
 
 def _words_of(defended: Defended) -> str:

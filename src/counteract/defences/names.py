@@ -89,7 +89,8 @@ def _try(defence: Defence, given: Mapping[str, Any]) -> None:
     """
     network = [nn.Identity()] if defence.takes_network else []
     try:
-        defence.factory(*network, **{name: value for name, value in given.items() if name != "executions"})
+        own = {name: value for name, value in given.items() if name not in ("executions", "average")}
+        defence.factory(*network, **own)
     except UserError as error:
         raise UserError(f"{defence.name}: {error}") from error
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal
 
 from art.defences.postprocessor.postprocessor import Postprocessor
 from art.defences.preprocessor.preprocessor import Preprocessor
@@ -90,10 +90,13 @@ class Defence:
             return find_defence(self.like).parameters
         network = list(signature_of(self.factory))[: int(self.takes_network)]
         found = parameters_of(self.factory, without=(*network, *OFFERED))
-        if "executions" in found.model_fields:
-            return found
-        # Whatever runs on the input can be redrawn for each of several executions.
-        return create_model(found.__name__, __base__=found, executions=(Count | None, self.executions))
+        # Whatever runs on the input can be redrawn for each of several executions, whose outputs are averaged.
+        repeated: dict[str, Any] = {
+            "executions": (Count | None, self.executions),
+            "average": (Literal["probabilities", "logits"], "probabilities"),
+        }
+        added = {name: field for name, field in repeated.items() if name not in found.model_fields}
+        return create_model(found.__name__, __base__=found, **added)
 
 
 _REGISTERED: dict[str, Defence] = {}

@@ -16,6 +16,7 @@ from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.environment import describe_environment
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.folder import Conditions, collect, write_conditions, write_illustrations
+from counteract.evaluation.forecast import forecast
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.illustrate import Illustrations, illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
@@ -129,9 +130,10 @@ class _Evaluation:
             self.illustrations[subject.label] = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
             write_illustrations(self.illustrations, self.options.folder)
         mine = self.processes.mine(blocks)
-        left = worker.left(mine)
-        if left:
-            watcher.begin(subject.label, left)
+        if left := worker.left(blocks):
+            watcher.tell(forecast(subject.label, [(task, block, worker.draws(task.judged)) for task, block in left]))
+        if left := worker.left(mine):
+            watcher.begin(subject.label, sum(len(block) for _, block in left))
         standing, told = Standing(tasks), -math.inf
         for number, block in enumerate(mine):
             worker.run([block], mine[number + 1 :][:1])

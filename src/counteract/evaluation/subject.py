@@ -169,7 +169,7 @@ class Subject:
         self.shape: Shape = data.image_shape
         self.survey = survey(network.module, network.name, self._few, data.num_classes)
         self._probe = self._take_probe(network.module)
-        self.module = ready(network.module, device)
+        self.module = ready(network.module, device, self._few)
         self.surrogate = self._survey_surrogate(inputs.surrogate)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
@@ -189,7 +189,7 @@ class Subject:
             return None
         self._of_surrogate = survey(network.module, network.name, self._few, self.survey.classes)
         self._surrogate_key = network_key(network.module, network.about.source)
-        return ready(network.module, self.device)
+        return ready(network.module, self.device, self._few)
 
     @cached_property
     def attackable(self) -> nn.Module:
@@ -355,6 +355,7 @@ class Subject:
         return pool.digest(0, len(pool))
 
 
-def ready(network: nn.Module, device: torch.device) -> nn.Module:
-    """Returns a network as it is computed with: on its device, in the fastest form that it offers."""
-    return folded(network).to(device).to(memory_format=torch.channels_last)
+def ready(network: nn.Module, device: torch.device, images: Tensor) -> nn.Module:
+    """Returns a network as it is computed with for such images: on its device, in the fastest form that there is."""
+    placed = folded(network).to(device).to(memory_format=torch.channels_last)
+    return folded(placed, images)  # a stranger's, whose other parameters it shares, and which must not be left halfway

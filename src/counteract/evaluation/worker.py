@@ -58,9 +58,9 @@ class Worker:
     _pace: list[float] = field(default_factory=list)
     _failed: dict[tuple[str, str], AttackError] = field(default_factory=dict)
 
-    def left(self, blocks: Sequence[Block]) -> int:
-        """Returns the number of cells times examples that are not in the journal yet."""
-        return sum(len(block) for block in blocks for task in self.tasks if not self._is_done(task, block))
+    def left(self, blocks: Sequence[Block]) -> list[tuple[Task, Block]]:
+        """Returns the cells of blocks that are not in the journal yet."""
+        return [(task, block) for block in blocks for task in self.tasks if not self._is_done(task, block)]
 
     def run(self, blocks: Sequence[Block], after: Sequence[Block] = ()) -> None:
         """Measures every cell on some blocks, as far as the journal lacks it.
@@ -192,7 +192,7 @@ class Worker:
         """
         judged, predicted = task.judged, []
         unkeyed = self.subject.survey.unkeyed or judged.unkeyed
-        for draw in range(self._draws(judged)):
+        for draw in range(self.draws(judged)):
             given = defence_keys(keys, draw)
             labels = [keys.new_empty(0)]
             classify = functools.partial(_classify, judged, images, given)
@@ -201,7 +201,7 @@ class Worker:
             predicted.append(torch.cat(labels))
         return torch.stack(predicted)
 
-    def _draws(self, judged: Judged) -> int:
+    def draws(self, judged: Judged) -> int:
         """Returns the number of draws by which a defence is judged."""
         if self.spec.draws == 1:
             return 1

@@ -55,6 +55,9 @@ class RandomWindow(RandomPreprocessor[Window]):
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "size"]
     spatial = True
 
+    shrinks: ClassVar[int] = 2
+    """The part of an image's side, one over this, that a window must not go below."""
+
     def __init__(
         self,
         size: tuple[int, int] | None = None,
@@ -68,8 +71,8 @@ class RandomWindow(RandomPreprocessor[Window]):
     def look(self, x: Tensor) -> None:
         """Makes sure that windows of such sides make sense: neither larger than the images nor under half of them."""
         height, width = self._shape = x.shape[2], x.shape[3]
-        (low, high), side = self.sides(height, width), min(height, width)
-        least = -(-side // 2)
+        (low, high), side = self.sides(height, width), min(self.canvas(height, width))
+        least = -(-min(height, width) // self.shrinks)
         if not least <= low <= high <= side:
             raise UserError(f"size must lie within {least}-{side} for images of {height} x {width}, found {low}-{high}")
 
@@ -84,11 +87,15 @@ class RandomWindow(RandomPreprocessor[Window]):
         """The least and the greatest side for images of a size."""
         return self.size or usual_size(height, width)
 
+    def canvas(self, height: int, width: int) -> tuple[int, int]:
+        """The height and the width of what comes out for images of a size: theirs."""
+        return height, width
+
     def draw(self, keys: Tensor, x: Tensor, prepared: Tensor | None) -> Window:
         """Draws a window for each image."""
         del prepared
         height, width = x.shape[2:]
-        low, high = self.sides(height, width)
+        (low, high), (height, width) = self.sides(height, width), self.canvas(height, width)
         if high > min(height, width):
             raise UserError(f"size reaches {high}, but x has images of {height} x {width}; no side may exceed those")
         u = _random.uniform(keys, 5)

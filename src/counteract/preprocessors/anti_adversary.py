@@ -76,7 +76,7 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
     def smooth_perturbation(self, x: Tensor, parameters: None) -> Tensor:
         """The sum of the steps with each sign smoothed."""
         del parameters
-        model, change, predicted = folded(self.model), torch.zeros_like(x), None
+        model, change, predicted = folded(self.model, x), torch.zeros_like(x), None
         for _ in range(self.steps):
             moved = x + change
             logits = self._logits(model, moved)

@@ -161,7 +161,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
 
     def smooth_perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
         """The perturbation with each sign and the clamp smoothed."""
-        model = folded(self.model)
+        model = folded(self.model, x)
         logits = self._logits(model, x)
         chosen = self._choose(parameters.to(logits.device), logits.detach().argmax(1))
         if self.steps > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,8 @@ class RandomCropResize(RandomWindow):
     `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`. Differentiable, exactly.
 
     Source: Guo et al., "Countering adversarial images using input transformations", ICLR 2018; the range of sides as in
-    the baselines of Pang et al., "Mixup inference", ICLR 2020, who also round to 8 bits, which this does not.
+    the baselines of Pang et al., "Mixup inference", ICLR 2020, who also round to 8 bits, which this does not. Theirs of
+    ImageNet is `size=(90, 90)` of 224, with the logits averaged.
 
     Args and errors are those of `RandomWindow`.
 
@@ -26,6 +29,8 @@ class RandomCropResize(RandomWindow):
         >>> images.shape
         (8, 3, 32, 32)
     """
+
+    shrinks: ClassVar[int] = 3
 
     @staticmethod
     def axis_matrix(side: Tensor, start: Tensor, pad: Tensor, length: int) -> Tensor:

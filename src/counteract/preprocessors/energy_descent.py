@@ -99,7 +99,7 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
     def smooth_perturbation(self, x: Tensor, parameters: None) -> Tensor:
         """The sum of the steps, which can be differentiated; nothing is smoothed."""
         del parameters
-        model, change = folded(self.model), torch.zeros_like(x)
+        model, change = folded(self.model, x), torch.zeros_like(x)
         for _ in range(self.steps):
             moved = x + change
             change = self._step(x, change, gradient_of(self._energy(model, moved), moved))

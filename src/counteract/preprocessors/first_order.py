@@ -75,14 +75,14 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
     def _differentiable(self, x: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
         """The network, and a copy of `x` on its device, with gradients enabled wherever this is called."""
         with torch.inference_mode(False), torch.enable_grad():
-            model = self._fast()
+            model = self._fast(x)
             with evaluating(model):
                 # On a CPU the backward pass of a convolution is a little faster with channels last.
                 yield model, x.detach().clone(memory_format=torch.channels_last).to(device_of(model))
 
-    def _fast(self) -> nn.Module:
-        """The network as it is asked for gradients: folded, where it offers that."""
-        return folded(self.model)
+    def _fast(self, x: Tensor) -> nn.Module:
+        """The network as it is asked for gradients: folded, where that is possible."""
+        return folded(self.model, x)
 
     def _logits(self, model: nn.Module, x: Tensor) -> Tensor:
         logits = ask(model, x.to(device_of(model)))

@@ -86,7 +86,7 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
 
     def smooth_perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
         """The perturbation with each sign smoothed."""
-        model, change = folded(self.model), (self.eps * parameters).to(x.dtype)
+        model, change = folded(self.model, x), (self.eps * parameters).to(x.dtype)
         for _ in range(self.steps):
             moved = x + change
             ascent = smooth_sign(gradient_of(-self._logits(model, moved).log_softmax(1).sum(), moved))

@@ -127,7 +127,7 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
 
     def smooth_perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
         """The perturbation with each sign and the threshold smoothed."""
-        model = self._fast()
+        model = self._fast(x)
         original = self._encode(model, x)
         changes = [self._kept(x, (self.eps * parameters).to(x.dtype))]
         moves = torch.empty(0)
@@ -175,9 +175,9 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         features: Tensor = caught[-1].flatten(1)
         return features
 
-    def _fast(self) -> nn.Module:
+    def _fast(self, x: Tensor) -> nn.Module:
         """The network as it is asked; not folded where a module is named, which folding may change."""
-        return folded(self.model) if self.features is None else self.model
+        return folded(self.model, x) if self.features is None else self.model
 
     def _check_params(self) -> None:
         super()._check_params()

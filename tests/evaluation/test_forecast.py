@@ -1,0 +1,48 @@
+"""A run's cost is said before the run, and is what the run then takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from watching import Watcher
+
+from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
+
+SPEC: dict[str, Any] = {
+    "limit": 12,
+    "attacks": ["clean", "noise", "pgd2", "pgd4", "apgd-ce"],
+    "defences": ["undefended", "counteraction", "rotation"],
+    "parameters": {"rotation": {"executions": 3}, "counteraction": {"num_labels": 9}},
+    "seeds": 2,
+    "draws": 2,
+    "preset": {"preset": "quick", "steps": 2},
+}
+
+
+def told(folder: Path | None = None, **changes: Any) -> tuple[list[str], Run]:
+    watcher = Watcher()
+    run = evaluate_spec(
+        make_spec(spec_for_dataset("digits") | SPEC | changes, "test"), RunOptions(watcher=watcher, folder=folder)
+    )
+    return [line for line in watcher.told if "forward passes" in line], run
+
+
+def test_a_runs_cost_is_said_with_the_dearest_defence() -> None:
+    (line,), run = told()
+    judging = 2 * 5 * 12 * (1 + 11 + 2 * 3)  # seeds, attacks, examples; counteraction draws nothing of ten classes
+    crafting = 2 * 12 * (1 + 2 * 4)  # of the longer PGD, which passes the shorter one's end
+    assert line == (
+        f"digits-resnet-mixup: at most {judging + crafting:,} forward passes, {judging:,} to judge (up to "
+        f"11 an answer, of counteraction) and {crafting:,} to make PGD's examples; those of apgd-ce come on top"
+    )
+    assert sum(cell.attack_passes for cell in run.cells if cell.attack == "pgd4") / 3 == 2 * 12 * 2 * 4
+
+
+def test_what_is_done_is_not_counted_again(tmp_path: Path) -> None:
+    few = {"attacks": ["clean"], "defences": ["undefended"]}
+    told(tmp_path, **few)
+    assert told(tmp_path, **few)[0] == []
+    ((line), _) = told(tmp_path, **few | {"seeds": 3})
+    assert re.search("at most 12 forward passes, 12 to judge$", line[0])
