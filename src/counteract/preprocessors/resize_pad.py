@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from counteract._arguments import check_count
 from counteract._errors import UserError
 from counteract.preprocessors._window import RandomWindow, Window, one_hot, within
-from counteract.preprocessors.base import Options, check_count
+from counteract.preprocessors.base import Options
 
 
 class RandomResizePad(RandomWindow):
