@@ -68,7 +68,7 @@ def test_a_registered_defence_stands_where_a_name_does() -> None:
     assert parse_defence("mine+hedge")[0].name == "mine"
     assert find_defence("mine").help == "Does nothing."
     assert "mine" in defence_names()
-    assert set(find_defence("mine").parameters.model_fields) == {"strength", "executions"}
+    assert set(find_defence("mine").parameters.model_fields) == {"strength", "executions", "average"}
     counteract.register_defence("mine", make, help="again")
     assert find_defence("mine").help == "again"
 
