@@ -78,14 +78,14 @@ def test_what_is_known_is_told_as_it_comes(digits: Dataset) -> None:
     assert found.skipped == ()
     assert found.probes is not None
     told = (
-        "backward pass: along random directions", "after 6 attacks, apgd-t the last: undefended ",
+        "backward pass: along random directions", "network: at most ", "after 6 attacks, apgd-t the last: undefended ",
         "after 7 attacks, bpda-apgd-cw the last", "after 8 attacks", "after 19 attacks", "planted example: of ",
         "again", "with twice the steps", "with twice the eps", "with an eps of 0.5", "images have no gradient",
     )  # fmt: skip
     for line, words in zip(watcher.told, told, strict=False):
         assert words in line
-    assert f"leaves {100 * float(found.probes.longer.mean()):.1f}%" in watcher.told[7]
-    assert "so far: sound" in watcher.told[1]
+    assert f"leaves {100 * float(found.probes.longer.mean()):.1f}%" in watcher.told[8]
+    assert "so far: sound" in watcher.told[2]
 
 
 class Anothers(nn.Module):
@@ -316,7 +316,7 @@ def test_a_network_that_fails_in_the_probes_is_named(digits: Dataset, monkeypatc
     network = Later().eval()
 
     def fail(run: Run) -> Attack | None:
-        network.fails = True
+        monkeypatch.setattr(Later, "fails", True)
         return find_attack("bpda-apgd-cw")
 
     monkeypatch.setattr("counteract.auditing.runner._strongest", fail)

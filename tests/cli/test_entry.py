@@ -193,7 +193,9 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path: Path) -> None:
         _, seen = process.communicate()
     assert process.returncode == 130
     kept = f"what is finished is kept in {out}; the same command goes on from there"
-    assert seen == f"counteract: interrupted: {kept}\n"
+    cost, last = seen.splitlines()
+    assert "at most 4,400 forward passes" in cost
+    assert last == f"counteract: interrupted: {kept}"
 
 
 def raising(error: BaseException) -> Callable[..., int]:
