@@ -110,7 +110,7 @@ def test_every_python_and_the_oldest_torch_are_tested(project: dict[str, Any]) -
     """The workflow's matrix has those of the classifiers, newer ones that could not be tried, and the lower bounds."""
     workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
     pythons = [each.rpartition(" ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
-    (matrix,) = re.findall(r"^ +python: (\[.*\])$", workflow, re.MULTILINE)
+    matrix, *_ = re.findall(r"^ +python: (\[.*\])$", workflow, re.MULTILINE)
     assert json.loads(matrix)[: len(pythons)] == pythons
     assert project["requires-python"] == f">={pythons[0]}"
     for name in ("torch", "torchvision"):
