@@ -1,9 +1,10 @@
-"""The accuracy that attackers leave to undefended networks, against the forward passes that they take for an image.
+"""The accuracy that attackers leave to networks, against the forward passes that they take for an image.
 
-    python eval/benchmarks/verdict.py [--dataset cifar10] [--model NAME ...] [--limit 300] [--plot FILE.svg]
+    python eval/benchmarks/verdict.py [--dataset cifar10] [--model NAME ...] [--defence crop-pad] [--limit 300]
 
 On the same images: the attacks of an audit at each effort, AutoAttack's official code, and torchattacks' APGD-T with
-nine targets and a hundred steps. A backward pass counts as one.
+nine targets and a hundred steps; with a defence before the network the audit's attacks alone. A backward pass counts
+as one. `--plot FILE.svg` draws it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from pathlib import Path
 from timing import conditions
 
 from counteract.attacks import CLEAN
-from counteract.auditing.runner import of_a_bare_network
+from counteract.auditing.runner import of_a_bare_network, stages
+from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, RunOptions, evaluate_spec, make_spec, read_spec, with_models
 
 MODELS = ["cifar10-resnet18w16-iat", "cifar10-resnet18w16-mixup", "cifar10-resnet50-pang-iat"]
 """The networks: those that ship."""
 
 OTHERS = {"AutoAttack": "autoattack", "torchattacks, APGDT": "torchattacks:APGDT(steps=100)"}
+
+DRAWS = 5
+"""The fresh draws that judge each example through a defence, as in an audit: it holds if it holds in all of them."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,15 @@ class Outcome:
 def contestants(options: argparse.Namespace, model: str) -> Iterator[tuple[str, EvaluationSpec]]:
     """Returns the spec of each attacker."""
     data = with_models(read_spec("table5"), [model]) | {"dataset": options.dataset, "limit": options.limit, "seeds": 1}
-    data |= {"title": "", "defences": ["undefended"], "cascade": True, "draws": 1, "settings": []}
+    data |= {"threat_model": {"norm": "Linf", "eps": options.eps}}
+    bare = options.defence == UNDEFENDED
+    data |= {"title": "", "defences": [options.defence], "cascade": True, "draws": 1 if bare else DRAWS, "settings": []}
     for preset in options.preset:
         spec = make_spec(data | {"preset": preset, "attacks": [CLEAN]}, "options")
-        yield f"an audit's, {preset}", spec.model_copy(update={"attacks": of_a_bare_network(spec.preset.steps)})
-    for name, attack in OTHERS.items():
+        steps = spec.preset.steps
+        attacks = of_a_bare_network(steps) if bare else tuple(name for stage in stages(steps) for name in stage)
+        yield f"an audit's, {preset}", spec.model_copy(update={"attacks": attacks})
+    for name, attack in OTHERS.items() if bare else ():
         yield name, make_spec(data | {"attacks": [CLEAN, attack]}, "options")
 
 
@@ -57,7 +66,8 @@ def measure(options: argparse.Namespace) -> Iterator[Outcome]:
     """Runs each attacker on each network."""
     for model in options.model:
         for name, spec in contestants(options, model):
-            folder = options.out and options.out / model.replace("/", "-") / name.replace(" ", "-")
+            place = [each.replace("/", "-") for each in (model, options.defence)]
+            folder = options.out and options.out.joinpath(*place, name.replace(" ", "-"))
             run = evaluate_spec(spec, RunOptions(folder=folder, cache=None))
             (worst,) = run.worst_cases
             passes = sum(row.attack_passes or 0.0 for row in run.rows)
@@ -84,13 +94,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="the accuracy that attackers leave, against their passes")
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--model", action="append")
+    parser.add_argument("--defence", default=UNDEFENDED)
     parser.add_argument("--preset", action="append")
+    parser.add_argument("--eps", default="8/255")
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--out", type=Path, help="a folder where a run that was interrupted goes on")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     options.model, options.preset = options.model or MODELS, options.preset or ["quick", "standard"]
-    print(conditions(f"{options.dataset}, {options.limit} images, eps = 8/255"))
+    print(conditions(f"{options.dataset}, {options.limit} images, {options.defence}, eps = {options.eps}"))
     print("| network | attacker | left | passes an image |\n|---|---|---|---|")
     found = []
     for each in measure(options):
