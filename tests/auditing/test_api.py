@@ -51,7 +51,7 @@ def test_a_network_by_name_brings_its_images(monkeypatch: pytest.MonkeyPatch) ->
     assert (len(inputs.data), len(fewer.data)) == (100, 7)
     assert len(inputs.pool()) == 1297
     assert (spec.threat_model.eps, spec.step) == (pytest.approx(1 / 255), pytest.approx(1 / 510))
-    assert (spec.seeds, spec.draws, spec.preset.steps) == (2, 5, 10)
+    assert (spec.seeds, spec.draws, spec.preset.steps) == (2, 5, 20)
 
 
 @pytest.mark.parametrize(

@@ -124,11 +124,11 @@ def test_a_spec_is_audited_with_what_it_says(tmp_path: Path, monkeypatch: pytest
     spec = given([str(own), "--model", "iat"], monkeypatch)
     assert (list(spec.defences), spec.models) == (["undefended", "rotation"], {"iat": "digits-resnet-iat"})
     assert [255 * spec.threat_model.eps, 255 * spec.step] == pytest.approx([3, 1])
-    assert (spec.limit, spec.seeds, spec.draws, spec.preset.steps) == (7, 2, 5, 10)
+    assert (spec.limit, spec.seeds, spec.draws, spec.preset.targets) == (7, 2, 5, 3)
     assert spec.cascade
     changes = ["--limit", "5", "--eps", "4/255", "--defence", "counteraction", "--preset", "standard"]
     spec = given([str(own), "--model", "iat", *changes], monkeypatch)
-    assert (spec.limit, spec.preset.steps) == (5, 20)
+    assert (spec.limit, spec.preset.targets) == (5, 9)
     assert 255 * spec.step == pytest.approx(1)
     assert list(spec.defences) == ["undefended", "counteraction"]
     without = given([], monkeypatch)

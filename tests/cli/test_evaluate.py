@@ -120,7 +120,7 @@ def test_adaptive_attacks_with_a_preset_and_draws(tmp_path: Path, capsys: pytest
     assert "(bpda-apgd-ce)" in printed
     assert "not measured" not in printed
     results = json.loads((tmp_path / "results.json").read_text())
-    assert (results["spec"]["draws"], results["spec"]["preset"]["steps"]) == (2, 10)
+    assert (results["spec"]["draws"], results["spec"]["preset"]["steps"]) == (2, 20)
     assert [summary["strongest"] for summary in results["summaries"]] == ["bpda-apgd-ce"] * 2
 
 
