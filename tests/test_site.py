@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from plots import draw
-from reports import Accuracy, Row, read_rows, to_table
+from plots import draw, draw_verdicts
+from reports import Accuracy, Row, read_outcomes, read_rows, to_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "eval" / "results"
@@ -51,15 +51,26 @@ def test_what_a_report_does_not_have_is_refused(network: str, words: str, tmp_pa
         read_rows(path, network)
 
 
+def texts_of(svg: str) -> set[str]:
+    """The texts of a plot."""
+    return {"".join(each.itertext()).strip() for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}text")}
+
+
 @pytest.mark.parametrize(("run", "network"), SHOWN)
 def test_a_plot_has_every_defence_of_its_run(run: str, network: str) -> None:
     rows = read_rows(RESULTS / run / "report.md", network)
     svg = draw(rows)
-    texts = [each for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}text")]
-    written = {"".join(each.itertext()).strip() for each in texts}
+    written = texts_of(svg)
     assert {row.defence for row in rows} <= written
     assert {"clean", "attacker does not know", "attacker knows"} <= written
     assert "#010203" not in svg
+
+
+def test_a_plot_of_verdicts_has_every_network_and_attacker() -> None:
+    outcomes = read_outcomes(RESULTS / "verdict.csv")
+    written = texts_of(draw_verdicts(outcomes))
+    assert {each.network for each in outcomes} <= written
+    assert {"quick", "standard", "APGDT", "AutoAttack"} <= written
 
 
 def test_the_page_of_results_shows_both_networks_of_both_runs() -> None:

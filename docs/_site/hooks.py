@@ -9,14 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from plots import draw
-from reports import read_rows, to_table
+from plots import draw, draw_verdicts
+from reports import read_outcomes, read_rows, to_table
 
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?!http)[^)#\s]+)(?:#[^)]*)?\)")
 
 _COMMANDS = "<!-- the commands -->"
 
 _FILE = re.compile(r"<!-- the file (?P<path>\S+) -->")
+
+_VERDICTS = re.compile(r"<!-- verdicts (?P<path>\S+) -->")
 
 _RESULTS = re.compile(r"<!-- results (?P<run>\S+) (?P<network>\S+) -->")
 
@@ -29,6 +31,7 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         markdown = markdown.replace(_COMMANDS, _commands())
     markdown = _FILE.sub(lambda found: _file(root / found["path"]), markdown)
     markdown = _RESULTS.sub(lambda found: _results(root, **found.groupdict()), markdown)
+    markdown = _VERDICTS.sub(lambda found: _plot(draw_verdicts(read_outcomes(root / found["path"]))), markdown)
     return _OUTSIDE.sub(lambda link: _named(link, root), markdown)
 
 
@@ -50,7 +53,12 @@ def _results(root: Path, run: str, network: str) -> str:
     """Returns the plot of a run on a network, and its figures as a table that is folded away."""
     rows = read_rows(root / "eval" / "results" / run / "report.md", network)
     table = to_table(rows).replace("\n", "\n    ")
-    return f'<figure class="plot">{draw(rows)}</figure>\n\n??? note "The same figures as a table"\n    {table}\n'
+    return f'{_plot(draw(rows))}\n\n??? note "The same figures as a table"\n    {table}\n'
+
+
+def _plot(svg: str) -> str:
+    """Returns a plot as a figure of the page."""
+    return f'<figure class="plot">{svg}</figure>'
 
 
 def _named(link: re.Match[str], root: Path) -> str:

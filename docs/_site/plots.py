@@ -1,4 +1,4 @@
-"""Plots of the site: for each defence its accuracy on clean images beside what attackers leave of it."""
+"""Plots of the site: accuracies on clean images beside what attackers leave of them; what is left against its cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from reports import Row
+from matplotlib.ticker import MultipleLocator
+from reports import Outcome, Row
 
 _INK, _FAINT, _CLEAN, _OBLIVIOUS, _WORST = "#010203", "#888888", "#00897b", "#b0850e", "#c62828"
 """Colours that stand out on white and on dark pages; the ink becomes that of the page's text."""
@@ -40,8 +41,45 @@ def draw(rows: Sequence[Row]) -> str:
         axes.spines[:].set_visible(False)
         axes.legend(*_legend(axes), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False,
                     handletextpad=0.1, columnspacing=1, fontsize=9)  # fmt: skip
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return _to_svg(figure)
+
+
+def draw_verdicts(outcomes: Sequence[Outcome]) -> str:
+    """Returns a plot as SVG: for each network what attackers leave, against the passes that they take for an image."""
+    networks = list(dict.fromkeys(each.network for each in outcomes))
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 1.75 * len(networks)), layout="constrained")
+        panels = figure.subplots(len(networks), sharex=True, squeeze=False)[:, 0]
+        for axes, network in zip(panels, networks, strict=True):
+            _draw_verdicts(axes, network, [each for each in outcomes if each.network == network])
+        panels[-1].set_xlabel("passes an image", color=_INK)
+        return _to_svg(figure)
+
+
+def _draw_verdicts(axes: Any, network: str, outcomes: Sequence[Outcome]) -> None:
+    """Draws the panel of a network: a point for each attacker, with its name."""
+    for number, each in enumerate(sorted(outcomes, key=lambda each: each.passes)):
+        colour = _CLEAN if "audit" in each.attacker else _OBLIVIOUS
+        axes.plot(each.passes, each.left, "o", color=colour, markersize=5)
+        axes.annotate(
+            each.attacker.split(", ")[-1], (each.passes, each.left), (0, -14 if number % 2 else 6),
+            textcoords="offset points", ha="center", fontsize=8.5, color=_INK,
+        )  # fmt: skip
+    left = [each.left for each in outcomes]
+    axes.set(xscale="log", ylim=(min(left) - 2, max(left) + 2))
+    axes.set_xticks([10, 100, 1000, 10000], ["10", "100", "1,000", "10,000"])
+    axes.yaxis.set_major_locator(MultipleLocator(2))
+    axes.yaxis.set_major_formatter("{x:.0f}%")
+    axes.set_title(network, fontsize=9, loc="left", color=_INK)
+    axes.tick_params(colors=_INK, length=0, which="both")
+    axes.grid(color=_FAINT, alpha=0.3, linewidth=0.6)
+    axes.spines[:].set_visible(False)
+
+
+def _to_svg(figure: Figure) -> str:
+    """Returns a figure as SVG whose ink takes the colour of the page's text."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :].replace(_INK, "currentColor")
 

@@ -1,7 +1,8 @@
-"""Tables of the reports under eval/results, read for the site and compared with the README."""
+"""Records under eval/results, read for the site and compared with the README."""
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,23 @@ class Row:
         """The row as readers see it, under `HEADER`."""
         accuracies = (f"{each.percent:.1f}" for each in (self.clean, self.oblivious, self.worst))
         return (self.defence, *accuracies, self.gain)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of an attacker on a network: the accuracy that is left, in percent, and its passes for an image."""
+
+    network: str
+    attacker: str
+    left: float
+    passes: float
+
+
+def read_outcomes(record: Path) -> list[Outcome]:
+    """Reads the record of eval/benchmarks/verdict.py."""
+    with record.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [Outcome(row["network"], row["attacker"], float(row["left"]), float(row["passes"])) for row in rows]
 
 
 def read_rows(report: Path, network: str) -> list[Row]:

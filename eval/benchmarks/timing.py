@@ -39,7 +39,7 @@ def show(what: str, ratios: Sequence[float], digits: int = 2) -> None:
 def conditions(subject: str) -> str:
     """The line that every benchmark prints first."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return f"{subject}; {device}; torch {torch.__version__}"
+    return "; ".join(filter(None, (subject, device, f"torch {torch.__version__}")))
 
 
 def device() -> torch.device:

@@ -4,14 +4,15 @@
 
 On the same images: the attacks of an audit at each effort, AutoAttack's official code, and torchattacks' APGD-T with
 nine targets and a hundred steps; with a defence before the network the audit's attacks alone. A backward pass counts
-as one. `--plot FILE.svg` draws it.
+as one. `--record FILE.csv` adds the outcomes to a file; the site draws those of eval/results/verdict.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from timing import conditions
@@ -35,16 +36,26 @@ class Outcome:
     """One attacker's outcome on one network.
 
     Attributes:
-        model: The network.
-        name: The attacker.
+        dataset: The dataset.
+        eps: The bound in Linf.
+        network: The network.
+        defence: The defence before it.
+        attacker: The attacker.
+        images: The number of images.
         left: The accuracy that is left, in percent.
         passes: The passes for an image.
+        conditions: The device, and the version of torch.
     """
 
-    model: str
-    name: str
+    dataset: str
+    eps: str
+    network: str
+    defence: str
+    attacker: str
+    images: int
     left: float
     passes: float
+    conditions: str
 
 
 def contestants(options: argparse.Namespace, model: str) -> Iterator[tuple[str, EvaluationSpec]]:
@@ -71,26 +82,24 @@ def measure(options: argparse.Namespace) -> Iterator[Outcome]:
             run = evaluate_spec(spec, RunOptions(folder=folder, cache=None))
             (worst,) = run.worst_cases
             passes = sum(row.attack_passes or 0.0 for row in run.rows)
-            yield Outcome(model, name, worst.accuracy, passes)
+            yield Outcome(
+                Path(options.dataset).stem, options.eps, Path(model).stem, options.defence, name, worst.n,
+                round(worst.accuracy, 2), round(passes), conditions(""),
+            )  # fmt: skip
 
 
-def draw(outcomes: list[Outcome], path: Path) -> None:
-    """Plots what is left against the passes, a colour for each network and a mark for each attacker."""
-    from matplotlib import pyplot
-
-    names = list(dict.fromkeys(each.name for each in outcomes))
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for number, model in enumerate(dict.fromkeys(each.model for each in outcomes)):
-        for each in (each for each in outcomes if each.model == model):
-            mark = "os^Dv*"[names.index(each.name)]
-            axes.plot(each.passes, each.left, mark, color=f"C{number}", label=f"{model}: {each.name}")
-    axes.set(xscale="log", xlabel="passes an image", ylabel="accuracy that is left, %")
-    axes.legend(fontsize=7)
-    figure.savefig(path, metadata={"Date": None})
+def record(outcome: Outcome, path: Path) -> None:
+    """Adds an outcome to a table, which may not be there yet."""
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, [field.name for field in fields(Outcome)], lineterminator="\n")
+        if new:
+            table.writeheader()
+        table.writerow(asdict(outcome))
 
 
 def main() -> None:
-    """Prints a line for each attacker on each network, and plots them."""
+    """Prints a line for each attacker on each network, and keeps them."""
     parser = argparse.ArgumentParser(description="the accuracy that attackers leave, against their passes")
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--model", action="append")
@@ -99,17 +108,15 @@ def main() -> None:
     parser.add_argument("--eps", default="8/255")
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--out", type=Path, help="a folder where a run that was interrupted goes on")
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     options.model, options.preset = options.model or MODELS, options.preset or ["quick", "standard"]
     print(conditions(f"{options.dataset}, {options.limit} images, {options.defence}, eps = {options.eps}"))
     print("| network | attacker | left | passes an image |\n|---|---|---|---|")
-    found = []
     for each in measure(options):
-        found.append(each)
-        print(f"| {each.model} | {each.name} | {each.left:.2f} | {each.passes:,.0f} |", flush=True)
-    if options.plot:
-        draw(found, options.plot)
+        print(f"| {each.network} | {each.attacker} | {each.left:.2f} | {each.passes:,.0f} |", flush=True)
+        if options.record:
+            record(each, options.record)
 
 
 if __name__ == "__main__":
