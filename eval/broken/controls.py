@@ -1,6 +1,6 @@
 """Controls that must not be reported broken: harmless transforms, and randomised smoothing with its certificate.
 
-Two robust networks belong to them, each without a defence: the shipped IAT network and `weights/digits-pgd-at`.
+Two robust networks belong to them, each without a defence: the shipped IAT network and `pgd-at` of `weights/`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@
     cd eval && python -m broken.train k-wta --dataset cifar10 --data cifar10_train.npz --test cifar10_test.npz
 
 On digits (the default) a ResNet-8 of width 8, about two minutes each; on CIFAR-10 a ResNet-18 of width 16, for a GPU.
+weights/cifar10-pgd-at.safetensors was made by the command line, in 84 minutes of one busy CPU core:
+
+    counteract train --dataset cifar10_train.npz --test cifar10_test.npz --arch resnet18 --width 16 \\
+        --method adversarial --recipe fast --epochs 12 --out pgd-at
 """
 
 from __future__ import annotations
@@ -59,7 +63,6 @@ RECIPES = {
         "adp": Recipe(10, 0, 0.0),
     },
     "cifar10": {
-        "pgd-at": Recipe(30, 7, 8 / 255, batch_size=128, shift=4, flip=True),
         "k-wta": Recipe(30, 7, 8 / 255, batch_size=128, shift=4, flip=True),
         "thermometer": Recipe(30, 0, 0.0, batch_size=128, shift=4, flip=True),
         "adp": Recipe(30, 0, 0.0, batch_size=128, shift=4, flip=True),
@@ -147,6 +150,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--folder", type=Path, default=None, help="another place for the weights")
     options = parser.parse_args()
+    for name in set(options.names) - set(RECIPES[options.dataset]):
+        parser.error(f"{name} on {options.dataset} has no recipe here, but the first lines of this file name a command")
     data = load_dataset(options.data) if options.data else load_dataset(options.dataset, "train")
     test = load_dataset(options.test or options.dataset)
     for name in options.names:
