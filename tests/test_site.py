@@ -53,7 +53,8 @@ def test_what_a_report_does_not_have_is_refused(network: str, words: str, tmp_pa
 
 def texts_of(svg: str) -> set[str]:
     """The texts of a plot."""
-    return {"".join(each.itertext()).strip() for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}text")}
+    texts = [each for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}text")]
+    return {"".join(each.itertext()).strip() for each in texts}
 
 
 @pytest.mark.parametrize(("run", "network"), SHOWN)

@@ -1,4 +1,4 @@
-"""Trains the networks of `trained.py`: small, seeded, on a CPU.
+r"""Trains the networks of `trained.py`: small, seeded, on a CPU.
 
     cd eval && python -m broken.train pgd-at k-wta thermometer adp
     cd eval && python -m broken.train k-wta --dataset cifar10 --data cifar10_train.npz --test cifar10_test.npz
@@ -6,7 +6,7 @@
 On digits (the default) a ResNet-8 of width 8, about two minutes each; on CIFAR-10 a ResNet-18 of width 16, for a GPU.
 weights/cifar10-pgd-at.safetensors was made by the command line, in 84 minutes of one busy CPU core:
 
-    counteract train --dataset cifar10_train.npz --test cifar10_test.npz --arch resnet18 --width 16 \\
+    counteract train --dataset cifar10_train.npz --test cifar10_test.npz --arch resnet18 --width 16 \
         --method adversarial --recipe fast --epochs 12 --out pgd-at
 """
 
