@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
@@ -120,7 +121,7 @@ class _Evaluation:
         return blocks, plan
 
     def _measure(self, subject: Subject, blocks: Sequence[Block], plan: Plan) -> None:
-        """Measures the cells of one network, this process's blocks one after the other."""
+        """Measures the cells of one network, those of a block after those of another."""
         spec, watcher = self.spec, self.options.watcher
         tasks = [task for task in plan.tasks if task.place.model == subject.label]
         crafter = Crafter(subject, spec, self.cache, self.cache_probes, self.size)
@@ -129,18 +130,26 @@ class _Evaluation:
         if spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
             self.illustrations[subject.label] = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
             write_illustrations(self.illustrations, self.options.folder)
-        mine = self.processes.mine(blocks)
-        if left := worker.left(blocks):
-            watcher.tell(forecast(subject.label, [(task, block, worker.draws(task.judged)) for task, block in left]))
-        if left := worker.left(mine):
-            watcher.begin(subject.label, sum(len(block) for _, block in left))
-        standing, told = Standing(tasks), -math.inf
-        for number, block in enumerate(mine):
-            worker.run([block], mine[number + 1 :][:1])
-            standing.add(block, self.journal.entries)
-            if block is not mine[-1] and time.monotonic() - told > _SECONDS:
+        units, standing, told, before = self._announce(worker, blocks), Standing(tasks), -math.inf, 0
+        for place, after in self.processes.take(subject.label, len(blocks)):
+            watcher.advance(sum(units[before:place]))  # what others took meanwhile
+            worker.run(blocks[place], None if after is None else blocks[after])
+            before = place + 1
+            standing.add(blocks[place], self.journal.entries)
+            if after is not None and time.monotonic() - told > _SECONDS:
                 told = time.monotonic()
                 watcher.tell(f"{subject.label}, {standing.describe()}")
+        watcher.advance(sum(units[before:]))
+
+    def _announce(self, worker: Worker, blocks: Sequence[Block]) -> list[int]:
+        """Says what a network's cells take, and returns how many units of it each block has, whoever takes it."""
+        left, label = worker.left(blocks), worker.subject.label
+        if left:
+            found = forecast(label, [(task, block, worker.draws(task.judged)) for task, block in left])
+            self.options.watcher.tell(found)
+            self.options.watcher.begin(label, sum(len(block) for _, block in left))
+        counted = Counter(block for _, block in left)
+        return [len(block) * counted[block] for block in blocks]
 
     def _conditions(self, plan: Plan, blocks: Sequence[Block]) -> Conditions:
         environment = describe_environment(self.processes.device) | {"processes": self.processes.count}

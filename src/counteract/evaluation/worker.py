@@ -62,20 +62,19 @@ class Worker:
         """Returns the cells of blocks that are not in the journal yet."""
         return [(task, block) for block in blocks for task in self.tasks if not self._is_done(task, block)]
 
-    def run(self, blocks: Sequence[Block], after: Sequence[Block] = ()) -> None:
-        """Measures every cell on some blocks, as far as the journal lacks it.
+    def run(self, block: Block, after: Block | None = None) -> None:
+        """Measures every cell on a block, as far as the journal lacks it.
 
         Args:
-            blocks: The blocks.
-            after: Those that come next, which may be read meanwhile.
+            block: The block.
+            after: The one that comes next, which may be read meanwhile.
         """
-        for block in blocks:
-            pending = [task for task in self.tasks if not self._is_done(task, block)]
-            if pending:
-                sample = read(self.data, block, self.subject.device)
-                for each in after:
-                    self.data.expect(torch.arange(each.start, each.stop))
-                self._measure(pending, sample)
+        pending = [task for task, _ in self.left([block])]
+        if pending:
+            sample = read(self.data, block, self.subject.device)
+            if after is not None:
+                self.data.expect(torch.arange(after.start, after.stop))
+            self._measure(pending, sample)
 
     def _is_done(self, task: Task, block: Block) -> bool:
         entry = self.journal.entries.get(unit_key(task.place.key, block))
