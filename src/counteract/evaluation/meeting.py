@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from torch.distributed import PrefixStore, Store
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 _PAUSE = 0.05
 """Seconds between two looks, so that processes that wait can be interrupted and leave the store to others."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
-from torch.distributed import HashStore, Store, rendezvous
+from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
 
 from counteract._errors import UserError
 from counteract._processes import launched
@@ -31,14 +33,14 @@ class Processes:
         device: The device that it computes on.
         rank: Its number.
         count: The number of processes.
-        store: The place where they find what the others wrote.
+        store: The place where they find what the others wrote; None for one that is alone.
     """
 
     device: torch.device
     rank: int = 0
     count: int = 1
-    store: Store = field(default_factory=HashStore, compare=False)
-    _gathered: Iterator[int] = field(default_factory=itertools.count, compare=False)
+    store: Store | None = field(default=None, compare=False)
+    _counters: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(itertools.count), compare=False)
 
     @classmethod
     def join(cls, device: torch.device) -> Processes:
@@ -69,22 +71,22 @@ class Processes:
 
     def _next(self, name: str) -> int:
         """Returns 0, 1, 2 and so on, each to one process."""
-        return self.store.add(f"taken/{name}", 1) - 1
+        return next(self._counters[name]) if self.store is None else self.store.add(f"taken/{name}", 1) - 1
 
     def gather(self, part: T) -> list[T]:
         """Returns what every process passed in, in the order of their ranks; the first process is the last to go."""
-        if self.count == 1:
+        if self.store is None:
             return [part]
-        place = f"gathered/{next(self._gathered)}"
-        self.store.set(f"{place}/{self.rank}", pickle.dumps(part))  # type: ignore[arg-type]  (bytes are taken, too)
+        store, place = self.store, f"gathered/{next(self._counters['gathered'])}"
+        store.set(f"{place}/{self.rank}", pickle.dumps(part))  # type: ignore[arg-type]  # bytes are taken, too
         parts = [f"{place}/{rank}" for rank in range(self.count)]
-        wait_for(lambda: self.store.check(parts))
-        found = [pickle.loads(self.store.get(each)) for each in parts]  # noqa: S301
-        self.store.add(f"{place}/read", 1)
+        wait_for(lambda: store.check(parts))
+        found = [pickle.loads(store.get(each)) for each in parts]
+        store.add(f"{place}/read", 1)
         if self.rank == 0:  # the store may be its own
-            wait_for(lambda: self.store.add(f"{place}/read", 0) == self.count)
+            wait_for(lambda: store.add(f"{place}/read", 0) == self.count)
             for each in parts:
-                self.store.delete_key(each)
+                store.delete_key(each)
         return found
 
 
@@ -95,8 +97,8 @@ def _own(device: torch.device) -> torch.device:
     place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if place >= there:
         raise UserError(
-            f"device cuda: this machine has {there} GPUs, and process {place} of it gets none: --nproc-per-node is {there} "
-            "at most"
+            f"device cuda: {there} GPUs are on this machine, and its processes want one each: start at most {there} of "
+            "them with --nproc-per-node"
         )
     own = torch.device("cuda", place)
     torch.cuda.set_device(own)

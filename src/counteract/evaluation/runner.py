@@ -86,7 +86,7 @@ class _Evaluation:
         self.spec, self.options, self.processes, self.left_out = spec, options, processes, left_out
         self.inputs, self.subjects = inputs, subjects
         warn = options.watcher.warn
-        self.size = BatchSize(options.batch_size, processes.device, warn)
+        self.size = BatchSize(options.batch_size, processes.device, warn, inputs.data.image_shape)
         self.cache = ExampleCache(options.cache, warn)
         self.cache_probes = ProbeStore(options.cache and options.cache / "probes", warn)
         self.journal = journal or Journal(options.folder, processes.rank)
