@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import multiprocessing
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -82,14 +83,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     context = multiprocessing.get_context("fork")
-    server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as made:
         folder, answers = Path(made), context.Queue()
         start = time.perf_counter()
-        given = [(rank, options, folder, server.port, answers) for rank in range(options.processes)]
+        given = [(rank, options, folder, port, answers) for rank in range(options.processes)]
         every = [context.Process(target=work, args=each) for each in given]
         for each in every:
             each.start()
+        server = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)  # after the forks: it has threads
         times: Times = {}
         for _ in every:
             for name, found in answers.get().items():
@@ -97,6 +100,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         for each in every:
             each.join()
+        del server
         lines = len(timed(times, "all journals read by the next run", partial(read_entries, folder)).found)
     if lines != options.blocks:
         raise SystemExit(f"{lines} lines in the journals of {options.blocks} blocks")
