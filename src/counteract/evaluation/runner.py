@@ -17,7 +17,7 @@ from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.environment import describe_environment
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.folder import Conditions, collect, write_conditions, write_illustrations
-from counteract.evaluation.forecast import forecast
+from counteract.evaluation.forecast import forecast, storage
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.illustrate import Illustrations, illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
@@ -145,8 +145,12 @@ class _Evaluation:
         """Says what a network's cells take, and returns how many units of it each block has, whoever takes it."""
         left, label = worker.left(blocks), worker.subject.label
         if left:
-            found = forecast(label, [(task, block, worker.draws(task.judged)) for task, block in left])
-            self.options.watcher.tell(found)
+            cells = [(task, block, worker.draws(task.judged)) for task, block in left]
+            said = [forecast(label, cells)]
+            if self.cache.folder is not None:
+                said.append(storage(label, cells, math.prod(self.inputs.data.image_shape), self.cache.folder))
+            for line in filter(None, said):
+                self.options.watcher.tell(line)
             self.options.watcher.begin(label, sum(len(block) for _, block in left))
         counted = Counter(block for _, block in left)
         return [len(block) * counted[block] for block in blocks]
