@@ -48,8 +48,8 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
     for command in ("evaluate", "audit"):
         assert call([command, "--model", "package.nets:make", *switches, *flat]) == 2
         assert call([command, "--model", "package.nets:make", "--no-cache", *flat]) == 2
-    switches = (*switches, "--no-cache")
-    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {*switches, *options}
+    every = {*switches, *options, "--no-cache"}
+    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == every
     assert [given.cache for _, given in seen] == [tmp_path / "c", None] * 2
     for spec, given in seen[::2]:
         assert spec.own_network == OwnNetwork(
