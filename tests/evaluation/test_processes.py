@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -12,76 +11,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from safetensors.numpy import load_file
 from torch._C._distributed_c10d import HashStore
 
 from counteract._errors import UserError
 from counteract.evaluation import RunOptions, blocks, evaluate_spec, make_spec, spec_for_dataset
+from counteract.evaluation import folder as evaluation_folder
 from counteract.evaluation.folder import read_run
 from counteract.evaluation.journal import read_entries
 from counteract.evaluation.processes import Processes, _own
+from counteract.evaluation.scores import Row
 
-ARGUMENTS = ["evaluate", "--limit", "300", "--seeds", "2", "--attack", "clean", "--attack", "pgd4"]
-DEFENCES = ["undefended", "counteraction", "rotation"]
-
-
-def command(folder: Path, *launcher: str) -> list[str]:
-    named = [word for defence in DEFENCES for word in ("--defence", defence)]
-    places = ["--out", str(folder / "out"), "--cache", str(folder / "cache")]
-    return [sys.executable, *launcher, "-m", "counteract", *ARGUMENTS, *named, *places]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1"}
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    content = json.loads((folder / "out" / "results.json").read_text())
-    assert content["complete"]
-    return [row | {"seconds": 0, "relative_time": 0} for row in content["rows"]]
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("plain")
-    subprocess.run(command(folder), check=True, capture_output=True, env=environment())
-    return folder
-
-
-def test_killed_in_the_middle_and_run_again(plain: Path, tmp_path: Path) -> None:
-    journal = tmp_path / "out" / "journal.jsonl"
-    process = subprocess.Popen(
-        command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-    )
-    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    before = journal.read_bytes()
-    finished = before[: before.rindex(b"\n") + 1]
-    assert 5 <= finished.count(b"\n") < 24
-    assert not (tmp_path / "out" / "results.json").exists()
-    subprocess.run(command(tmp_path), check=True, capture_output=True, env=environment())
-    after = journal.read_bytes()
-    assert after.startswith(finished)  # with the times that they took the first time: none was done again
-    assert after.count(b"\n") == 24
-    assert rows(tmp_path) == rows(plain)
-
-
-def test_two_processes_share_the_examples(plain: Path, tmp_path: Path) -> None:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(command(tmp_path, *launcher), check=True, capture_output=True, text=True, env=environment())
-    assert rows(tmp_path) == rows(plain)
-    assert done.stdout.count("digits-resnet-mixup on digits, n = 300") == 1
-    names = {path.name for path in (plain / "cache").rglob("*.safetensors")}
-    assert {path.name for path in (tmp_path / "cache").rglob("*.safetensors")} == names
-    assert len(names) == 4  # two blocks, two seeds
-
-
-FALLIBLE = """
+SCRIPT = """
 import os, signal
 
 from counteract.cli import main
@@ -95,14 +39,72 @@ def add(self, entry):
     if (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]) == ("1", "0"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-journal.Journal.add = add
+if "RANK" in os.environ:
+    journal.Journal.add = add
 main()
 """
-"""The command with small blocks, whose second process dies as soon as it has finished one of them."""
+"""The command with small blocks; of several processes the second dies as soon as it has finished a cell of one."""
+
+SPEC = {"limit": 72, "seeds": 2, "attacks": ["clean", "pgd2"], "defences": ["undefended", "rotation"]}
+CELLS = 5 * 2 * 2 * 2
 
 
-def answers(folder: Path) -> dict[str, str]:
-    return {key: entry.correct for key, entry in read_entries(folder).found.items()}
+def command(folder: Path) -> list[str]:
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    words = [f"--limit={SPEC['limit']}", f"--seeds={SPEC['seeds']}"]
+    words += [f"--{name[:-1]}={each}" for name in ("attacks", "defences") for each in SPEC[name]]  # type: ignore[attr-defined]
+    return [str(script), "evaluate", *words, f"--out={folder / 'out'}", f"--cache={folder / 'cache'}"]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def found(folder: Path) -> tuple[list[Row], dict[str, str], dict[str, bytes]]:
+    """Returns the rows, the answers bit by bit and the adversarial examples that a run left."""
+    run = read_run(folder / "out")
+    assert run.complete
+    rows = [replace(row, seconds=0, relative_time=0) for row in run.rows]
+    answers = {key: entry.correct for key, entry in read_entries(folder / "out").found.items()}
+    kept = {path.name: load_file(path)["images"].tobytes() for path in (folder / "cache").rglob("*.safetensors")}
+    return rows, answers, kept
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", 16)
+        patch.setattr(evaluation_folder, "BLOCK", 16)
+        spec = make_spec(spec_for_dataset("digits") | SPEC, "options")
+        evaluate_spec(spec, RunOptions(folder=folder / "out", cache=folder / "cache"))
+    _, answers, kept = found(folder)
+    assert (len(answers), len(kept)) == (CELLS, 5 * 2)
+    return folder
+
+
+def test_killed_in_the_middle_and_run_again(plain: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "out" / "journal.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, *command(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    before = journal.read_bytes()
+    finished = before[: before.rindex(b"\n") + 1]
+    assert 5 <= finished.count(b"\n") < CELLS
+    assert not (tmp_path / "out" / "results.json").exists()
+    subprocess.run([sys.executable, *command(tmp_path)], check=True, capture_output=True, env=environment())
+    after = journal.read_bytes()
+    assert after.startswith(finished)  # with the times that they took the first time: none was done again
+    assert after.count(b"\n") == CELLS
+    assert found(tmp_path) == found(plain)
 
 
 def torchrun(endpoint: str, *command: str) -> subprocess.Popen[str]:
@@ -117,28 +119,23 @@ def torchrun(endpoint: str, *command: str) -> subprocess.Popen[str]:
 
 
 def test_two_machines_one_of_them_late_and_a_process_that_dies_give_what_one_process_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Path, tmp_path: Path
 ) -> None:
-    script, out, alone = tmp_path / "fallible.py", tmp_path / "out", tmp_path / "alone"
-    script.write_text(FALLIBLE)
     with socket.create_server(("127.0.0.1", 0)) as free:
         endpoint = f"127.0.0.1:{free.getsockname()[1]}"
-    words = ["evaluate", "--limit=120", "--seeds=1", "--attack=pgd2", "--defence=rotation", f"--out={out}"]
     machines = []
     for _ in range(2):
-        machines.append(torchrun(endpoint, str(script), *words, f"--cache={tmp_path / 'cache'}"))
+        machines.append(torchrun(endpoint, *command(tmp_path)))
         time.sleep(1)
-    monkeypatch.setattr(blocks, "BLOCK", 16)
-    few = {"limit": 120, "seeds": 1, "attacks": ["pgd2"], "defences": ["rotation"]}
-    run = evaluate_spec(make_spec(spec_for_dataset("digits") | few, "test"), RunOptions(folder=alone))
-    said = [machine.communicate(timeout=200) for machine in machines]
+    try:
+        said = [machine.communicate(timeout=120) for machine in machines]
+    finally:
+        for machine in machines:
+            machine.terminate()
     assert [machine.returncode for machine in machines] == [0, 0], said
     assert sum("(exitcode: -9)" in errors for _, errors in said) == 1
-    assert len(answers(out)) == 8
-    assert answers(out) == answers(alone)
-    assert [replace(row, seconds=0, relative_time=0) for row in read_run(out).rows] == [
-        replace(row, seconds=0, relative_time=0) for row in run.rows
-    ]
+    assert sum(output.count("digits-resnet-mixup on digits, n = 72") for output, _ in said) == 1
+    assert found(tmp_path) == found(plain)
 
 
 def test_places_are_taken_once_each_by_whoever_is_free() -> None:
