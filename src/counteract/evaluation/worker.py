@@ -19,7 +19,7 @@ from counteract.attacks.libraries import AttackError
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN, Attack
 from counteract.datasets import Dataset
-from counteract.evaluation.blocks import Block, Sample, read
+from counteract.evaluation.blocks import Block, Sample, read, rows_of
 from counteract.evaluation.cache import Made
 from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.examples import Examples
@@ -129,7 +129,7 @@ class Worker:
                     )
                     made[attack.name] = (self.crafter.craft(attack, task.judged, seed, sample, wanted), wanted)
             found, wanted = made[attack.name]
-            return replace(found, images=found.images[torch.searchsorted(wanted, rows).to(sample.images.device)])
+            return replace(found, images=rows_of(found.images, torch.searchsorted(wanted, rows)))
 
         return examples
 
@@ -158,8 +158,9 @@ class Worker:
     def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, made: Made) -> None:
         """Asks a defended network for its labels of some rows, and records them; the other rows count as wrong."""
         at = rows.to(sample.images.device)
-        within, outside = keep_within(self.spec.threat_model, sample.images[at], made.images)
-        images = self._handed_on(task, sample.images[at], within)
+        clean = rows_of(sample.images, rows)
+        within, outside = keep_within(self.spec.threat_model, clean, made.images)
+        images = self._handed_on(task, clean, within)
         if self.kept.lacks(task, sample.block):
             self.kept.write(task, sample, rows, images)
         keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
