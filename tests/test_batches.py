@@ -23,6 +23,17 @@ def test_batches_are_padded_to_eight_rows() -> None:
     ]
 
 
+def test_batches_of_large_images_are_smaller_on_a_cpu() -> None:
+    def usual(device: str, *shape: int) -> int:
+        return BatchSize(None, torch.device(device), print, shape).rows
+
+    small, large = (1, 28, 28), (3, 224, 224)
+    assert [usual("cpu", *shape) for shape in (small, (3, 32, 32), (3, 64, 64), large)] == [100, 100, 24, 16]
+    assert [usual("cuda", *shape) for shape in (small, large)] == [1000, 1000]
+    assert usual("meta", *large) == 16
+    assert BatchSize(7, torch.device("cpu"), print, large).rows == 7
+
+
 def limited(most: int, error: RuntimeError) -> Callable[[Tensor], Tensor]:
     """Work that has memory for so many rows."""
 

@@ -36,7 +36,7 @@ def evaluate(
     """Runs `counteract evaluate` on all images of a file, in folders of its own.
 
     Args:
-        images: An .npz file.
+        images: An .npz file, or a folder of pictures.
         arguments: More arguments of the command.
         processes: The number of processes among which the examples are shared.
         threads: The threads of each process; None for torch's own choice.
@@ -44,7 +44,8 @@ def evaluate(
     """
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
     with tempfile.TemporaryDirectory(dir=images.parent) as made:
-        places = ["--dataset", str(images), "--cache", f"{made}/cache", "--out", f"{made}/run"]
+        dataset = f"folder:{images}" if images.is_dir() else str(images)
+        places = ["--dataset", dataset, "--cache", f"{made}/cache", "--out", f"{made}/run"]
         call = [sys.executable, *launcher, "-m", "counteract", "evaluate", *places, *arguments]
         environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
         log = Path(made) / "log"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18 as strangers_resnet18
 
 from counteract import AntiAdversary, Counteraction, Hedge
-from counteract._network import folded
+from counteract.evaluation.subject import ready
 from counteract.models import resnet18, resnet50
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
@@ -86,7 +86,7 @@ def main() -> None:
     net = strangers_resnet18(num_classes=CLASSES).eval().to(x.device)
     print(conditions(f"torchvision's resnet18, {options.images} images"))
     with torch.no_grad():
-        fast = Counteraction(folded(net, x).to(memory_format=torch.channels_last))  # as evaluations run it
+        fast = Counteraction(ready(net, x.device, x))  # as evaluations run it
         found = rounds({"forward": lambda: net(x), "counteraction": lambda: fast.forward(x)}, options.repeats)
     show(
         "forward passes of the network as given; the limit is 11.5", [r["counteraction"] / r["forward"] for r in found]

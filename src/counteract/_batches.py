@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -21,6 +22,10 @@ for bit."""
 ROWS = {"cpu": 100, "cuda": 1000}
 """Rows in a batch unless the user says how many: CPUs gained nothing from more; GPUs halve theirs until they fit."""
 
+_SMALL = (3, 32, 32)
+"""The shape of images of which a CPU's batches have so many rows; of larger ones fewer, for no CPU's memory runs out
+before the system ends the process."""
+
 UNKEYED_ROWS = 64
 """Rows in a batch of work that draws from global generators, whatever the batch size: its draws follow the batch."""
 
@@ -32,10 +37,17 @@ class BatchSize:
         rows: The number of rows that the user wants; None for what suits the device.
         device: The device on which batches are computed.
         warn: Told when there must be fewer.
+        shape: The shape of an image.
     """
 
-    def __init__(self, rows: int | None, device: torch.device, warn: Callable[[str], None]) -> None:
-        self.rows = rows or ROWS.get(device.type, ROWS["cpu"])
+    def __init__(
+        self,
+        rows: int | None,
+        device: torch.device,
+        warn: Callable[[str], None],
+        shape: Sequence[int] = _SMALL,
+    ) -> None:
+        self.rows = rows or _usual(device, shape)
         self.device = device
         self._warn = warn
 
@@ -50,6 +62,14 @@ class BatchSize:
         self.rows = max(GRANULE, self.rows // 2)
         self._warn(f"out of memory: going on with {self.rows} images per batch")
         torch.cuda.empty_cache()
+
+
+def _usual(device: torch.device, shape: Sequence[int]) -> int:
+    """Returns the rows of a batch of which nobody says how many."""
+    if device.type in ROWS.keys() - {"cpu"}:
+        return ROWS[device.type]
+    fitting = ROWS["cpu"] * math.prod(_SMALL) // math.prod(shape)
+    return ROWS["cpu"] if fitting >= ROWS["cpu"] else max(2 * GRANULE, fitting // GRANULE * GRANULE)
 
 
 def in_batches(work: Callable[[Tensor], T], count: int, size: BatchSize) -> Iterator[tuple[T, int]]:

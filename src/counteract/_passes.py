@@ -15,7 +15,7 @@ from counteract._batches import GRANULE
 _IMAGE = 3 * 32 * 32
 """The values of one of CIFAR's images, in whose number sizes are given here."""
 
-_PASS, _PASS_OF_CPU, _LEAST = 512, 128, 32
+_PASS, _PASS_OF_CPU, _LEAST = 512, 128, 16
 """The images of a pass: as many as fill a processor, or stay in a CPU's cache; and of larger images no fewer than."""
 
 _KEPT, _BYTES = 512, 2**32

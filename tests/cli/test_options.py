@@ -47,8 +47,11 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
     flat = [word for pair in options.items() for word in pair]
     for command in ("evaluate", "audit"):
         assert call([command, "--model", "package.nets:make", *switches, *flat]) == 2
-    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == {*switches, *options}
-    for spec, given in seen:
+        assert call([command, "--model", "package.nets:make", "--no-cache", *flat]) == 2
+    every = {*switches, *options, "--no-cache"}
+    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == every
+    assert [given.cache for _, given in seen] == [tmp_path / "c", None] * 2
+    for spec, given in seen[::2]:
         assert spec.own_network == OwnNetwork(
             weights="w.pt", untrained=True, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), classes="c.txt"
         )
@@ -58,8 +61,8 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         assert (given.batch_size, given.device.type, given.trust) == (7, "cpu", True)
         assert spec.pictures == Pictures(resize=9, crop=8, skip_unreadable=True)
         assert (given.workers, given.save_examples) == (3, tmp_path / "e")
-        assert (given.model_dir, given.data_dir, given.cache) == (Path("m"), Path("d"), tmp_path / "c")
-    assert len(seen) == 2
+        assert (given.model_dir, given.data_dir) == (Path("m"), Path("d"))
+    assert len(seen) == 4
 
 
 def test_auto_is_a_device_that_is_here() -> None:

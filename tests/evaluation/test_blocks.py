@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from counteract.datasets import Dataset
-from counteract.evaluation.blocks import BLOCK, cut, read
+from counteract.evaluation.blocks import BLOCK, cut, read, rows_of
 
 
 def test_blocks_cover_the_data_once(digits: Dataset) -> None:
@@ -19,3 +19,10 @@ def test_blocks_cover_the_data_once(digits: Dataset) -> None:
     assert cut(digits.take(BLOCK))[0] == blocks[0]
     assert cut(digits.take(BLOCK - 1))[0].digest != blocks[0].digest
     assert cut(digits.take(0)) == []
+
+
+def test_rows_are_copied_unless_they_are_all() -> None:
+    images = torch.arange(4.0)
+    assert rows_of(images, torch.arange(4)) is images
+    assert rows_of(images, torch.tensor([1, 3])).tolist() == [1, 3]
+    assert rows_of(images, torch.tensor([], dtype=torch.int64)).tolist() == []

@@ -203,6 +203,13 @@ def test_a_file_of_images_starts_from_cifars_preset_without_its_networks() -> No
     assert spec_for_dataset("cifar10")["parameters"]["counteraction"]["num_labels"] == 9
 
 
+def test_the_settings_of_a_dataset_are_a_spec_by_its_name(tmp_path: Path) -> None:
+    assert read_spec("imagenet") == spec_for_dataset("imagenet")
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "imagenet"\ndataset = "folder:mine"\n')
+    assert read_spec(str(path)) == spec_for_dataset("imagenet") | {"dataset": "folder:mine"}
+
+
 def test_a_file_extends_an_experiment(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('extends = "table1"\nlimit = 7\n')

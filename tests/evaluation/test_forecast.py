@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from watching import Watcher
 
-from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
+from counteract.evaluation import Run, RunOptions, evaluate_spec, forecast, make_spec, spec_for_dataset
 
 SPEC: dict[str, Any] = {
     "limit": 12,
@@ -19,6 +20,9 @@ SPEC: dict[str, Any] = {
     "draws": 2,
     "preset": {"preset": "quick", "steps": 2},
 }
+
+
+FEW = SPEC | {"attacks": ["clean", "noise", "bpda-apgd-ce"], "defences": ["undefended", "counteraction"]}
 
 
 def told(folder: Path | None = None, **changes: Any) -> tuple[list[str], Run]:
@@ -46,3 +50,19 @@ def test_what_is_done_is_not_counted_again(tmp_path: Path) -> None:
     assert told(tmp_path, **few)[0] == []
     ((line), _) = told(tmp_path, **few | {"seeds": 3})
     assert re.search("at most 12 forward passes, 12 to judge$", line[0])
+
+
+def test_the_room_that_examples_take_is_said_where_it_is_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(cache: Path | None) -> list[str]:
+        watcher = Watcher()
+        evaluate_spec(make_spec(spec_for_dataset("digits") | FEW, "test"), RunOptions(watcher=watcher, cache=cache))
+        return [line for line in watcher.told if "GB" in line]
+
+    assert said(tmp_path) == []
+    size = 2 * (1 + 2) * 12 * 3 * 32 * 32 * 4  # seeds; noise, and what each defence has of its own; bytes
+    monkeypatch.setattr(forecast, "_MUCH", size)
+    kept = f"up to 0.0 GB of adversarial examples are kept in {tmp_path / 'other'}"
+    assert said(tmp_path / "other") == [f"digits-resnet-mixup: {kept}; --no-cache keeps none"]
+    assert said(None) == []
+    monkeypatch.setattr(forecast, "_MUCH", size + 1)
+    assert said(tmp_path / "third") == []

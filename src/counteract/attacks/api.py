@@ -140,7 +140,8 @@ def attack(
         with seeded(seed, int(rows[0])):
             return found.run(victim, pixels[rows], true[rows], attacking[rows], given.preset, known)
 
-    size = BatchSize(batch_size, device, lambda message: warnings.warn(message, stacklevel=2))
+    warn = partial(warnings.warn, stacklevel=2)
+    size = BatchSize(batch_size, device, warn, pixels.shape[1:])
     where = (seed,) if found.unkeyed else None
     with among_strangers(strangers):
         made = torch.cat([part[:kept] for part, kept in batches(attacked, len(pixels), size, where)])

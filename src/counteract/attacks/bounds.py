@@ -31,8 +31,9 @@ def keep_within(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> tup
     slack = max(ROUND_OFF, 2 * torch.finfo(images.dtype).eps)
     norm, eps = threat_model.metric, threat_model.eps
     slack = max(slack * max(1.0, eps), _PIXEL * norm.largest(images.shape[1:]))
-    near = norm.size(images - clean) <= eps + slack
-    outside = ~(near & (images.flatten(1).amin(1) >= 0) & (images.flatten(1).amax(1) <= 1))
+    outside = ~((images.flatten(1).amin(1) >= 0) & (images.flatten(1).amax(1) <= 1))
+    if images is not clean:
+        outside |= ~(norm.size(images - clean) <= eps + slack)  # so NaN is outside, too
     if not outside.any():
         return images, outside
     projected = (clean + norm.shrink(images - clean, eps)).clamp(0, 1)

@@ -345,7 +345,8 @@ class _Going:
         strongest = _strongest(run)
         if strongest is None:
             return _Tests()
-        size = BatchSize(self.options.batch_size, self.subject.device, self.options.watcher.warn)
+        warn, shape = self.options.watcher.warn, self.subject.shape
+        size = BatchSize(self.options.batch_size, self.subject.device, warn, shape)
         prober = Prober(self.subject, self.judged, self.inputs.data, self.spec, size, self.options.watcher)
         asked = self.judged.attacked
         if strongest.name in UNDER:

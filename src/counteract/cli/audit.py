@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +60,6 @@ def audit(
     data = shared.spec_data(spec, [model] if model else [], DEFAULTS)
     made = make_audit_spec(data, defence or (_only_defence(data) if spec else "undefended"), spec or "options")
     folder = _folder(out, form)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if out is not None and not folder:
         check_writable(out)
     with ProgressBar(active=is_first()) as watcher, guarded(watcher.tell), kept(lambda: shared.kept(folder)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +43,6 @@ def evaluate(
     data = shared.spec_data(spec, model or [], {})
     data |= {key: value for key, value in {"defences": defence, "attacks": attack}.items() if value}
     made = make_spec(data, spec or "options")
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with ProgressBar(active=is_first()) as watcher, guarded(watcher.tell), kept(lambda: shared.kept(out)):
         run = evaluate_spec(made, shared.run_options(watcher, out))
     if not is_first():

@@ -95,6 +95,12 @@ class Shared:
             envvar="COUNTERACT_CACHE", help="Where adversarial examples are kept; by default the user's cache."
         ),
     ] = None
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache", help="Keep no adversarial examples for other runs: many of large images fill a disk."
+        ),
+    ] = False
 
     def spec_data(self, spec: str | None, models: Sequence[str], defaults: dict[str, Any]) -> dict[str, Any]:
         """Returns the data of a spec, with what these options say in place of what it says.
@@ -170,7 +176,7 @@ class Shared:
             save_examples=self.save_examples and self.save_examples.absolute(),
             workers=self.workers,
             # Absolute, because a network may go to another folder.
-            cache=(self.cache or default_cache()).absolute(),
+            cache=None if self.no_cache else (self.cache or default_cache()).absolute(),
             folder=folder and folder.absolute(),
         )
 

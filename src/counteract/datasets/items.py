@@ -25,6 +25,9 @@ from counteract.datasets.pictures import Pixels, to_pixels
 _TOGETHER = 8
 """Items that a worker process hands over at once."""
 
+_AHEAD = 32
+"""Such batches that worker processes read ahead, between them: a block, which the network is busy with for longer."""
+
 _NAMED = 5
 """Up to so many items are named one by one."""
 
@@ -85,11 +88,23 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Item:
-    """An item as it was read: pixels, label, and what had to be done to it, in words."""
+    """An item as it was read.
 
-    pixels: npt.NDArray[Any]
+    Attributes:
+        shape: The shape of its pixels.
+        dtype: Their type.
+        label: Its label.
+        sum: A hash of pixels and label.
+        said: What had to be done to it, in words.
+        pixels: The pixels; None where nobody wanted them.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     label: int
+    sum: bytes
     said: str
+    pixels: npt.NDArray[Any] | None
 
 
 @dataclass(frozen=True)
@@ -103,18 +118,23 @@ class _Unread:
 class _Reader:
     """Items prepared, or the reasons why they cannot be: errors that workers raise would lose their item's name."""
 
-    def __init__(self, source: Source, preparation: Preparation | None) -> None:
-        self.source, self.preparation = source, preparation
+    def __init__(self, source: Source, preparation: Preparation | None, *, pixels: bool) -> None:
+        self.source, self.preparation, self.pixels = source, preparation, pixels
 
     def __getitem__(self, index: int) -> _Item | _Unread:
         try:
             picture, label = _pair(self.source[index])
             found: Pixels = to_pixels(picture, self.preparation)
-            return _Item(found.pixels, _label(label), found.said)
+            return self._item(found.pixels, _label(label), found.said)
         except UserError as error:
             return _Unread(index, str(error))
         except Exception as error:  # noqa: BLE001  (a damaged file, or a stranger's code, may raise anything)
             return _Unread(index, describe(error))
+
+    def _item(self, pixels: npt.NDArray[Any], label: int, said: str) -> _Item:
+        content = hashlib.sha256(pixels.data)
+        content.update(repr(label).encode())
+        return _Item(pixels.shape, pixels.dtype, label, content.digest(), said, pixels if self.pixels else None)
 
 
 def _pair(item: Any) -> tuple[Any, Any]:
@@ -144,7 +164,7 @@ def read_items(items: Items, reading: Reading, limit: int | None = None) -> Data
     """
     rows = list(range(len(items.source)))[:limit]
     found = _First(items)
-    lost = [unread for each in _read(items, reading, rows) if (unread := found.add(each)) is not None]
+    lost = [unread for each in _read(items, reading, rows, pixels=False) if (unread := found.add(each)) is not None]
     if lost and not reading.skip_unreadable:
         raise UserError(
             f"dataset {items.name}: {items.place(lost[0].index)} cannot be read ({lost[0].reason})"
@@ -194,16 +214,16 @@ class _First:
         if isinstance(found, _Unread):
             return found
         if not self.rows:
-            self.shape, self.dtype = found.pixels.shape, found.pixels.dtype
-        if (self.shape, self.dtype) != (found.pixels.shape, found.pixels.dtype):
+            self.shape, self.dtype = found.shape, found.dtype
+        if (self.shape, self.dtype) != (found.shape, found.dtype):
             raise UserError(
                 f"dataset {self.items.name}: {self.items.place(self.rows[0])} is {_kind(self.shape, self.dtype)}, "
-                f"{self.items.place(index)} {_kind(found.pixels.shape, found.pixels.dtype)}: images must have one "
+                f"{self.items.place(index)} {_kind(found.shape, found.dtype)}: images must have one "
                 "size; say --resize 256 --crop 224, or let the dataset do it"
             )
         self.rows.append(index)
         self.labels.append(found.label)
-        self.sums.append(_sum(found))
+        self.sums.append(found.sum)
         self.said[found.said] += 1
         return None
 
@@ -215,10 +235,6 @@ class _First:
 
 def _kind(shape: Sequence[int], dtype: np.dtype[Any]) -> str:
     return f"{' x '.join(map(str, shape))} ({dtype})"
-
-
-def _sum(item: _Item) -> bytes:
-    return hashlib.sha256(item.pixels.tobytes() + repr(item.label).encode()).digest()
 
 
 class ItemDataset(Dataset):
@@ -264,7 +280,7 @@ class ItemDataset(Dataset):
         place = f"dataset {self.name}: {self._items.place(index)}"
         if isinstance(found, _Unread):
             raise UserError(f"{place} cannot be read any more: {found.reason}")
-        if _sum(found) != self._sums[row]:
+        if found.pixels is None or found.sum != self._sums[row]:
             raise UserError(
                 f"{place} is another image than when it was read first: it must be the same each time; leave random "
                 "transforms out, and files alone while they are in use"
@@ -296,19 +312,23 @@ class ItemDataset(Dataset):
         return content.hexdigest()
 
 
-def _read(items: Items, reading: Reading, rows: Sequence[int]) -> Iterator[tuple[int, _Item | _Unread]]:
+def _read(
+    items: Items, reading: Reading, rows: Sequence[int], *, pixels: bool = True
+) -> Iterator[tuple[int, _Item | _Unread]]:
     """Returns items with their indices in their order; worker processes begin at once.
 
     Raises:
         UserError: (a ValueError) the items cannot be sent to worker processes, or one of these dies.
     """
-    reader = _Reader(items.source, reading.preparation)
+    reader = _Reader(items.source, reading.preparation, pixels=pixels)
     if reading.workers == 0 or not rows:
         return ((row, reader[row]) for row in rows)
+    workers = min(reading.workers, -(-len(rows) // _TOGETHER))
     loader: DataLoader[Any] = DataLoader(
         reader,  # type: ignore[arg-type]  # it has no length: a sampler says which
         batch_sampler=[list(rows[at : at + _TOGETHER]) for at in range(0, len(rows), _TOGETHER)],
-        num_workers=min(reading.workers, -(-len(rows) // _TOGETHER)),
+        num_workers=workers,
+        prefetch_factor=max(2, -(-_AHEAD // workers)),
         collate_fn=list,
         worker_init_fn=_let_go,
         generator=torch.Generator(),  # the global one must not notice

@@ -19,7 +19,7 @@ from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN, Attack
 from counteract.attacks.straight import StraightThrough
 from counteract.attacks.victim import Victim
-from counteract.evaluation.blocks import Sample
+from counteract.evaluation.blocks import Sample, rows_of
 from counteract.evaluation.cache import ExampleCache, Made
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.plan import examples_key
@@ -81,7 +81,7 @@ class Crafter:
         if attack.path is not None:
             return self.on_path(attack.path, [attack], seed, sample, rows)[attack.name]
         if len(rows) == 0 or attack.name == CLEAN:
-            return Made(sample.images[rows], 0.0)
+            return Made(rows_of(sample.images, rows), 0.0)
         key = self._key(attack, judged if attack.adaptive else None, seed, sample, rows)
         found = self.cache.load(key)
         if found is None:

@@ -29,18 +29,20 @@ def experiment_names() -> list[str]:
 
 
 def read_spec(name: str) -> dict[str, Any]:
-    """Reads a spec: an experiment by its name, or any TOML file by its path.
+    """Reads a spec: an experiment or a dataset's own by its name, or any TOML file by its path.
 
-    Where a spec says `extends = "NAME"`, the keys that it lacks are those of that experiment.
+    Where a spec says `extends = "NAME"`, the keys that it lacks are those of that experiment, or that dataset's.
 
     Raises:
         UserError: (a ValueError) there is no such experiment or file, or it is not TOML.
     """
     if name.endswith(".toml"):
         return _extended(read_toml(Path(name), f"spec {name}"), name)
+    if name in _names(_PRESETS):
+        return spec_for_dataset(name)
     known = experiment_names()
     if name not in known:
-        raise unknown_name("experiment", name, known, "a path ending in .toml")
+        raise unknown_name("experiment", name, known, "the name of a dataset, a path ending in .toml")
     return _extended(read_toml(data_folder("experiments") / f"{name}.toml", f"experiment {name}"), name)
 
 
@@ -95,7 +97,7 @@ def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
     if "extends" not in data:
         return data
     base = data.pop("extends")
-    if base not in experiment_names():
+    if base not in (*experiment_names(), *_names(_PRESETS)):
         raise UserError(f"{name}: extends: {unknown_name('experiment', str(base), experiment_names())}")
     return read_spec(base) | data
 

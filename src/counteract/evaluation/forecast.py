@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from counteract.attacks.pgd import Path
+from counteract.attacks import pgd
+from counteract.attacks.registry import CLEAN
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.plan import Task
+
+_MUCH = 10**9
+"""Bytes of examples that are worth a word."""
 
 
 def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
@@ -19,7 +24,7 @@ def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
         left: Each cell of each block, and the draws that judge it.
     """
     judging, dearest, others = 0, (1, ""), dict[str, None]()
-    crafting: dict[tuple[Path, int, int], int] = {}
+    crafting: dict[tuple[pgd.Path, int, int], int] = {}
     for task, block, draws in left:
         judged, attack = task.judged, task.attack
         judging += len(block) * draws * judged.passes
@@ -34,3 +39,23 @@ def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
     parts += [f"{sum(crafting.values()):,} to make PGD's examples"] * bool(crafting)
     said = f"{label}: at most {judging + sum(crafting.values()):,} forward passes, {' and '.join(parts)}"
     return said + (f"; those of {', '.join(others)} come on top" if others else "")
+
+
+def storage(label: str, left: Iterable[tuple[Task, Block, int]], size: int, folder: Path) -> str:
+    """Returns the room that a network's adversarial examples take at most, in words; empty where it is little.
+
+    Args:
+        label: The network's label.
+        left: Each cell of each block, and the draws that judge it.
+        size: The values of an image.
+        folder: The cache.
+    """
+    made = {
+        (task.attack.name, task.place.defence * task.attack.adaptive, task.place.seed, block)
+        for task, block, _ in left
+        if task.attack.name != CLEAN
+    }
+    size *= 4 * sum(len(block) for *_, block in made)
+    if size < _MUCH:
+        return ""
+    return f"{label}: up to {size / 10**9:,.1f} GB of adversarial examples are kept in {folder}; --no-cache keeps none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
@@ -16,7 +17,7 @@ from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.environment import describe_environment
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.folder import Conditions, collect, write_conditions, write_illustrations
-from counteract.evaluation.forecast import forecast
+from counteract.evaluation.forecast import forecast, storage
 from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.illustrate import Illustrations, illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
@@ -85,7 +86,7 @@ class _Evaluation:
         self.spec, self.options, self.processes, self.left_out = spec, options, processes, left_out
         self.inputs, self.subjects = inputs, subjects
         warn = options.watcher.warn
-        self.size = BatchSize(options.batch_size, processes.device, warn)
+        self.size = BatchSize(options.batch_size, processes.device, warn, inputs.data.image_shape)
         self.cache = ExampleCache(options.cache, warn)
         self.cache_probes = ProbeStore(options.cache and options.cache / "probes", warn)
         self.journal = journal or Journal(options.folder, processes.rank)
@@ -120,7 +121,7 @@ class _Evaluation:
         return blocks, plan
 
     def _measure(self, subject: Subject, blocks: Sequence[Block], plan: Plan) -> None:
-        """Measures the cells of one network, this process's blocks one after the other."""
+        """Measures the cells of one network, those of a block after those of another."""
         spec, watcher = self.spec, self.options.watcher
         tasks = [task for task in plan.tasks if task.place.model == subject.label]
         crafter = Crafter(subject, spec, self.cache, self.cache_probes, self.size)
@@ -129,18 +130,30 @@ class _Evaluation:
         if spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
             self.illustrations[subject.label] = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
             write_illustrations(self.illustrations, self.options.folder)
-        mine = self.processes.mine(blocks)
-        if left := worker.left(blocks):
-            watcher.tell(forecast(subject.label, [(task, block, worker.draws(task.judged)) for task, block in left]))
-        if left := worker.left(mine):
-            watcher.begin(subject.label, sum(len(block) for _, block in left))
-        standing, told = Standing(tasks), -math.inf
-        for number, block in enumerate(mine):
-            worker.run([block], mine[number + 1 :][:1])
-            standing.add(block, self.journal.entries)
-            if block is not mine[-1] and time.monotonic() - told > _SECONDS:
+        units, standing, told, before = self._announce(worker, blocks), Standing(tasks), -math.inf, 0
+        for place, after in self.processes.take(subject.label, len(blocks)):
+            watcher.advance(sum(units[before:place]))  # what others took meanwhile
+            worker.run(blocks[place], None if after is None else blocks[after])
+            before = place + 1
+            standing.add(blocks[place], self.journal.entries)
+            if after is not None and time.monotonic() - told > _SECONDS:
                 told = time.monotonic()
                 watcher.tell(f"{subject.label}, {standing.describe()}")
+        watcher.advance(sum(units[before:]))
+
+    def _announce(self, worker: Worker, blocks: Sequence[Block]) -> list[int]:
+        """Says what a network's cells take, and returns how many units of it each block has, whoever takes it."""
+        left, label = worker.left(blocks), worker.subject.label
+        if left:
+            cells = [(task, block, worker.draws(task.judged)) for task, block in left]
+            said = [forecast(label, cells)]
+            if self.cache.folder is not None:
+                said.append(storage(label, cells, math.prod(self.inputs.data.image_shape), self.cache.folder))
+            for line in filter(None, said):
+                self.options.watcher.tell(line)
+            self.options.watcher.begin(label, sum(len(block) for _, block in left))
+        counted = Counter(block for _, block in left)
+        return [len(block) * counted[block] for block in blocks]
 
     def _conditions(self, plan: Plan, blocks: Sequence[Block]) -> Conditions:
         environment = describe_environment(self.processes.device) | {"processes": self.processes.count}

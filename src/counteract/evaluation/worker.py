@@ -19,7 +19,7 @@ from counteract.attacks.libraries import AttackError
 from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN, Attack
 from counteract.datasets import Dataset
-from counteract.evaluation.blocks import Block, Sample, read
+from counteract.evaluation.blocks import Block, Sample, read, rows_of
 from counteract.evaluation.cache import Made
 from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.examples import Examples
@@ -62,20 +62,19 @@ class Worker:
         """Returns the cells of blocks that are not in the journal yet."""
         return [(task, block) for block in blocks for task in self.tasks if not self._is_done(task, block)]
 
-    def run(self, blocks: Sequence[Block], after: Sequence[Block] = ()) -> None:
-        """Measures every cell on some blocks, as far as the journal lacks it.
+    def run(self, block: Block, after: Block | None = None) -> None:
+        """Measures every cell on a block, as far as the journal lacks it.
 
         Args:
-            blocks: The blocks.
-            after: Those that come next, which may be read meanwhile.
+            block: The block.
+            after: The one that comes next, which may be read meanwhile.
         """
-        for block in blocks:
-            pending = [task for task in self.tasks if not self._is_done(task, block)]
-            if pending:
-                sample = read(self.data, block, self.subject.device)
-                for each in after:
-                    self.data.expect(torch.arange(each.start, each.stop))
-                self._measure(pending, sample)
+        pending = [task for task, _ in self.left([block])]
+        if pending:
+            sample = read(self.data, block, self.subject.device)
+            if after is not None:
+                self.data.expect(torch.arange(after.start, after.stop))
+            self._measure(pending, sample)
 
     def _is_done(self, task: Task, block: Block) -> bool:
         entry = self.journal.entries.get(unit_key(task.place.key, block))
@@ -130,7 +129,7 @@ class Worker:
                     )
                     made[attack.name] = (self.crafter.craft(attack, task.judged, seed, sample, wanted), wanted)
             found, wanted = made[attack.name]
-            return replace(found, images=found.images[torch.searchsorted(wanted, rows).to(sample.images.device)])
+            return replace(found, images=rows_of(found.images, torch.searchsorted(wanted, rows)))
 
         return examples
 
@@ -159,8 +158,9 @@ class Worker:
     def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, made: Made) -> None:
         """Asks a defended network for its labels of some rows, and records them; the other rows count as wrong."""
         at = rows.to(sample.images.device)
-        within, outside = keep_within(self.spec.threat_model, sample.images[at], made.images)
-        images = self._handed_on(task, sample.images[at], within)
+        clean = rows_of(sample.images, rows)
+        within, outside = keep_within(self.spec.threat_model, clean, made.images)
+        images = self._handed_on(task, clean, within)
         if self.kept.lacks(task, sample.block):
             self.kept.write(task, sample, rows, images)
         keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
