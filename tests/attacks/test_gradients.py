@@ -175,6 +175,30 @@ def test_runs_towards_classes_are_no_more_than_there_are(digits_net: nn.Module, 
     assert (margin(digits_net(found), labels) > margin(digits_net(images), labels)).all()
 
 
+@pytest.mark.parametrize("random", [False, True])
+def test_small_steps_at_the_end_go_on_from_the_best_point(random: bool, digits_net: nn.Module, digits: Dataset) -> None:
+    """Through a random defence there are none."""
+    images, labels, keys, eps = digits.images[:8], digits.labels[:8], torch.arange(8), 4 / 255
+
+    def reached(finish: int) -> tuple[Tensor, Tensor, float]:
+        attack = Gradients(DEFENDED, TowardsClasses(), finish=finish)
+        with metered(digits_net) as meter:
+            found = attack.run(of(digits_net, eps=eps, random=random), images, labels, keys, SMALL, None)
+        return found, margin(digits_net(found), labels), meter.passes / 8
+
+    without, before, passes = reached(0)
+    found, after, more = reached(5)
+    if random:
+        assert torch.equal(found, without)
+        assert more == passes
+        return
+    assert more == passes + 2 * (5 + 1)
+    assert (after >= before).all()
+    assert (after > before + 1e-3).any()
+    assert float((found - without).abs().max()) <= 5 * eps / 16 + 1e-6
+    assert float((found - images).abs().max()) <= eps + 1e-6
+
+
 def test_more_restarts_are_no_worse(digits_net: nn.Module, digits: Dataset) -> None:
     images, labels = digits.images[:16], digits.labels[:16]
 

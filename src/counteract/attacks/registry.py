@@ -163,6 +163,9 @@ _CE, _CW, _DLR, _T = (
     TowardsClasses(),
 )
 
+_FINISH = 5
+"""The small steps with which APGD towards classes ends."""
+
 _BPDA = "gradients through the defence (BPDA), averaged over draws (EOT)"
 
 _UNDER = "the defence's answers, with gradients of the network under it alone"
@@ -177,7 +180,7 @@ ATTACKS: dict[str, Attack] = {
         _noise("noise", "uniform noise within the bounds"),
         _along("apgd-ce", "APGD on the cross-entropy", Gradients(UNDEFENDED, _CE)),
         _along("apgd-dlr", "APGD on the DLR loss", Gradients(UNDEFENDED, _DLR)),
-        _along("apgd-t", "APGD towards the likeliest other classes", Gradients(UNDEFENDED, _T)),
+        _along("apgd-t", "APGD towards the likeliest other classes", Gradients(UNDEFENDED, _T, finish=_FINISH)),
         _along("bpda-pgd", f"PGD on the cross-entropy: {_BPDA}", Gradients(DEFENDED, _CE, by_pgd)),
         _along("bpda-pgd-cw", "the same on the margin", Gradients(DEFENDED, _CW, by_pgd)),
         _along("bpda-pgd-dlr", "the same on the DLR loss", Gradients(DEFENDED, _DLR, by_pgd)),
@@ -185,7 +188,7 @@ ATTACKS: dict[str, Attack] = {
         _along("bpda-apgd-ce", f"APGD on the cross-entropy: {_BPDA}", Gradients(DEFENDED, _CE)),
         _along("bpda-apgd-cw", "the same on the margin", Gradients(DEFENDED, _CW)),
         _along("bpda-apgd-dlr", "the same on the DLR loss", Gradients(DEFENDED, _DLR)),
-        _along("bpda-apgd-t", "the same towards the likeliest other classes", Gradients(DEFENDED, _T)),
+        _along("bpda-apgd-t", "the same towards the likeliest other classes", Gradients(DEFENDED, _T, finish=_FINISH)),
         _along(
             "bpda-apgd-losses",
             "the same on the mean of the draws' cross-entropies, not that of their averaged output",
@@ -206,7 +209,7 @@ ATTACKS: dict[str, Attack] = {
         _along("cheap", "APGD on the margin of few executions; all of them judge it", Gradients(CHEAP, _CW)),
         _along("under-ce", f"APGD on the cross-entropy: {_UNDER}", Gradients(UNDER, _CE)),
         _along("under-cw", "the same on the margin", Gradients(UNDER, _CW)),
-        _along("under-t", "the same towards the likeliest other classes", Gradients(UNDER, _T)),
+        _along("under-t", "the same towards the likeliest other classes", Gradients(UNDER, _T, finish=_FINISH)),
         _along(
             "around",
             "APGD on the margin: gradients through the defence, averaged over a neighbourhood of each point",
