@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import RLock
 
 import torch
+import torch._functorch.config as functorch
 from torch import Tensor, nn
 
 from counteract._answers import logits_in
@@ -25,9 +26,10 @@ _LENDING = RLock()
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Puts a network into eval mode, and back as it was found, also after an error.
 
-    In eval mode BatchNorm's statistics neither move nor depend on the batch.
+    In eval mode BatchNorm's statistics neither move nor depend on the batch. What is compiled meanwhile lets several
+    backward passes share one forward pass.
     """
-    with _lowered("training", model.modules(), model.eval):
+    with _lowered("training", model.modules(), model.eval), functorch.patch(donated_buffer=False):
         yield
 
 

@@ -52,6 +52,18 @@ def test_each_image_gets_its_own_example_in_whatever_order(tmp_path: Path) -> No
         attacked(tmp_path, IMAGES.flip(3))
 
 
+def test_examples_below_a_folder_are_found_where_there_are_no_others(tmp_path: Path) -> None:
+    one, other = tmp_path / "net" / "mine" / "seed-0", tmp_path / "net" / "mine" / "seed-1"
+    one.mkdir(parents=True)
+    keep(one)
+    assert Kept(f"file:{tmp_path}").folder == one
+    assert torch.equal(attacked(tmp_path, IMAGES), attacked(one, IMAGES))
+    other.mkdir()
+    keep(other)
+    with pytest.raises(UserError, match=rf"2 folders with examples are below it: name one, file:{re.escape(str(one))}"):
+        _ = Kept(f"file:{tmp_path}").about
+
+
 def test_the_key_follows_what_the_files_hold(tmp_path: Path) -> None:
     keep(tmp_path)
     name = f"file:{tmp_path}"

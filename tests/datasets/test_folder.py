@@ -58,6 +58,8 @@ def test_a_list_of_classes_that_does_not_fit_is_refused(text: bytes, words: str,
 def test_folders_that_hold_no_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no folder that can be read: No such file"):
         load_dataset(f"folder:{tmp_path / 'nothing'}")
+    with pytest.raises(UserError, match="dataset folder: names no folder: write folder:DIR"):
+        load_dataset("folder:")
     with pytest.raises(UserError, match="one for each class"):
         load_dataset(f"folder:{tmp_path}")
     (tmp_path / "cat").mkdir()

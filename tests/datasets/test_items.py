@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from counteract.datasets import Reading, load_dataset
 from counteract.datasets.items import Items, read_items
 
 CROP = Preparation(crop=(16, 16), asked=True)
+
+BLOCK = 256
 
 PREPARED = "pictures were cropped to 16 x 16"
 
@@ -54,7 +58,23 @@ class Restless(Numbers):
     """Images with noise that is drawn anew each time."""
 
     def __getitem__(self, index: int) -> Any:
-        return np.random.default_rng().random((3, 2, 3), dtype=np.float32), index % 3
+        return torch.rand(3, 2, 3), index % 3
+
+
+class Counted(Numbers):
+    """A block of images, which all processes count together as they are read."""
+
+    def __init__(self, read: Any) -> None:
+        super().__init__()
+        self.read = read
+
+    def __len__(self) -> int:
+        return BLOCK
+
+    def __getitem__(self, index: int) -> Any:
+        with self.read.get_lock():
+            self.read.value += 1
+        return super().__getitem__(index % 20)
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -73,6 +93,17 @@ def test_what_is_asked_for_is_read_and_nothing_else(workers: int) -> None:
     assert few.labels[rows].tolist() == [2, 0, 0]
     assert source.asked == ([] if workers else [7, 2, 2, 8, 3, 3])
     assert data.read(rows[:0]).shape == (0, 3, 2, 3)
+
+
+def test_a_block_that_is_expected_is_read_to_its_end_meanwhile() -> None:
+    asked = multiprocessing.get_context("fork").Value("i", 0)
+    data = read_items(Items("mine", Counted(asked)), Reading(workers=2))
+    assert asked.value == BLOCK
+    data.expect(torch.arange(BLOCK))
+    until = time.monotonic() + 20
+    while asked.value < 2 * BLOCK and time.monotonic() < until:
+        time.sleep(0.01)
+    assert asked.value == 2 * BLOCK
 
 
 def test_a_hash_is_that_of_images_and_labels() -> None:
@@ -96,7 +127,7 @@ def test_a_hash_is_that_of_images_and_labels() -> None:
         ((np.zeros((2, 3, 3), np.uint8), [1, 2]), r"item 11 .*found int64 of shape \(2,\)"),
         (np.zeros((2, 3, 3), np.uint8), "item 11 .*a pair of an image and its label, found ndarray"),
         ((np.zeros((3, 3, 3), np.uint8), 1), r"item 0 is 2 x 3 x 3 \(uint8\), item 11 3 x 3 x 3.*--resize"),
-        ((np.zeros((2, 3, 3), np.float32), 1), r"item 11 3 x 2 x 3 \(float32\): images must have one size"),
+        ((np.zeros((2, 3, 3), np.float32), 1), r"item 11 3 x 2 x 3 \(float32\): images must have one size and type"),
         ((np.zeros((2, 3, 3), np.uint8), -1), "labels run from -1 to 2"),
     ],
 )
@@ -141,14 +172,15 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
 
 def test_pictures_of_different_sizes_need_a_preparation(tmp_path: Path) -> None:
     paint(tmp_path)
-    with pytest.raises(UserError, match="images must have one size; say --resize 256 --crop 224"):
+    with pytest.raises(UserError, match="images must have one size and type; say --resize 256 --crop 224 of pictures"):
         load_dataset(f"folder:{tmp_path}")
 
 
-def test_images_that_are_others_each_time_are_refused() -> None:
-    data = read_items(Items("mine", Restless()), Reading())
-    with pytest.raises(UserError, match=r"item 3 is another image than when it was read first.* random transforms"):
-        data.read(torch.tensor([3]))
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_that_are_others_each_time_are_refused(workers: int) -> None:
+    data = read_items(Items("mine", Restless()), Reading(workers=workers))
+    with pytest.raises(UserError, match=r"item 0 is another image than when it was read first.* random transforms"):
+        data.read(torch.arange(20))
 
 
 def test_a_file_that_changes_or_goes_meanwhile_is_one_line(tmp_path: Path) -> None:

@@ -74,6 +74,13 @@ def test_bytes_with_their_channels_first_or_last() -> None:
     assert first.image_shape == last.image_shape == (3, 4, 5)
 
 
+def test_a_pair_may_be_a_list_and_have_its_channels_last() -> None:
+    assert torch.equal(adopted([IMAGES, LABELS]).images, IMAGES)
+    for last in (IMAGES.permute(0, 2, 3, 1), IMAGES.permute(0, 2, 3, 1).numpy()):
+        assert torch.equal(adopted((last, LABELS)).images, IMAGES)
+    assert adopted((torch.rand(2, 3, 4, 3), LABELS[:2])).image_shape == (3, 4, 3)  # as torch has them
+
+
 class Endless(IterableDataset[Any]):
     """Items without a length or an index."""
 

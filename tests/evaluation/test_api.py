@@ -387,6 +387,7 @@ KINDS: dict[str, Callable[[nn.Module], Any]] = {
     "scripted": torch.jit.script,
     "parallel": nn.DataParallel,
     "compiled": lambda net: torch.compile(net, backend="eager"),
+    "compiled with its gradients": lambda net: torch.compile(net, backend="aot_eager"),
     "half": lambda net: copy.deepcopy(net).half(),
     "bfloat16": lambda net: copy.deepcopy(net).bfloat16(),
     "double": lambda net: copy.deepcopy(net).double(),

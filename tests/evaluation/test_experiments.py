@@ -236,3 +236,12 @@ def test_specs_that_cannot_be_read(tmp_path: Path) -> None:
 def test_each_network_has_a_label_of_its_own(models: list[str]) -> None:
     with pytest.raises(UserError, match=f"--model {models[-1]}: each network needs a label of its own"):
         with_models({}, models)
+
+
+def test_signs_in_a_networks_arguments_are_no_labels() -> None:
+    named = ["timm:resnet18(num_classes=2)", "mine=torchvision:resnet18(num_classes=2)"]
+    found = with_models({}, named)["models"]
+    assert found == {
+        "timm:resnet18(num_classes=2)": "timm:resnet18(num_classes=2)",
+        "mine": "torchvision:resnet18(num_classes=2)",
+    }

@@ -128,7 +128,7 @@ def test_two_machines_one_of_them_late_and_a_process_that_dies_give_what_one_pro
         machines.append(torchrun(endpoint, *command(tmp_path)))
         time.sleep(1)
     try:
-        said = [machine.communicate(timeout=120) for machine in machines]
+        said = [machine.communicate(timeout=300) for machine in machines]
     finally:
         for machine in machines:
             machine.terminate()

@@ -27,6 +27,9 @@ PREFIX, DEFENDED = "file:", "@defended"
 ABOUT, BLOCKS = "about.json", "block-*.npz"
 """The file that says what the examples are, and those that hold them."""
 
+_DEEPEST = 4
+"""So many folders lie between the one that `--save-examples` names and the examples at most."""
+
 _LONGEST = 2**20
 """The number of bytes of the longest `about.json`."""
 
@@ -51,10 +54,12 @@ class Kept:
         """True where the name says that they were made through a defence."""
         return self.name.endswith(DEFENDED)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """The folder."""
-        return Path(self.name.removeprefix(PREFIX).removesuffix(DEFENDED))
+        """The folder: the one that the name says, or the only one with examples below it."""
+        given = Path(self.name.removeprefix(PREFIX).removesuffix(DEFENDED))
+        below = [] if (given / ABOUT).exists() else _below(given)
+        return below[0] if len(below) == 1 else given
 
     @property
     def origin(self) -> str:
@@ -74,6 +79,11 @@ class Kept:
             UserError: (a ValueError) there are none.
         """
         path = self.folder / ABOUT
+        if not path.exists() and (several := _below(self.folder)):
+            raise UserError(
+                f"attack {self.name}: {len(several)} folders with examples are below it: name one, "
+                f"{PREFIX}{several[0]} for one"
+            )
         text = read_file(path, f"attack {self.name}: {path}", _LONGEST)
         try:
             return unseal(text)
@@ -136,6 +146,12 @@ class Kept:
                 f"{self.about.get('dataset')}, {len(self.places)} images"
             )
         return place
+
+
+def _below(folder: Path) -> list[Path]:
+    """Returns the folders with examples below one, as `--save-examples` makes them for networks, attacks and seeds."""
+    found = (path.parent for depth in range(1, _DEEPEST + 1) for path in folder.glob(f"{'*/' * depth}{ABOUT}"))
+    return sorted(found)
 
 
 @cache

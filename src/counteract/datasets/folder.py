@@ -48,6 +48,8 @@ def find_folder(name: str) -> Items:
     """
     from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
+    if name == PREFIX:
+        raise UserError(f"dataset {PREFIX} names no folder: write {PREFIX}DIR, {PREFIX}. for this one")
     folder = Path(name.removeprefix(PREFIX))
     folders = _folders(folder, name)
     classes = _read_classes(folder, folders) if (folder / _CLASSES).exists() else {each: each for each in folders}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import signal
 import warnings
 from collections import Counter
@@ -27,6 +28,9 @@ _TOGETHER = 8
 
 _AHEAD = 32
 """Such batches that worker processes read ahead, between them: a block, which the network is busy with for longer."""
+
+_READINGS = itertools.count()
+"""Seeds of worker processes, another one each time: what draws random numbers is found out by being another image."""
 
 _NAMED = 5
 """Up to so many items are named one by one."""
@@ -219,7 +223,7 @@ class _First:
             raise UserError(
                 f"dataset {self.items.name}: {self.items.place(self.rows[0])} is {_kind(self.shape, self.dtype)}, "
                 f"{self.items.place(index)} {_kind(found.shape, found.dtype)}: images must have one "
-                "size; say --resize 256 --crop 224, or let the dataset do it"
+                "size and type; say --resize 256 --crop 224 of pictures, or let the dataset do it"
             )
         self.rows.append(index)
         self.labels.append(found.label)
@@ -331,7 +335,7 @@ def _read(
         prefetch_factor=max(2, -(-_AHEAD // workers)),
         collate_fn=list,
         worker_init_fn=_let_go,
-        generator=torch.Generator(),  # the global one must not notice
+        generator=torch.Generator().manual_seed(next(_READINGS)),  # the global one must not notice
     )
     return _followed(items, rows, _started(items, loader))
 

@@ -17,6 +17,8 @@ from counteract.datasets.arrays import ArrayDataset
 from counteract.datasets.base import Dataset
 from counteract.datasets.items import Items, Source
 
+_ARRAYS = (Tensor, np.ndarray)
+
 
 def make_dataset(name: str) -> Dataset | Items:
     """Returns what a factory `package.module:factory` makes, or the data that a module holds.
@@ -44,8 +46,9 @@ def adopt(data: object, name: str) -> Dataset | Items:
         return data
     if isinstance(data, DataLoader):
         return _of_loader(data, name)
-    if isinstance(data, tuple) and len(data) == 2 and all(isinstance(each, (Tensor, np.ndarray)) for each in data):
-        return _of_arrays(*data, name)
+    if isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(each, _ARRAYS) for each in data):
+        images, labels = data
+        return _of_arrays(images, labels, name)
     if isinstance(data, IterableDataset) or not _is_map(data):
         raise UserError(
             f"dataset {name} must be a torch Dataset with a length and items (image, label), a DataLoader of one, or a "
@@ -64,9 +67,12 @@ def _is_map(data: object) -> bool:
 
 
 def _of_arrays(images: Any, labels: Any, name: str) -> Dataset:
-    """Returns a pair of arrays as a dataset, whose classes have no names; uint8 may have its channels first."""
-    if str(images.dtype).endswith("uint8") and images.ndim == 4 and images.shape[-1] not in (1, 3):
-        images = images.permute(0, 2, 3, 1) if isinstance(images, Tensor) else images.transpose(0, 2, 3, 1)
+    """Returns a pair of arrays as a dataset, whose classes have no names; channels may stand first or last."""
+    if images.ndim == 4:
+        first, last = (images.shape[at] in (1, 3) for at in (1, -1))
+        order = (0, 2, 3, 1) if str(images.dtype).endswith("uint8") else (0, 3, 1, 2)
+        if (first and not last) if order[1] == 2 else (last and not first):
+            images = images.permute(order) if isinstance(images, Tensor) else images.transpose(order)
     most = int(labels.max()) + 1 if len(labels) else 1
     found = ArrayDataset(name, images, labels, ("",) * most)
     found.class_names = ()

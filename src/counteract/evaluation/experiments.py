@@ -82,13 +82,19 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
     known = own if isinstance(own, dict) else {}
     labelled = {}
     for model in models:
-        label, separator, name = model.partition("=")
+        label, separator, name = _labelled(model)
         if not label or label in labelled:
             raise UserError(f"--model {model}: each network needs a label of its own; write label=name")
         labelled[label] = name if separator else known.get(label, label)
     settings = [setting for setting in data.get("settings", []) if setting.get("model") in (None, *labelled)]
     changed = {key: value for key, value in data.items() if key not in ("models", "settings")}
     return changed | {"settings": settings} | ({"models": labelled} if labelled else {})
+
+
+def _labelled(model: str) -> tuple[str, str, str]:
+    """Returns label, separator and name of `label=name`; of a name alone, whose arguments may have signs, itself."""
+    library, bracket, _ = model.partition("(")
+    return (model, "", "") if bracket and ":" in library and "=" not in library else model.partition("=")
 
 
 def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
