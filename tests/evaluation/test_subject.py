@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
 from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
@@ -17,7 +18,7 @@ from counteract import DefendedModule, RandomCropPad
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Inputs, Network, Run, RunOptions, evaluate, make_spec
-from counteract.evaluation.subject import Subject
+from counteract.evaluation.subject import Subject, ready
 
 
 class Dropping(nn.Module):
@@ -177,3 +178,16 @@ def test_the_cost_of_an_attack_through_a_module_that_is_passed_over_is_what_it_w
     plain = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING)
     over = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING, bpda_at=["Tanh"])
     assert [row.attack_passes for row in over.rows] == [row.attack_passes for row in plain.rows]
+
+
+@pytest.mark.parametrize(("side", "channels_last"), [(32, False), (64, True)])
+def test_a_strangers_layout_follows_its_smallest_maps(side: int, channels_last: bool) -> None:
+    """At 32 x 32 the last maps of this network are single pixels."""
+    images, network = torch.rand(2, 3, side, side), torchvision.models.resnet18(num_classes=10).eval()
+    answers = network(images)
+    fast = ready(network, images.device, images)
+    kernels = [each.weight for each in fast.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)]
+    assert {each.is_contiguous(memory_format=torch.channels_last) for each in kernels} == {channels_last}
+    assert {each.is_contiguous() for each in kernels} == {not channels_last}
+    assert not any(each._forward_pre_hooks for each in fast.modules())
+    torch.testing.assert_close(fast(images), answers, rtol=1e-3, atol=1e-3)

@@ -358,4 +358,28 @@ class Subject:
 def ready(network: nn.Module, device: torch.device, images: Tensor) -> nn.Module:
     """Returns a network as it is computed with for such images: on its device, in the fastest form that there is."""
     placed = folded(network).to(device).to(memory_format=torch.channels_last)
-    return folded(placed, images)  # a stranger's, whose other parameters it shares, and which must not be left halfway
+    fast = folded(placed, images)  # a stranger's, whose other parameters it shares, and which must not be left halfway
+    if fast is not placed and _shrinks_to_a_pixel(fast, images.to(device)):
+        fast.to(memory_format=torch.contiguous_format)
+    return fast
+
+
+def _shrinks_to_a_pixel(network: nn.Module, images: Tensor) -> bool:
+    """Returns True where a kernel of several pixels sees a single one: on such maps channels-last is the slower layout.
+
+    A rule, and not a clock, so that all processes of a run round alike.
+    """
+    seen: list[int] = []
+    wide = [each for each in network.modules() if isinstance(each, nn.Conv2d) and max(each.kernel_size) > 1]
+
+    def look(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        seen.extend(each.shape[-2:].numel() for each in given[:1])
+
+    hooks = [each.register_forward_pre_hook(look) for each in wide]
+    try:
+        with seeded(0), borrowed(network):
+            ask(network, images[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return 1 in seen
