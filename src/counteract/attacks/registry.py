@@ -180,7 +180,11 @@ ATTACKS: dict[str, Attack] = {
         _noise("noise", "uniform noise within the bounds"),
         _along("apgd-ce", "APGD on the cross-entropy", Gradients(UNDEFENDED, _CE)),
         _along("apgd-dlr", "APGD on the DLR loss", Gradients(UNDEFENDED, _DLR)),
-        _along("apgd-t", "APGD towards the likeliest other classes", Gradients(UNDEFENDED, _T, finish=_FINISH)),
+        _along(
+            "apgd-t",
+            "APGD towards the likeliest other classes, and small steps up the margin at the end",
+            Gradients(UNDEFENDED, _T, finish=_FINISH),
+        ),
         _along("bpda-pgd", f"PGD on the cross-entropy: {_BPDA}", Gradients(DEFENDED, _CE, by_pgd)),
         _along("bpda-pgd-cw", "the same on the margin", Gradients(DEFENDED, _CW, by_pgd)),
         _along("bpda-pgd-dlr", "the same on the DLR loss", Gradients(DEFENDED, _DLR, by_pgd)),
