@@ -126,6 +126,7 @@ def test_the_command_says_which_extra_is_missing(package: str, capsys: pytest.Ca
         ("from counteract.models.loading import load_model", "evaluate", "pydantic"),
         ("import counteract.evaluation.spec", "evaluate", "pydantic"),
         ("import counteract.reporting", "evaluate", "rich"),
+        ("import counteract.training", "train", "lightning_fabric"),
         ("import counteract.training", "train", "tensorboard"),
         ("import counteract.training", "train", "pydantic"),
         ("from counteract.reporting.write import page_maker; page_maker()", "report", "jinja2"),

@@ -8,14 +8,12 @@ from contextlib import contextmanager
 
 from counteract._errors import UserError
 
-_EVALUATE = {
-    "filelock", "lightning_fabric", "platformdirs", "pydantic", "rich", "sklearn", "tomli", "torchattacks", "typer",
-}  # fmt: skip
+_EVALUATE = {"filelock", "platformdirs", "pydantic", "rich", "sklearn", "tomli", "torchattacks", "typer"}
 
 EXTRAS = {
     "evaluate": _EVALUATE,
     "report": _EVALUATE | {"PIL", "jinja2", "matplotlib"},
-    "train": _EVALUATE | {"scipy", "tensorboard"},
+    "train": _EVALUATE | {"lightning_fabric", "scipy", "tensorboard"},
     "robustbench": _EVALUATE | {"gdown", "pyautoattack", "robustbench", "timm"},
     "timm": _EVALUATE | {"timm"},
     "hf": _EVALUATE | {"transformers"},
