@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import RLock
 
 import torch
@@ -29,8 +29,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     In eval mode BatchNorm's statistics neither move nor depend on the batch. What is compiled meanwhile lets several
     backward passes share one forward pass.
     """
-    with _lowered("training", model.modules(), model.eval), functorch.patch(donated_buffer=False):
+    shared = functorch.patch(donated_buffer=False) if _is_compiled(model) else nullcontext()
+    with _lowered("training", model.modules(), model.eval), shared:
         yield
+
+
+def _is_compiled(model: nn.Module) -> bool:
+    """Returns True for a network some part of which torch.compile has in hand."""
+    return any(
+        "_orig_mod" in each._modules or getattr(each, "_compiled_call_impl", None) is not None
+        for each in model.modules()
+    )
 
 
 @contextmanager
