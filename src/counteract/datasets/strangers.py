@@ -70,8 +70,9 @@ def _of_arrays(images: Any, labels: Any, name: str) -> Dataset:
     """Returns a pair of arrays as a dataset, whose classes have no names; channels may stand first or last."""
     if images.ndim == 4:
         first, last = (images.shape[at] in (1, 3) for at in (1, -1))
-        order = (0, 2, 3, 1) if str(images.dtype).endswith("uint8") else (0, 3, 1, 2)
-        if (first and not last) if order[1] == 2 else (last and not first):
+        to_last = str(images.dtype).endswith("uint8")
+        order = (0, 2, 3, 1) if to_last else (0, 3, 1, 2)
+        if first != last and first == to_last:
             images = images.permute(order) if isinstance(images, Tensor) else images.transpose(order)
     most = int(labels.max()) + 1 if len(labels) else 1
     found = ArrayDataset(name, images, labels, ("",) * most)
