@@ -37,13 +37,13 @@ BROKEN = ("worse than no defence", "gain not confirmed")
 """The verdicts that report a defence as broken."""
 
 
-def by_hand(row: Row, data: Dataset, pool: Dataset) -> float:
+def by_hand(row: Row, data: Dataset, pool: Dataset, device: torch.device) -> float:
     """The accuracy that the attack by hand leaves, in percent."""
-    images, network = data.read(torch.arange(len(data))), load_model(row.network)
+    images, network = data.read(torch.arange(len(data))).to(device), load_model(row.network).to(device)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         case = case_of(_factory(row), network, pool, images, **row.arguments)
-        return yardstick(row.module, case, images, data.labels, row.eps)
+        return yardstick(row.module, case, images, data.labels.to(device), row.eps)
 
 
 def _factory(row: Row) -> Callable[..., object]:
@@ -63,10 +63,12 @@ def certificate(row: Row, data: Dataset) -> float | None:
     return 100 * float(certified(network, images, data.labels, radius, **row.arguments).float().mean())
 
 
-def measure(row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, folder: Path | None) -> dict[str, Any]:
+def measure(
+    row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, folder: Path | None, device: str = "cpu"
+) -> dict[str, Any]:
     """Audits one row, and attacks it by hand."""
     begin = time.perf_counter()
-    options = RunOptions(folder=None if folder is None else folder / "runs" / _slug(row.name))
+    options = RunOptions(device, folder=None if folder is None else folder / "runs" / _slug(row.name))
     network = load_model(row.network)
     effort: dict[str, Any] = {"preset": preset, "seeds": 1, "draws": draws}
     found = audit(row.defence, network, data, eps=row.eps, pool=pool, options=options, **effort)
@@ -86,7 +88,7 @@ def measure(row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, fol
         "strongest": summary.strongest,
         "worst": _percent(summary.worst),
         "undefended": _percent(summary.undefended),
-        "by hand": by_hand(row, data, pool),
+        "by hand": by_hand(row, data, pool, options.device),
         "certified": certificate(row, data),
         "verdict": found.verdict,
         "reason": found.decision.reason,
@@ -218,6 +220,7 @@ def _options() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--limit", type=int, default=200, help="the number of images (200)")
     parser.add_argument("--preset", default="quick", help="the effort of the attacks (quick)")
     parser.add_argument("--draws", type=int, default=3, help="the draws that judge a random defence (3)")
+    parser.add_argument("--device", default="cpu", help="the place of the computation (cpu)")
     parser.add_argument("--row", action="append", help="a row by its name, as often as wished; all where there is none")
     return parser, parser.parse_args()
 
@@ -244,7 +247,7 @@ def main() -> None:
         if lacking := [name for name in row.trained if not weights_of(name, options.dataset).is_file()]:
             print(f"{row.name} is left out: train {' and '.join(lacking)} first (broken/train.py)", flush=True)
             continue
-        found = measure(row, data, pool, options.preset, options.draws, options.out)
+        found = measure(row, data, pool, options.preset, options.draws, options.out, options.device)
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)

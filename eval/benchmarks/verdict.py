@@ -79,7 +79,7 @@ def measure(options: argparse.Namespace) -> Iterator[Outcome]:
         for name, spec in contestants(options, model):
             place = [each.replace("/", "-") for each in (model, options.defence)]
             folder = options.out and options.out.joinpath(*place, name.replace(" ", "-"))
-            run = evaluate_spec(spec, RunOptions(folder=folder, cache=None))
+            run = evaluate_spec(spec, RunOptions(options.device, folder=folder))
             (worst,) = run.worst_cases
             passes = sum(row.attack_passes or 0.0 for row in run.rows)
             yield Outcome(
@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--preset", action="append")
     parser.add_argument("--eps", default="8/255")
     parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="a folder where a run that was interrupted goes on")
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()

@@ -25,7 +25,7 @@ class KWinners(nn.Module):
         """The winners."""
         flat = x.flatten(1)
         kept = max(1, int(self.share * flat.shape[1]))
-        least = flat.topk(kept, dim=1).values[:, -1:]
+        least = flat.topk(kept, dim=1, sorted=False).values.amin(1, keepdim=True)
         return torch.where(flat >= least, flat, 0.0).view_as(x)
 
 

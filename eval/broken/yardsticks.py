@@ -65,7 +65,7 @@ def case_of(
     taken = {name: value for name, value in offered.items() if name in inspect.signature(factory).parameters}
     made = factory(**taken, **arguments)
     if isinstance(made, nn.Module):
-        answer: Answer = made.eval()
+        answer: Answer = made.to(images.device).eval()
         purify: Answer | None = getattr(made, "purify", None)
     else:
         purify = through(made)
