@@ -16,9 +16,13 @@ RESULTS = Path(__file__).parent / "results"
 COLUMNS = {
     "small networks": ("table1", "table3", "table4", "figure1", "figure2", "figure3", "steps", "perturbations"),
     "ResNet-50, CIFAR-10": (
-        "pang/table1", "pang/table3", "pang/table4", "pang/figure1", "pang/figure2", "pang/figure3",
+        "pang/table1", "pang/table3", "pang/table4", "pang/figure1", "pang/figure2", "pang/figure3", "pang/steps",
+        "pang/perturbations",
     ),
-    "ResNet-50, CIFAR-100": ("pang/table2", "pang/table4-cifar100", "pang/figure2-cifar100"),
+    "ResNet-50, CIFAR-100": (
+        "pang/table2", "pang/table3-cifar100", "pang/table4-cifar100", "pang/figure2-cifar100", "pang/figure3-cifar100",
+        "pang/perturbations-cifar100",
+    ),
 }  # fmt: skip
 """The records of each column; one that is not there has measured nothing."""
 

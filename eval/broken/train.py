@@ -63,9 +63,9 @@ RECIPES = {
         "adp": Recipe(10, 0, 0.0),
     },
     "cifar10": {
-        "k-wta": Recipe(12, 5, 8 / 255, batch_size=256, shift=4, start="cifar10-resnet18w16-iat", flip=True),
-        "thermometer": Recipe(30, 0, 0.0, lr=0.2, batch_size=256, shift=4, flip=True),
-        "adp": Recipe(30, 0, 0.0, batch_size=256, shift=4, flip=True),
+        "k-wta": Recipe(9, 4, 8 / 255, batch_size=512, shift=4, start="cifar10-resnet18w16-iat", flip=True),
+        "thermometer": Recipe(15, 0, 0.0, lr=0.2, batch_size=512, shift=4, flip=True),
+        "adp": Recipe(12, 0, 0.0, lr=0.2, batch_size=512, shift=4, flip=True),
     },
 }
 

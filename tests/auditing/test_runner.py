@@ -146,6 +146,27 @@ def test_a_wrong_backward_pass_is_flagged_and_the_network_under_it_is_attacked(d
     assert worst.accuracy <= min(100 * float(cell.correct[0].mean()) for cell in cells.values())
 
 
+class Rounded(nn.Module):
+    """A network behind few grey levels, which let no gradient through."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.net((5 * x).round() / 5)
+        return answers
+
+
+def test_anothers_gradient_is_averaged_over_a_neighbourhood_too(digits: Dataset) -> None:
+    net = TinyNet().eval()
+    rounded, plain = (audit(made, net, right(net, digits), **FAST) for made in (Rounded(net), another()))
+    assert not any(check.flag for check in rounded.checks if check.name in ("larger eps", "large eps", "planted example"))
+    assert "around" in {row.attack for row in rounded.run.rows}
+    assert not set(UNDER) & {row.attack for row in rounded.run.rows}
+    assert "around" not in {row.attack for row in plain.run.rows}
+
+
 def test_a_network_whose_gradients_mislead_is_attacked_by_those_of_the_network_inside_it(digits: Dataset) -> None:
     net = TinyNet().eval()
     alone = audit("undefended", Anothers(net, another()), right(net, digits), **FAST)

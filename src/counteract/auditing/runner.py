@@ -77,6 +77,9 @@ def alone(steps: int) -> tuple[str, ...]:
 UNDER = ("under-cw", "under-t", "under-ce")
 """The attacks for a defence whose gradients are wrong or none, where the network under it is known."""
 
+_AROUND = ("around",)
+"""The attack for answers without a gradient: another network's, averaged over a neighbourhood, leads there better."""
+
 DEFAULTS = {"preset": "quick", "limit": 100, "seeds": 2, "draws": 5}
 """The fields of an audit's spec where nobody gives others: a first look."""
 
@@ -231,7 +234,7 @@ def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
     backward = going.look_back()
     if backward.kind in ("wrong", "none") and not going.led:
         going.find_surrogate()
-    cures = UNDER if backward.kind in ("wrong", "estimate") and going.known else ()
+    cures = _AROUND if going.borrowed else UNDER if backward.kind in ("wrong", "estimate") and going.known else ()
     *first, last = stages(spec.preset.steps)
     planned = [*first, *([cures] if cures else []), last]
     for number, stage in enumerate(planned):
@@ -280,7 +283,12 @@ class _Going:
     def known(self) -> bool:
         """True where another network is known whose gradient may stand in for the defence's, and does not already."""
         other = self.defence != UNDEFENDED or self.subject.surrogate is not None
-        return other and self.judged.attacked is self.judged.straight
+        return other and not self.borrowed
+
+    @property
+    def borrowed(self) -> bool:
+        """True where attacks take another network's gradient for the defence's, which has none."""
+        return self.judged.attacked is not self.judged.straight
 
     def find_surrogate(self) -> None:
         """Finds a network whose gradients may stand in: one inside of that which is audited, or one distilled."""
@@ -363,7 +371,7 @@ class _Going:
         names = list(UNDER) if "zero gradients" in flags and self.known else []
         unstable = tests.indicators.often_unstable
         if unstable or check_planted(tests.planted).flag or flags & {"large eps", "larger eps"}:
-            names.append("around")
+            names += _AROUND
         return [*names, *(["long"] if "convergence" in flags else [])]
 
     def finish(self, run: Run, backward: Backward, tests: _Tests, skipped: tuple[str, ...], word: str | None) -> Audit:
@@ -404,7 +412,7 @@ class _Going:
 
     def _cure(self, backward: Backward) -> str:
         """Returns a clause about what was done about a backward pass that is not that of the answers."""
-        if self.judged.attacked is not self.judged.straight:
+        if self.borrowed:
             return "; attacks took that of the network under it" if self.subject.surrogate is None else _OF_SURROGATE
         if backward.kind not in ("wrong", "estimate"):
             return ""
