@@ -64,7 +64,7 @@ def certificate(row: Row, data: Dataset) -> float | None:
 
 
 def measure(
-    row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, folder: Path | None, device: str = "cpu"
+    row: Row, data: Dataset, pool: Dataset, preset: str, draws: int, folder: Path | None, device: torch.device
 ) -> dict[str, Any]:
     """Audits one row, and attacks it by hand."""
     begin = time.perf_counter()
@@ -247,7 +247,7 @@ def main() -> None:
         if lacking := [name for name in row.trained if not weights_of(name, options.dataset).is_file()]:
             print(f"{row.name} is left out: train {' and '.join(lacking)} first (broken/train.py)", flush=True)
             continue
-        found = measure(row, data, pool, options.preset, options.draws, options.out, options.device)
+        found = measure(row, data, pool, options.preset, options.draws, options.out, torch.device(options.device))
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
