@@ -48,6 +48,9 @@ def test_round_off_of_coarser_numbers_is_no_offence(x: Tensor) -> None:
     coarse = x.bfloat16()
     assert not keep_within(ThreatModel(eps=EPS), coarse, coarse + EPS)[1].any()
     assert keep_within(ThreatModel(eps=EPS), coarse, coarse + 2 * EPS)[1].all()
+    few, black = 2.0**-7 * torch.tensor([1.9, 2.5]), torch.zeros(2, 3, 4, 4, dtype=torch.bfloat16)  # of bfloat16's own
+    beyond = (0.25 + few).bfloat16().view(-1, 1, 1, 1).expand_as(black)
+    assert keep_within(ThreatModel(eps=0.25), black, beyond)[1].tolist() == [False, True]
 
 
 @pytest.mark.parametrize("norm", ["L2", "L1"])

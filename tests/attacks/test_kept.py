@@ -64,6 +64,14 @@ def test_examples_below_a_folder_are_found_where_there_are_no_others(tmp_path: P
         _ = Kept(f"file:{tmp_path}").about
 
 
+@pytest.mark.parametrize(("depth", "found"), [(1, True), (4, True), (5, False)])
+def test_examples_are_found_four_folders_down(tmp_path: Path, depth: int, found: bool) -> None:
+    place = tmp_path.joinpath(*"abcde"[:depth])
+    place.mkdir(parents=True)
+    keep(place)
+    assert Kept(f"file:{tmp_path}").folder == (place if found else tmp_path)
+
+
 def test_the_key_follows_what_the_files_hold(tmp_path: Path) -> None:
     keep(tmp_path)
     name = f"file:{tmp_path}"
