@@ -81,6 +81,22 @@ def test_what_the_accuracies_give_away(changes: dict[str, int], name: str, words
     assert re.search(words, found[name])
 
 
+@pytest.mark.parametrize(("right", "flag"), [(34, True), (35, False)])
+def test_six_images_of_forty_are_a_flag_and_five_are_none(right: int, flag: bool) -> None:
+    """The intervals of these differences end at 0.6 and at -0.1 points."""
+    helped = {"clean": right, "pgd10": 40, "bpda-apgd-ce": right, "square": right}
+    assert ("clean images" in flags(check_run(run(helped), DEFENCE))) == flag
+    assert ("black box" in flags(check_run(run(SOUND | {"square": right}), DEFENCE))) == flag
+
+
+def test_a_black_box_beside_attacks_that_follow_nothing_tells_nothing() -> None:
+    """Of a defence an oblivious attack follows no gradient; of a network without one it does."""
+    found = run(SOUND)
+    found.cells[:] = [cell for cell in found.cells if cell.attack != "bpda-apgd-ce"]
+    for defence, flag in ((DEFENCE, None), ("undefended", False)):
+        assert [check.flag for check in check_run(found, defence) if check.name == "black box"] == [flag]
+
+
 def test_worse_than_no_defence_is_a_flag() -> None:
     found = flags(check_run(run(SOUND | {"bpda-apgd-ce": 20}), DEFENCE))
     assert re.search(r"^worse than no defence: .* -20.0 points \(.*\) in the worst case", found["gain"])
@@ -102,6 +118,19 @@ def test_examples_of_the_undefended_network_that_do_better_than_the_adaptive_att
     assert re.search(r"break it better: .* leaves \+20.0 points", check.words)
     assert check_transfer(probes(), run(SOUND), DEFENCE).flag is False
     assert check_transfer(probes(), run(SOUND), "undefended").flag is False
+
+
+@pytest.mark.parametrize(("right", "flag"), [(34, True), (35, False)])
+def test_six_images_of_forty_that_transfer_breaks_are_a_flag_and_five_are_none(right: int, flag: bool) -> None:
+    """The intervals of these differences end at 0.6 and at -0.1 points."""
+    assert check_transfer(probes(), run(SOUND | {"pgd10": right}), DEFENCE).flag is flag
+    (steps, *_) = check_probes(probes(base=right, longer=40), 10)
+    assert steps.flag is flag
+
+
+def test_transfer_without_an_example_in_common() -> None:
+    unknown = replace(probes(), base=torch.full((N,), torch.nan, dtype=torch.float64))
+    assert check_transfer(unknown, run(SOUND), DEFENCE) == Check("transfer", None, "no example was measured with both")
 
 
 def test_a_claim_in_a_cascade_is_that_of_the_attacks_that_try_every_example() -> None:
@@ -126,6 +155,8 @@ def test_a_gain_that_the_worst_case_has_too_is_confirmed() -> None:
 def test_seeds_that_spread_wider_than_the_gain() -> None:
     found = flags(check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE))
     assert "standard deviation over seeds 8.5" in found["spread over seeds"]
+    assert "spread over seeds" in flags(check_run(run(SOUND | {"pgd10": 40}, shift=1), DEFENCE))  # half a point
+    assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 39}, shift=2), DEFENCE))  # no gain at all
     (check,) = [check for check in check_run(run(SOUND, seeds=1), DEFENCE) if check.name == "spread over seeds"]
     assert (check.flag, check.words) == (None, "it takes two seeds to tell")
 
@@ -175,11 +206,20 @@ def test_sound_probes() -> None:
         (90, 90, 92, False),  # within such bounds the attack does nothing yet
         (90, 90, 99, True),
         (0, 0, 90, False),
+        (90, 90, 95, False),  # not below what is within a bite of the clean accuracy
+        (90, 90, 95.2, True),
     ],
 )
 def test_no_fall_is_a_flag_where_one_would_show(base: int, wider: int, clean: float, flag: bool) -> None:
     found = check_probes(probes(base=base, longer=base, wider=wider), 10, clean)
     assert ("larger eps" in flags(found)) == flag
+
+
+def test_no_fall_of_few_among_many_is_a_flag() -> None:
+    """One in two hundred is right, of so many images that a tenth of them would show."""
+    few = (torch.arange(20_000) < 100).double()
+    found = replace(probes(), base=few, longer=few, wider=few, widest=torch.zeros_like(few), fall=torch.zeros_like(few))
+    assert list(flags(check_probes(found, 10, 90.0))) == ["larger eps"]
 
 
 def test_more_steps_that_were_tried_and_change_nothing_are_the_end_of_it() -> None:
@@ -245,6 +285,8 @@ def test_every_finding_is_said_in_full() -> None:
     found: dict[str, list[Check]] = {
         "sound": check_run(run(SOUND), DEFENCE),
         "flagged": check_run(run(flagged, shift=12), DEFENCE),
+        "costly": check_run(run(SOUND | {"clean": 45, "pgd10": 70}), DEFENCE),
+        "spread": check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE),
         "undefended": check_run(run(SOUND), "undefended"),
         "not measured": [*check_run(unmeasured(), DEFENCE), check_transfer(probes(), unmeasured(), DEFENCE)],
         "transfer": [check_transfer(probes(), run(SOUND | {"pgd10": count}), DEFENCE) for count in (20, 45)],
@@ -291,6 +333,9 @@ def test_a_fall_that_could_be_chance_is_convergence() -> None:
     assert "convergence" not in flags(check_probes(found, 10))
     assert "convergence" in flags(check_probes(probes(fall=0.021), 10))
     assert "convergence" not in flags(check_probes(probes(fall=0.02), 10))
+    spread = torch.tensor([0.04, 0.16], dtype=torch.float64)
+    assert "convergence" in flags(check_probes(replace(probes(), fall=spread.repeat(N // 2)), 10))
+    assert "convergence" not in flags(check_probes(replace(probes(), fall=spread), 10))
     one = torch.ones(1, dtype=torch.float64)
     single = Probes("smooth", one, one, one, one, one, 0)
     assert "convergence" in flags(check_probes(single, 10))
@@ -300,6 +345,7 @@ def test_chance_is_that_of_the_number_of_classes() -> None:
     assert "large eps" not in flags(check_probes(probes(widest=59), 2))
     assert "large eps" in flags(check_probes(probes(widest=62), 2))
     assert "large eps" in flags(check_probes(probes(widest=6), 100))
+    assert "large eps" not in flags(check_probes(probes(widest=21), 7))  # its interval begins 0.1 points below
 
 
 def test_a_run_that_lacks_examples_and_attacks_is_checked_as_far_as_it_goes() -> None:
