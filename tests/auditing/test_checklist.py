@@ -104,7 +104,15 @@ def test_worse_than_no_defence_is_a_flag() -> None:
 
 @pytest.mark.parametrize(
     ("clean", "worst", "flag"),
-    [(50, 40, True), (83, 40, True), (90, 40, False), (60, 42, True), (83, 44, False), (83, 52, False)],
+    [
+        (50, 40, True),
+        (85, 40, True),
+        (86, 40, False),
+        (90, 40, False),
+        (60, 42, True),
+        (83, 44, False),
+        (83, 52, False),
+    ],
 )
 def test_a_cost_on_clean_images_beyond_every_gain_is_a_flag(clean: int, worst: int, flag: bool) -> None:
     """Of 95 that are right without the defence; the worst case is 40 there."""
@@ -148,8 +156,21 @@ def test_a_few_points_that_chance_may_have_made_are_no_claim() -> None:
 
 
 def test_a_gain_that_the_worst_case_has_too_is_confirmed() -> None:
-    better = dict.fromkeys(ATTACKS, 90)
-    assert "gain" not in flags(check_run(run(better), DEFENCE))
+    for worst, flag in ((90, False), (46, False), (45, True)):  # which ends at 0.6, and at -0.1 points
+        better = SOUND | {"pgd10": 80, "bpda-apgd-ce": worst}
+        assert ("gain" in flags(check_run(run(better), DEFENCE))) == flag
+    for worst, flag in ((34, True), (35, False)):
+        assert ("gain" in flags(check_run(run(SOUND | {"bpda-apgd-ce": worst, "pgd10": 40}), DEFENCE))) == flag
+
+
+@pytest.mark.parametrize("without", [("pgd10", None), ("clean", DEFENCE), ("clean", "undefended"), ("clean", None)])
+def test_what_was_not_measured_is_not_checked(without: tuple[str, str | None]) -> None:
+    """A claim needs attacks that do not know of the defence, a cost the clean images of both networks."""
+    found, (attack, defence) = run(SOUND), without
+    found.cells[:] = [cell for cell in found.cells if cell.attack != attack or defence not in (None, cell.defence)]
+    checks = {check.name: check.flag for check in check_run(found, DEFENCE)}
+    assert checks["gain"] is (None if attack == "pgd10" else False)
+    assert checks["clean cost"] is (None if attack == "clean" else False)
 
 
 def test_seeds_that_spread_wider_than_the_gain() -> None:
