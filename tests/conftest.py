@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("COLUMNS", raising=False)
         patch.setenv("COUNTERACT_CACHE", str(tmp_path_factory.mktemp("examples")))
         yield
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Hears Ctrl-C in this test, also where whoever runs the tests does not, as behind `nohup`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

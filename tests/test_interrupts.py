@@ -10,6 +10,7 @@ import pytest
 from counteract._interrupts import Interrupt, are_told, telling_interrupts
 
 
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_raises_an_exception_of_its_own() -> None:
     before = signal.getsignal(signal.SIGINT)
     assert not are_told()

@@ -57,6 +57,7 @@ def test_a_mistake_that_is_explained_already_stays_as_it_is() -> None:
         raise UserError("eps must be positive")
 
 
+@pytest.mark.usefixtures("heard")
 def test_an_interruption_passes_and_a_keyboard_interrupt_of_the_code_does_not() -> None:
     with pytest.raises(KeyboardInterrupt), strangers_code("model"):
         raise KeyboardInterrupt
