@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -58,3 +59,12 @@ def test_a_network_that_draws_is_found_out(net: nn.Module, x: Tensor) -> None:
     assert not draws_unkeyed(net, x)
     assert draws_unkeyed(nn.Sequential(nn.Dropout(), net).train(), x)
     assert draws_unkeyed(lambda images: net(images) + np.random.rand(), x)
+
+
+@pytest.mark.parametrize("draw", [lambda: float(torch.randint(0, 3, ())), lambda: float(random.random() < 0.1)])
+def test_one_of_few_answers_is_seen_to_be_drawn(draw: Callable[[], float], net: nn.Module, x: Tensor) -> None:
+    assert draws_unkeyed(lambda images: net(images) + torch.tensor([draw(), *[0.0] * 9]), x)
+
+
+def test_draws_of_no_account_are_none(net: nn.Module, x: Tensor) -> None:
+    assert not draws_unkeyed(lambda images: net(images) + 0 * random.random(), x)
