@@ -18,6 +18,7 @@ def test_a_near_name_is_the_hint() -> None:
 
 def test_several_near_names_are_hints() -> None:
     assert str(unknown_name("defence", "crop", iter(KNOWN))).endswith("did you mean crop-pad or crop-resize?")
+    assert str(unknown_name("defence", "HEDGE", ["hedge", "x"])).endswith("did you mean hedge?")
 
 
 def test_without_a_near_name_all_are_listed_and_whatever_else_would_do() -> None:

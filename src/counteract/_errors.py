@@ -57,7 +57,7 @@ def shown(value: object) -> str:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> UserError:
-    """The error for a name that is none of `known`: it lists the near ones, or all of them.
+    """The error for a name that is none of `known`: it lists the near ones, letter case apart, or all of them.
 
     Args:
         kind: The kind of thing that was named: `"dataset"`, say.
@@ -66,6 +66,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = ""
         otherwise: Something else that would have done in place of a known name.
     """
     known = list(known)
-    near = difflib.get_close_matches(name, known, cutoff=0.5)
+    spelled = {each.casefold(): each for each in reversed(known)}
+    near = [spelled[each] for each in difflib.get_close_matches(name.casefold(), spelled, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join([*known, *filter(None, [otherwise])])}"
     return UserError(f"{kind} {name!r} is not known; {hint}")

@@ -15,7 +15,7 @@ from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
 from counteract.attacks.kept import PREFIX as FILE
 from counteract.attacks.kept import Kept
-from counteract.attacks.libraries import Foreign, find_foreign, foreign_lines, foreign_names
+from counteract.attacks.libraries import Foreign, find_foreign, foreign_lines, foreign_names, namesakes
 from counteract.attacks.libraries.arguments import first_sentence
 from counteract.attacks.libraries.autoattack import VERSIONS
 from counteract.attacks.libraries.names import TARGETED, read_name
@@ -264,6 +264,8 @@ def find_attack(name: str) -> Attack:
             f"attack {name}: {spelled.place} is this package's own and takes no arguments, suffixes or @defended; "
             "attacks through the defence are named bpda-..."
         )
+    if meant := namesakes(spelled.name):
+        raise UserError(f"attack {name!r} is not known; did you mean {' or '.join(meant)}?")
     raise unknown_name("attack", name, [*attack_names(), *foreign_names()], _OTHERS)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "foreign_names",
     "heard",
     "library_lines",
+    "namesakes",
 ]
 
 _WIDTH = 110
@@ -63,6 +64,12 @@ LIBRARIES = {
 def foreign_names() -> list[str]:
     """Returns the names of attacks of others that have no colon."""
     return [*autoattack.VERSIONS, *registered.names()]
+
+
+def namesakes(name: str) -> list[str]:
+    """Returns the attacks of libraries that have a name, letter case apart: `fgsm` is that of `torchattacks:FGSM`."""
+    every = ((library, each) for library, found in LIBRARIES.items() for each in found.names())
+    return [f"{library}:{each}" for library, each in every if each.casefold() == name.casefold()]
 
 
 def foreign_lines() -> list[tuple[str, str]]:
