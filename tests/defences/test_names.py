@@ -24,6 +24,8 @@ def test_a_name_is_split_into_its_parts() -> None:
 def test_a_typo_lists_near_names() -> None:
     with pytest.raises(ValueError, match=r"defence 'crop-rezise' is not known; did you mean crop-resize"):
         parse_defence("counteraction+crop-rezise")
+    with pytest.raises(ValueError, match=r"defence 'jpegcompression' is not known; did you mean art:JpegCompression\?"):
+        parse_defence("jpegcompression(quality=50)")
     with pytest.raises(ValueError, match=r"defence 'zzz' is not known; known: undefended, counteraction.*art:NAME"):
         parse_defence("zzz")
     with pytest.raises(ValueError, match="a name is missing beside a"):

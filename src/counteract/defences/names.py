@@ -11,7 +11,14 @@ from counteract._calls import Call, parse_call, split_joined
 from counteract._errors import UserError, unknown_name
 from counteract._signatures import signature_of
 from counteract._toml import validate
-from counteract.defences.registry import UNDEFENDED, Defence, defence_names, find_defence, is_registered
+from counteract.defences.registry import (
+    UNDEFENDED,
+    Defence,
+    defence_names,
+    find_defence,
+    is_registered,
+    unknown_defence,
+)
 
 Values = Mapping[str, Mapping[str, Any]]
 """Parameters by the names of defences, as far as they differ from the defaults."""
@@ -32,8 +39,7 @@ def parse_defence(name: str) -> tuple[Call, ...]:
         if call.name in (UNDEFENDED, "none"):
             raise UserError(f"defence {name}: {call.name} stands alone, for the network without a defence")
         if ":" not in call.name and not is_registered(call.name):
-            others = "art:NAME, package.module:factory, or several joined by +"
-            raise unknown_name("defence", call.name, defence_names(), others)
+            raise unknown_defence(call.name)
     return calls
 
 

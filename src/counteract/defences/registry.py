@@ -161,7 +161,15 @@ def find_defence(name: str) -> Defence:
     if name in _packaged():
         factory = _load(_packaged()[name])
         return Defence(name, _first_line(factory), factory)
-    raise unknown_name("defence", name, defence_names(), "art:NAME, package.module:factory, or several joined by +")
+    raise unknown_defence(name)
+
+
+def unknown_defence(name: str) -> UserError:
+    """The error for a name that is no defence's: it suggests near ones, and that of ART where there is one."""
+    if meant := [f"{ART}{each}" for each in _of_arts() if each.casefold() == name.casefold()]:
+        return UserError(f"defence {name!r} is not known; did you mean {' or '.join(meant)}?")
+    others = "art:NAME, package.module:factory, or several joined by +"
+    return unknown_name("defence", name, defence_names(), others)
 
 
 def is_registered(name: str) -> bool:
@@ -192,17 +200,22 @@ def _help(name: str) -> str:
         return str(error)
 
 
-def _of_art(name: str) -> Defence:
-    """Returns one of ART's own defences, with the arguments that make it act at inference."""
+def _of_arts() -> dict[str, type]:
+    """ART's own defences by name."""
     import art.defences.postprocessor as outputs
     import art.defences.preprocessor as inputs
 
-    kinds = {
+    return {
         each: kind
         for home, base in ((inputs, Preprocessor), (outputs, Postprocessor))
         for each, kind in vars(home).items()
         if inspect.isclass(kind) and issubclass(kind, base) and kind is not base
     }
+
+
+def _of_art(name: str) -> Defence:
+    """Returns one of ART's own defences, with the arguments that make it act at inference."""
+    kinds = _of_arts()
     kind = kinds.get(name.removeprefix(ART))
     if kind is None:
         raise unknown_name("ART's defence", name.removeprefix(ART), sorted(kinds))
