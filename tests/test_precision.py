@@ -12,6 +12,7 @@ from torch import nn
 
 from counteract._precision import at_least_float32, in_precision, with_autocast, without_autocast
 from counteract.datasets import Dataset
+from counteract.defences import defence_names
 from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
 from counteract.reporting.words import notes
 
@@ -57,6 +58,15 @@ def test_results_in_bfloat16_do_not_stand_in_for_exact_ones(tmp_path: Path) -> N
     for count, changes in enumerate(({}, {"precision": "bf16"}), start=1):
         evaluate_spec(make_spec(spec_for_dataset("digits") | FEW | changes, "test"), options)
         assert len((tmp_path / "journal.jsonl").read_text().splitlines()) == 4 * count
+
+
+@pytest.mark.parametrize("defence", defence_names()[1:])
+def test_every_defence_is_attacked_in_bfloat16(defence: str) -> None:
+    effort = {"preset": "quick", "steps": 1, "target_steps": 1, "queries": 1, "precision": "bf16"}
+    attacks = ["bpda-apgd-cw", "smooth", "joint", "cheap", "around"]
+    changes = {"limit": 2, "attacks": attacks, "defences": [defence], "preset": effort}
+    found = evaluate_spec(make_spec(spec_for_dataset("digits") | changes, "test"))
+    assert {cell.attack for cell in found.measured} >= {"bpda-apgd-cw", "joint", "around"}
 
 
 def test_a_precision_that_is_none() -> None:

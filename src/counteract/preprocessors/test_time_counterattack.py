@@ -140,7 +140,7 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
             changes.append(self._kept(x, changes[-1] + self.eps_step * ascent))
         below = 1 - moves / max(self.tau, torch.finfo(moves.dtype).eps)
         stable = (0.5 + 0.5 * torch.tanh(STEEPNESS * below)).view(-1, 1, 1, 1)
-        return torch.lerp(changes[0], self._mean(changes), stable)
+        return torch.lerp(changes[0], self._mean(changes), stable.to(x.dtype))
 
     def with_fewer_steps(self, steps: int) -> TestTimeCounterattack:
         """The same with at most so many steps."""
