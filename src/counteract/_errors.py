@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LONGEST = 80
 """The number of characters of a value that an error shows."""
@@ -56,7 +56,9 @@ def shown(value: object) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> UserError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], otherwise: str = "", *, namesakes: Sequence[str] = ()
+) -> UserError:
     """The error for a name that is none of `known`: it lists the near ones, letter case apart, or all of them.
 
     Args:
@@ -64,9 +66,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = ""
         name: The name that was found.
         known: The names there are.
         otherwise: Something else that would have done in place of a known name.
+        namesakes: The names elsewhere of what is called the same there.
     """
     known = list(known)
     spelled = {each.casefold(): each for each in reversed(known)}
-    near = [spelled[each] for each in difflib.get_close_matches(name.casefold(), spelled, cutoff=0.5)]
+    cutoff = 0.6 if namesakes else 0.5
+    near = [spelled[each] for each in difflib.get_close_matches(name.casefold(), spelled, cutoff=cutoff)]
+    near += namesakes
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join([*known, *filter(None, [otherwise])])}"
     return UserError(f"{kind} {name!r} is not known; {hint}")

@@ -148,6 +148,7 @@ def test_names_of_others_are_attacks_like_ours() -> None:
         ("torchattacks:PGB", "did you mean torchattacks:PGD"),
         ("torchatacks:PGD", "library of attacks 'torchatacks' is not known; did you mean torchattacks"),
         ("autoatack", "did you mean autoattack"),
+        ("pgd", r"did you mean pgd50 or pgd10 or pgd200 or torchattacks:PGD\?"),
         ("fgsm", r"attack 'fgsm' is not known; did you mean torchattacks:FGSM\?"),
         ("deepfool", r"did you mean torchattacks:DeepFool or art:DeepFool\?"),
         ("torchattacks:fgsm", "did you mean torchattacks:FGSM"),

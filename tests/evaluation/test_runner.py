@@ -128,7 +128,8 @@ def test_the_pool_may_be_the_test_split() -> None:
     [
         ({"attacks": ["pgd"]}, "attack 'pgd' is not known; did you mean pgd"),
         ({"attacks": ["pgd0"]}, "attack 'pgd0' is not known"),
-        ({"attacks": ["fgsm"]}, "known: clean, pgd10, .*any other number of steps"),
+        ({"attacks": ["fgsm"]}, "did you mean torchattacks:FGSM"),
+        ({"attacks": ["zzz"]}, "known: clean, pgd10, .*any other number of steps"),
         ({"attacks": ["bpda-agpd-ce"]}, "attack 'bpda-agpd-ce' is not known; did you mean bpda-apgd-ce"),
         ({"models": ["digits-resnet-mixpu"]}, "did you mean digits-resnet-mixup"),
         ({"defences": ["nothing"]}, "defence 'nothing' is not known"),

@@ -264,9 +264,8 @@ def find_attack(name: str) -> Attack:
             f"attack {name}: {spelled.place} is this package's own and takes no arguments, suffixes or @defended; "
             "attacks through the defence are named bpda-..."
         )
-    if meant := namesakes(spelled.name):
-        raise UserError(f"attack {name!r} is not known; did you mean {' or '.join(meant)}?")
-    raise unknown_name("attack", name, [*attack_names(), *foreign_names()], _OTHERS)
+    known = [*attack_names(), *foreign_names()]
+    raise unknown_name("attack", name, known, _OTHERS, namesakes=namesakes(spelled.name))
 
 
 def recorded_attack(name: str) -> Attack:

@@ -166,10 +166,9 @@ def find_defence(name: str) -> Defence:
 
 def unknown_defence(name: str) -> UserError:
     """The error for a name that is no defence's: it suggests near ones, and that of ART where there is one."""
-    if meant := [f"{ART}{each}" for each in _of_arts() if each.casefold() == name.casefold()]:
-        return UserError(f"defence {name!r} is not known; did you mean {' or '.join(meant)}?")
+    namesakes = [f"{ART}{each}" for each in _of_arts() if each.casefold() == name.casefold()]
     others = "art:NAME, package.module:factory, or several joined by +"
-    return unknown_name("defence", name, defence_names(), others)
+    return unknown_name("defence", name, defence_names(), others, namesakes=namesakes)
 
 
 def is_registered(name: str) -> bool:
