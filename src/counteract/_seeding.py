@@ -113,8 +113,9 @@ def seed_generator(generator: Generator, seed: int) -> None:
 
 
 def global_state() -> tuple[object, ...]:
-    """Returns the state of the global generators, which differs once something was drawn from them."""
-    return tuple(_states().values())
+    """Returns the state of the global generators, GPUs' too, which differs once something was drawn from them."""
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return (*_states().values(), *(state.numpy().tobytes() for state in devices))
 
 
 def _states() -> dict[str, object]:
@@ -157,11 +158,6 @@ def draws_unkeyed(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
 def _asked(answer: Callable[[Tensor], Tensor], images: Tensor, seed: int) -> tuple[Tensor, bool]:
     """The answers with the generators seeded, and True where one was drawn from."""
     with seeded(seed), torch.no_grad():
-        before = global_state(), _on_devices()
+        before = global_state()
         found = answer(images.clone()).float()
-        return found, (global_state(), _on_devices()) != before
-
-
-def _on_devices() -> list[bytes]:
-    """The states of the generators of the GPUs."""
-    return [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
+        return found, global_state() != before

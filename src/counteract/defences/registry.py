@@ -166,7 +166,7 @@ def find_defence(name: str) -> Defence:
 
 def unknown_defence(name: str) -> UserError:
     """The error for a name that is no defence's: it suggests near ones, and that of ART where there is one."""
-    namesakes = [f"{ART}{each}" for each in _of_arts() if each.casefold() == name.casefold()]
+    namesakes = [f"{ART}{each}" for each in _arts_own() if each.casefold() == name.casefold()]
     others = "art:NAME, package.module:factory, or several joined by +"
     return unknown_name("defence", name, defence_names(), others, namesakes=namesakes)
 
@@ -199,7 +199,7 @@ def _help(name: str) -> str:
         return str(error)
 
 
-def _of_arts() -> dict[str, type]:
+def _arts_own() -> dict[str, type]:
     """ART's own defences by name."""
     import art.defences.postprocessor as outputs
     import art.defences.preprocessor as inputs
@@ -214,7 +214,7 @@ def _of_arts() -> dict[str, type]:
 
 def _of_art(name: str) -> Defence:
     """Returns one of ART's own defences, with the arguments that make it act at inference."""
-    kinds = _of_arts()
+    kinds = _arts_own()
     kind = kinds.get(name.removeprefix(ART))
     if kind is None:
         raise unknown_name("ART's defence", name.removeprefix(ART), sorted(kinds))
