@@ -1,5 +1,5 @@
 # The command in a container, without a GPU: docker build -t counteract . && docker run --rm counteract evaluate
-# With reports in the current folder: docker run --rm -v "$PWD:/work" counteract evaluate --out run
+# With reports in the current folder: docker run --rm -v "$PWD:/runs" counteract evaluate --out run
 FROM python:3.12-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -15,6 +15,6 @@ RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" torch torchvision \
     && rm -r /wheels \
     && useradd --create-home counteract
 USER counteract
-WORKDIR /work
+WORKDIR /runs
 ENTRYPOINT ["counteract"]
 CMD ["--help"]
