@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import product
 from pathlib import Path
@@ -9,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from plots import draw, draw_verdicts
-from reports import Accuracy, Row, read_outcomes, read_rows, to_table
+from reports import AUDITED, Accuracy, Row, read_audits, read_outcomes, read_rows, to_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "eval" / "results"
@@ -49,6 +50,27 @@ def test_what_a_report_does_not_have_is_refused(network: str, words: str, tmp_pa
     path.write_text(REPORT, encoding="utf-8")
     with pytest.raises(ValueError, match=words):
         read_rows(path, network)
+
+
+def an_audit(defence: str, flagged: tuple[str, ...]) -> str:
+    """An audit.json with what the site reads of it."""
+    worst, undefended = {"n": 100, "accuracy": 30.0}, {"n": 100, "accuracy": 36.0}
+    checks = [{"name": name, "flag": name in flagged} for name in ("gain", "black box")]
+    summaries = [{}, {"defence": defence, "worst": worst, "undefended": undefended}]
+    return json.dumps({"verdict": "no gain", "checks": checks, "summaries": summaries})
+
+
+def test_audits_are_read_with_their_flags_the_undefended_network_first(tmp_path: Path) -> None:
+    for name, defence, flagged in (("a", "hedge", ("gain", "black box")), ("b", "undefended", ())):
+        (tmp_path / f"{name}.json").write_text(an_audit(defence, flagged), encoding="utf-8")
+    first, second = to_table(read_audits(tmp_path), AUDITED).splitlines()[2:]
+    assert first == "| `undefended` | 100 | 36.0 | 30.0 | no gain | none |"
+    assert second == "| `hedge` | 100 | 36.0 | 30.0 | no gain | gain, black box |"
+
+
+def test_a_folder_without_audits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no audit"):
+        read_audits(tmp_path)
 
 
 def texts_of(svg: str) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from plots import draw, draw_verdicts
-from reports import read_outcomes, read_rows, to_table
+from reports import AUDITED, read_audits, read_outcomes, read_rows, to_table
 
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?!http)[^)#\s]+)(?:#[^)]*)?\)")
 
@@ -19,6 +19,8 @@ _COMMANDS = "<!-- the commands -->"
 _FILE = re.compile(r"<!-- the file (?P<path>\S+) -->")
 
 _VERDICTS = re.compile(r"<!-- verdicts (?P<path>\S+) -->")
+
+_AUDITS = re.compile(r"<!-- audits (?P<folder>\S+) -->")
 
 _RESULTS = re.compile(r"<!-- results (?P<run>\S+) (?P<network>\S+) -->")
 
@@ -31,6 +33,7 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         markdown = markdown.replace(_COMMANDS, _commands())
     markdown = _FILE.sub(lambda found: _file(root / found["path"]), markdown)
     markdown = _RESULTS.sub(lambda found: _results(root, **found.groupdict()), markdown)
+    markdown = _AUDITS.sub(lambda found: to_table(read_audits(root / found["folder"]), AUDITED), markdown)
     markdown = _VERDICTS.sub(lambda found: _plot(draw_verdicts(read_outcomes(root / found["path"]))), markdown)
     return _OUTSIDE.sub(lambda link: _named(link, root), markdown)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HEADER = ("defence", "clean", "attacker does not know", "attacker knows", "beside no defence (95%)")
 """The columns of the table that readers see."""
+
+AUDITED = ("defence", "images", "undefended", "worst case", "verdict", "flags")
+"""The columns of the table of audits."""
 
 _ACCURACY = re.compile(r"(?P<percent>[\d.]+)(?: ±[\d.]+)? \((?P<low>[\d.]+)-(?P<high>[\d.]+)(?:, [^)]*)?\)")
 
@@ -58,6 +63,24 @@ class Outcome:
     passes: float
 
 
+@dataclass(frozen=True)
+class Audited:
+    """The verdict of an audit, its flags and the accuracies that it goes by, in percent."""
+
+    defence: str
+    images: int
+    undefended: float
+    worst: float
+    verdict: str
+    flags: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as readers see it, under `AUDITED`."""
+        accuracies = (f"{each:.1f}" for each in (self.undefended, self.worst))
+        return (f"`{self.defence}`", str(self.images), *accuracies, self.verdict, ", ".join(self.flags) or "none")
+
+
 def read_outcomes(record: Path) -> list[Outcome]:
     """Reads the record of eval/benchmarks/verdict.py."""
     with record.open(encoding="utf-8", newline="") as file:
@@ -81,15 +104,39 @@ def read_rows(report: Path, network: str) -> list[Row]:
     return [_row(dict(zip(header, cells, strict=True))) for cells in rows]
 
 
-def to_table(rows: Sequence[Row]) -> str:
+def read_audits(folder: Path) -> list[Audited]:
+    """Reads the audits of a folder in the order of their defences' names; `counteract audit --out FILE.json` writes one.
+
+    Raises:
+        ValueError: the folder has no audit.
+    """
+    found = [_audited(json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*.json")]
+    if not found:
+        raise ValueError(f"{folder} has no audit")
+    return sorted(found, key=lambda each: (each.defence != "undefended", each.defence))
+
+
+def to_table(rows: Sequence[Row] | Sequence[Audited], header: Sequence[str] = HEADER) -> str:
     """Returns rows as a Markdown table."""
-    lines = [HEADER, ["---"] * len(HEADER), *(row.cells for row in rows)]
+    lines = [header, ["---"] * len(header), *(row.cells for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _row(cells: dict[str, str]) -> Row:
     clean, oblivious, worst = (_accuracy(cells[name]) for name in ("clean", "oblivious worst case", "worst case"))
     return Row(cells["defence"], clean, oblivious, worst, cells["gain"].removesuffix("-"))
+
+
+def _audited(content: dict[str, Any]) -> Audited:
+    last = content["summaries"][-1]
+    return Audited(
+        last["defence"],
+        last["worst"]["n"],
+        last["undefended"]["accuracy"],
+        last["worst"]["accuracy"],
+        content["verdict"],
+        tuple(check["name"] for check in content["checks"] if check["flag"]),
+    )
 
 
 def _accuracy(cell: str) -> Accuracy:
