@@ -20,8 +20,8 @@ COLUMNS = {
         "pang/perturbations",
     ),
     "ResNet-50, CIFAR-100": (
-        "pang/table2", "pang/table3-cifar100", "pang/table4-cifar100", "pang/figure2-cifar100", "pang/figure3-cifar100",
-        "pang/perturbations-cifar100",
+        "pang/table2", "pang/table3-cifar100", "pang/table4-cifar100", "pang/figure1-cifar100", "pang/figure2-cifar100",
+        "pang/figure3-cifar100", "pang/perturbations-cifar100",
     ),
 }  # fmt: skip
 """The records of each column; one that is not there has measured nothing."""

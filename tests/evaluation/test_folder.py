@@ -152,7 +152,7 @@ def test_a_folder_has_one_writer(run_into: Callable[..., Run], tmp_path: Path) -
 
 
 def test_committed_examples_to_look_at_are_read_in_the_order_of_the_networks() -> None:
-    for folder in ("figure1", "pang/figure1"):
+    for folder in ("figure1", "pang/figure1", "pang/figure1-cifar100"):
         run = read_run(Path(__file__).parents[2] / "eval" / "results" / folder)
         assert run.complete
         assert list(run.illustrations) == list(run.spec.models) == ["mixup", "iat"]
