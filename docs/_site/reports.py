@@ -105,7 +105,7 @@ def read_rows(report: Path, network: str) -> list[Row]:
 
 
 def read_audits(folder: Path) -> list[Audited]:
-    """Reads the audits of a folder in the order of their defences' names; `counteract audit --out FILE.json` writes one.
+    """Reads the audits of a folder, sorted by their defences' names; `counteract audit --out FILE.json` writes one.
 
     Raises:
         ValueError: the folder has no audit.
