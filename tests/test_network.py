@@ -21,6 +21,7 @@ from counteract._network import (
     evaluating,
     folded,
     parameter_dtype,
+    to_eval,
 )
 
 
@@ -62,6 +63,18 @@ def test_borrowing_inside_of_borrowing_thaws_nothing() -> None:
             pass
         assert not any(state(net))
     assert state(net) == before
+
+
+def test_a_network_that_torch_exported_has_one_mode_alone_or_in_another(x: Tensor) -> None:
+    batch = torch.export.Dim("batch", max=64)
+    exported = torch.export.export(TinyNet().eval(), (x,), dynamic_shapes=({0: batch},)).module()
+    with pytest.raises(NotImplementedError):
+        exported.eval()
+    for net in (exported, nn.Sequential(nn.Dropout(1.0), exported)):
+        with borrowed(net):
+            assert torch.equal(net(x), TinyNet().eval()(x))
+        assert to_eval(net) is net
+        assert torch.equal(net(x), TinyNet().eval()(x))
 
 
 def test_dtype_and_device_are_those_of_the_parameters() -> None:

@@ -30,8 +30,19 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     backward passes share one forward pass.
     """
     shared = functorch.patch(donated_buffer=False) if _is_compiled(model) else nullcontext()
-    with _lowered("training", model.modules(), model.eval), shared:
+    with _lowered("training", model.modules(), lambda: to_eval(model)), shared:
         yield
+
+
+def to_eval(model: nn.Module) -> nn.Module:
+    """Puts a network into eval mode and returns it; what torch.export made stays in the mode that it was made in."""
+    try:
+        return model.eval()
+    except NotImplementedError:  # raised by exported modules, also where they are part of another
+        model.training = False
+        for child in model.children():
+            to_eval(child)
+        return model
 
 
 def _is_compiled(model: nn.Module) -> bool:

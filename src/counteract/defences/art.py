@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._network import to_eval
 from counteract.defended import DefendedModule
 from counteract.models.checks import LogProbabilities, are_probabilities, outputs_of, probe
 from counteract.models.factory import network_of
@@ -57,7 +58,7 @@ def undefended_of(classifier: PyTorchClassifier) -> nn.Module:
     """
     network = network_of(classifier)
     outputs = outputs_of(network, "of the classifier", probe(classifier.input_shape))
-    return LogProbabilities(network).eval() if are_probabilities(outputs) else network
+    return to_eval(LogProbabilities(network)) if are_probabilities(outputs) else network
 
 
 def defended_of(classifier: PyTorchClassifier, network: nn.Module) -> Defended:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from counteract._errors import UserError
 from counteract._factories import find_factory
+from counteract._network import to_eval
 from counteract._strangers import strangers_code
 from counteract.models.checks import check_network, probe
 from counteract.models.normalize import Normalize
@@ -92,7 +93,7 @@ def network_of(classifier: PyTorchClassifier) -> nn.Module:
     if (preprocessing := classifier.preprocessing) is not None:
         mean, std = (_per_channel(getattr(preprocessing, name, ()), channels) for name in ("mean", "std"))
         layers.append(Normalize(mean, std))
-    return nn.Sequential(*layers, getattr(classifier, "undefended", classifier.model)).eval()
+    return to_eval(nn.Sequential(*layers, getattr(classifier, "undefended", classifier.model)))
 
 
 def _check_arguments(factory: Callable[..., object], what: str) -> None:

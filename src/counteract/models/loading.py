@@ -13,6 +13,7 @@ from torch import nn
 
 from counteract._arguments import check_text
 from counteract._errors import UserError, unknown_name
+from counteract._network import to_eval
 from counteract._strangers import strangers_code
 from counteract.models import clip
 from counteract.models.checkpoints import load_weights
@@ -148,7 +149,7 @@ def load_model(
             network = make_network(name)
             if weights is not None:
                 load_weights(network, Path(weights), trust=trust)
-            network = _normalised(network, mean, std).eval()
+            network = to_eval(_normalised(network, mean, std))
             check_network(network, name, probe(input_shape), num_classes)
             return network
     known = known_models()
