@@ -243,7 +243,7 @@ class Moody(nn.Module):
         return out
 
 
-@pytest.mark.parametrize("network", [Alternating(), Moody(3)])
+@pytest.mark.parametrize("network", [Alternating(), *map(Moody, range(4))])
 def test_answers_that_do_not_repeat_are_said(network: nn.Module) -> None:
     assert "another run gives other figures" in survey(network, "net", IMAGES).notes()[0]
 
