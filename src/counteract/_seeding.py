@@ -150,9 +150,22 @@ def draws_unkeyed(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
     One that draws, and answers the same, is asked again: it may draw one of few things, and twice the same.
     """
     first, drew = _asked(answer, images, 0)
-    scale = first[first.isfinite()].abs().max().item() if first.isfinite().any() else 0.0
     others = (_asked(answer, images, seed)[0] for seed in range(1, _ASKED if drew else 2))
-    return any(not torch.allclose(first, other, rtol=0, atol=_CLOSE * scale, equal_nan=True) for other in others)
+    return any(not same(first, other) for other in others)
+
+
+def repeats(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
+    """Returns True where seeding the global generators repeats the answers, which were drawn from these."""
+    (first, drew), (second, _) = (_asked(answer, images, 0) for _ in range(2))
+    if not drew and images.device.type in ("cpu", "cuda"):  # whose generators' state is known
+        return False  # a counter, a clock, a generator of its own
+    return same(first, second)
+
+
+def same(first: Tensor, other: Tensor) -> bool:
+    """Returns True where two answers differ by no more than round-off."""
+    scale = first[first.isfinite()].abs().max().item() if first.isfinite().any() else 0.0
+    return torch.allclose(first, other, rtol=0, atol=_CLOSE * scale, equal_nan=True)
 
 
 def _asked(answer: Callable[[Tensor], Tensor], images: Tensor, seed: int) -> tuple[Tensor, bool]:

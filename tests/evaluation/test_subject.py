@@ -93,6 +93,13 @@ def test_draws_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
     assert "another run gives other figures" in note
 
 
+def test_draws_of_a_defence_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
+    words = {"follow the block": Dropping(), "another run differs": Unrepeatable()}
+    for said, defence in words.items():
+        found = run(TinyNet(), digits.take(8), attacks=["clean"], defences=["undefended", defence.eval()])
+        assert said in str(found.parameters("network", type(defence).__name__))
+
+
 def test_a_network_that_is_defended_already_is_refused(digits: Dataset) -> None:
     defended = DefendedModule(TinyNet().eval(), transforms=[RandomCropPad()], executions=2)
     data = digits.take(4)

@@ -21,6 +21,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from torch import Tensor
 
 from counteract import GaussianNoise
+from counteract._errors import UserError
 from counteract.preprocessors.adapter import Adapted, adapt, adapt_all
 
 KEYS = torch.arange(6)
@@ -107,6 +108,25 @@ def test_generators_of_its_own_are_seeded(x: Tensor) -> None:
     for generator in (np.random.default_rng(0), np.random.RandomState(0)):
         part = Adapted(Own(generator=generator))
         torch.testing.assert_close(part.apply(x, KEYS)[3:], part.apply(x[3:], KEYS[3:]))
+
+
+class Keeping(Plain):
+    """A defence that keeps images, makes something of an image and those, and draws from a generator of its own."""
+
+    def __call__(self, x: Array, y: Any = None) -> tuple[Array, Any]:
+        self.kept.extend(x)
+        return self.function(x, self.kept) + self.generator.normal(size=x.shape), y
+
+
+def like_the_first(x: Array, kept: list[Array]) -> Array:
+    return np.stack([next(each for each in kept if np.abs(each - image).max() < 0.05) for image in x])
+
+
+def test_a_defence_that_remembers_is_refused_and_one_that_keeps_a_log_is_not(x: Tensor) -> None:
+    Adapted(Keeping(lambda x, kept: x, kept=[], generator=np.random.default_rng(0))).look(x)
+    remembering = Adapted(Keeping(like_the_first, kept=[], generator=np.random.default_rng(0)))
+    with pytest.raises(UserError, match=r"once it was asked about similar images, which it keeps \(kept\)"):
+        remembering.look(x)
 
 
 def test_global_generators_are_left_as_they_were(x: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from counteract._errors import UserError
 from counteract._network import ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
-from counteract._seeding import draws_unkeyed, seeded
+from counteract._seeding import draws_unkeyed, repeats, seeded
 from counteract.attacks.registry import CLEAN
 from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, randomness, survey_networks
@@ -90,12 +90,26 @@ class Judged:
     @cached_property
     def unkeyed(self) -> bool:
         """True where a stranger's defence draws from global generators."""
-        keys = torch.arange(len(self._images), device=self.device)
-        return self.stranger and draws_unkeyed(lambda x: self.defended(x, keys), self._images)
+        return self.stranger and draws_unkeyed(self._answer, self._images)
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """False where seeding these does not repeat its answers."""
+        return not self.unkeyed or repeats(self._answer, self._images)
+
+    def _answer(self, x: Tensor) -> Tensor:
+        """Returns its answers to images whose keys are their numbers."""
+        answers: Tensor = self.defended(x, torch.arange(len(x), device=self.device))
+        return answers
 
     def describe(self) -> str:
         """Returns the defence's parameters and what else reports must say of it."""
-        found = ["its draws follow the block"] * self.unkeyed
+        draws = (
+            "its draws follow the block"
+            if self.repeatable
+            else "its draws are not repeated by seeds: another run differs"
+        )
+        found = [draws] * self.unkeyed
         other = "surrogate" if self.surrogate else "undefended network"
         found += [_OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
         found += [_THROUGH.format(other)] * (self.attacked is not self.straight)

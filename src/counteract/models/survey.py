@@ -14,8 +14,9 @@ from torch.nn.parameter import is_lazy
 from counteract import _random
 from counteract._answers import unwrap
 from counteract._errors import UserError
+from counteract._keeping import remembered, remembers
 from counteract._network import answer_of, ask, borrowed, device_of, dtype_of, parameter_dtype
-from counteract._seeding import draws_unkeyed, global_state, seeded
+from counteract._seeding import draws_unkeyed, repeats, seeded
 from counteract.models.checks import check_logits, one_line, outputs_of
 
 _COUNT = 8
@@ -150,7 +151,7 @@ def survey(
 
     Raises:
         UserError: (a ValueError) it does not map such images to as many logits, or its answers to an image depend on
-            the others in the batch.
+            the others in the batch, or on those that it was asked about before.
     """
     place, named = device_of(network) or torch.device("cpu"), f"model {name}"
     asked = _enough(images).to(place, dtype_of(network))
@@ -185,9 +186,12 @@ def survey(
                 "largest score): the accuracy follows the batch size. Batch statistics in eval mode? Give it running "
                 "ones"
             )
-        repeatable = not unkeyed or _repeats(answer, asked, keys)
+        repeatable = not unkeyed or repeats(lambda x: answer(x, keys), asked)
         slopes = _slopes(answer, asked, keys)
         form = _form(network, asked, keys if keyed else None)
+        keeps = remembered(network, lambda x: answer(x, keys), 1 - asked) if repeatable else []
+        if keeps:
+            raise UserError(remembers(named, keeps))
     return Survey(outputs.shape[1], unkeyed, repeatable, slopes, parameter_dtype(network), form)
 
 
@@ -317,18 +321,6 @@ def _draw(call: Callable[[], Tensor], count: int, stream: int) -> Tensor:
             answers = call().double().nan_to_num()
         draws.append(answers - answers.mean(1, keepdim=True))
     return torch.stack(draws)
-
-
-def _repeats(answer: Answer, images: Tensor, keys: Tensor) -> bool:
-    """Returns True where seeding the global generators repeats the answers, which were drawn from these."""
-    found = []
-    for _ in range(2):
-        with seeded(0), torch.no_grad():
-            before = global_state()
-            found.append(answer(images, keys))
-            if global_state() == before and images.device.type in ("cpu", "cuda"):  # whose generators it tells of
-                return False  # a counter, a clock, a generator of its own
-    return _deviation(found[0], found[1], _EXACT) <= _EXACT
 
 
 def _slopes(answer: Answer, images: Tensor, keys: Tensor) -> Slopes:

@@ -13,6 +13,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract._errors import StrangersError, UserError, describe
+from counteract._keeping import remembered, remembers
 from counteract._seeding import OneByOne, global_state, own_generators, seeded
 from counteract._strangers import strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
@@ -98,6 +99,7 @@ class Adapted(RandomPreprocessor[Tensor]):
             with strangers_code(f"defence {self.name}"):
                 self._stands_alone(x)
                 self._find_gradient(x)
+                self._check_memory(x)
         except StrangersError as error:
             shape, cause = tuple(x.shape[1:]), error.__cause__
             what = describe(cause) if cause is not None else str(error)
@@ -239,6 +241,15 @@ class Adapted(RandomPreprocessor[Tensor]):
                 own = type(self.preprocessor).estimate_gradient is not Preprocessor.estimate_gradient
                 self._gradient = "estimate" if own else fallback
         return self._gradient
+
+    def _check_memory(self, x: Tensor) -> None:
+        """Raises UserError if what it makes of an image depends on those that it was given before."""
+
+        def ask(few: Tensor) -> Tensor:
+            return self._differentiable(few, torch.arange(len(few)) if self._alone else None)
+
+        if keeps := remembered(self.preprocessor, ask, 1 - x.detach()):
+            raise UserError(remembers(f"defence {self.name}", keeps))
 
     def _is_differentiable(self, few: Tensor) -> bool:
         """Returns True where autograd finds a gradient that is finite and not zero throughout."""

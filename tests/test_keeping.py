@@ -1,0 +1,111 @@
+"""Memories are found where they change answers, and put back as they were."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pytest
+import torch
+from networks import TinyNet
+from torch import Tensor, nn
+
+from counteract._keeping import remembered
+
+IMAGES = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+class Remembering(TinyNet):
+    """A network that answers for a neighbour of an image that it knows what it answered then."""
+
+    def __init__(self, memory: Any) -> None:
+        super().__init__()
+        self.memory, self.within = memory, 0.05
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits."""
+        return torch.cat([self.one(image) for image in x.split(1)])
+
+    def one(self, image: Tensor) -> Tensor:
+        """Returns those of one image."""
+        known = [answer for each, answer in self.memory if (each - image).abs().max() < self.within]
+        found: Tensor = known[0] if known else super().forward(image)
+        self.memory.append((image, found))
+        return found
+
+
+class Deep:
+    """An object that holds a memory."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, list[Any]] = {"all": []}
+
+    def __iter__(self) -> Any:
+        return iter(self.known["all"])
+
+    def append(self, pair: Any) -> None:
+        self.known["all"].append(pair)
+
+
+@pytest.mark.parametrize("memory", [[], deque(), Deep()])
+def test_a_memory_that_changes_answers_is_named_and_left_as_it_was(memory: Any) -> None:
+    net = Remembering(memory)
+    wrapped = nn.Sequential(nn.Identity(), net)
+    with torch.no_grad():
+        wrapped(1 - IMAGES)
+    assert remembered(wrapped, wrapped, IMAGES) == ["1.memory"]
+    assert len(list(net.memory)) == 16  # those, and the first question's
+    net.within = 0.001  # closer than any neighbour that is asked about
+    assert remembered(wrapped, wrapped, IMAGES) == []
+
+
+class Banking(TinyNet):
+    """A network that keeps images in a buffer, and answers by their number."""
+
+    bank: Tensor
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.register_buffer("bank", torch.zeros(0, 3, 32, 32))
+        self.weight = weight
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits."""
+        self.bank = torch.cat([self.bank, x])
+        return super().forward(x) + self.weight * len(self.bank) * torch.eye(10)[0]
+
+
+def test_a_buffer_is_a_memory_and_a_log_is_none() -> None:
+    assert remembered(net := Banking(1.0), net, IMAGES) == ["bank"]
+    assert remembered(net := Banking(0.0), net, IMAGES) == []
+    assert len(net.bank) == 8
+
+
+def test_draws_are_no_memory() -> None:
+    class Logging(TinyNet):
+        def __init__(self) -> None:
+            super().__init__()
+            self.log: list[Tensor] = []
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.log.append(x)
+            return super().forward(x + torch.randn_like(x))
+
+    net = Logging().eval()
+    assert remembered(net, net, IMAGES) == []
+    assert len(net.log) == 1
+
+
+def test_a_network_without_any_is_asked_once() -> None:
+    asked = []
+    net = TinyNet().eval()
+
+    def ask(images: Tensor) -> Tensor:
+        asked.append(images)
+        out: Tensor = net(images)
+        return out
+
+    assert remembered(net, ask, IMAGES) == []
+    assert len(asked) == 1
