@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from watching import Watcher
 
+from counteract._errors import UserError
 from counteract.attacks import registry
 from counteract.attacks.libraries import registered
 from counteract.attacks.registry import Attack, register_attack
@@ -175,6 +176,23 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     register_attack("far", lambda model: lambda images, labels: 1 - images)
     FAILURES.clear()
     return FAILURES
+
+
+def spoiling(model: nn.Module) -> Any:
+    """An attack that leaves a network without weights behind."""
+
+    def craft(images: Tensor, labels: Tensor) -> Tensor:
+        for parameter in model.parameters():
+            parameter.data.zero_()
+        return images
+
+    return craft
+
+
+def test_an_attack_that_changes_the_network_ends_the_run(broken: list[int], tmp_path: Path) -> None:
+    register_attack("spoiling", spoiling)
+    with pytest.raises(UserError, match=r"^attack spoiling changed the network, which answers otherwise than before"):
+        run(tmp_path, Listening(), attacks=["clean", "spoiling", "pgd3"], limit=16, seeds=1, draws=1)
 
 
 def test_an_attack_that_fails_is_left_out_and_the_others_go_on(broken: list[int], tmp_path: Path) -> None:

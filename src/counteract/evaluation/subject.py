@@ -197,6 +197,12 @@ class Subject:
         with borrowed(network):
             return take_probe(lambda x: ask(network, x), images, precise=self.survey.precise)
 
+    def answers(self) -> Tensor:
+        """Returns the answers to fixed images, with the same draws each time, of the network as it is computed with."""
+        images = probe_images(self.shape).to(self.device, dtype_of(self.module))
+        with borrowed(self.module), seeded(0), torch.no_grad():
+            return ask(self.module, images)
+
     def _survey_surrogate(self, network: Network | None) -> nn.Module | None:
         """Returns the surrogate as it is computed with, once it is known to take such images."""
         if network is None:
