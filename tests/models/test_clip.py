@@ -109,6 +109,13 @@ def test_classes_that_are_none(content: bytes, match: str, tmp_path: Path) -> No
         read_classes(path)
 
 
+def test_names_that_are_one_to_the_network_are_refused(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_text("crane\nheron\nCrane\n")
+    with pytest.raises(UserError, match="'crane' in line 1 and 'Crane' in line 3 are the same to CLIP"):
+        load_model(f"clip:{folder}", classes=path)
+
+
 def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"needs classes, .*--classes FILE"):
         load_model(f"clip:{folder}")

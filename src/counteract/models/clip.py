@@ -29,6 +29,9 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 
 _LONGEST = 10_000_000
 
+_ROUND_OFF = 1e-5
+"""The distance of two directions of length one up to which they are the same."""
+
 
 class ZeroShotCLIP(nn.Module):
     """A CLIP whose text encoder has done its work: classes are the directions of their sentences' embeddings.
@@ -74,7 +77,8 @@ def load_clip(folder: Path, classes: Path | None, prompt: str = PROMPT) -> ZeroS
         prompt: The sentence that each name is put into, in place of `{}`.
 
     Raises:
-        UserError: (a ValueError) a file is missing or no such thing, or transformers is not installed.
+        UserError: (a ValueError) a file is missing or no such thing, two classes are one to the network, or
+            transformers is not installed.
     """
     if classes is None:
         raise UserError(f"{PREFIX}{folder} needs classes, a file with the name of one class a line: --classes FILE")
@@ -94,6 +98,7 @@ def load_clip(folder: Path, classes: Path | None, prompt: str = PROMPT) -> ZeroS
         directions = _directions(clip, tokenizer, [prompt.format(name) for name in names])
     except Exception as error:
         raise UserError(f"{PREFIX}{folder} cannot be loaded: {describe(error)}") from error
+    _check_apart(names, directions, classes)
     return ZeroShotCLIP(clip, directions, *_normalisation(folder)).eval()
 
 
@@ -111,6 +116,16 @@ def read_classes(path: Path) -> list[str]:
     if len(names) < 2 or not all(names):
         raise UserError(f"classes {path} must have the name of one class on each line, two lines at least")
     return names
+
+
+def _check_apart(names: Sequence[str], directions: Tensor, path: Path) -> None:
+    """Raises UserError where two classes are one and the same to the network, which reads no capitals, for one."""
+    apart = torch.cdist(directions, directions, compute_mode="donot_use_mm_for_euclid_dist")
+    for first, second in (apart < _ROUND_OFF).triu(1).nonzero().tolist()[:1]:
+        raise UserError(
+            f"classes {path}: {names[first]!r} in line {first + 1} and {names[second]!r} in line {second + 1} are the "
+            "same to CLIP; give them names that differ, 'crane (bird)' and 'crane (machine)'"
+        )
 
 
 def _directions(clip: CLIPModel, tokenizer: Any, sentences: list[str]) -> Tensor:
