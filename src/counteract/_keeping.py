@@ -43,9 +43,9 @@ def remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
     pattern = torch.arange(images[0].numel(), device=images.device).cos().view_as(images[0]).to(images)
     neighbours = [(images + distance * pattern).clamp(0, 1) for distance in _NEAR] if names else []
 
-    def answer(image: Tensor, *before: Tensor) -> Tensor:
+    def answer(image: Tensor, *earlier: Tensor) -> Tensor:
         with _put_back(thing, names), seeded(0), torch.no_grad():
-            for each in before:
+            for each in earlier:
                 ask(each)
             with seeded(1):  # the same draws, whatever was drawn before
                 return ask(image)

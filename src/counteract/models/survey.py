@@ -177,15 +177,7 @@ def survey(
         unkeyed = draws_unkeyed(lambda x: answer(x, keys), asked)
         precise = parameter_dtype(network).itemsize >= 4 and place.type == "cpu" and not whole
         tolerance = _EXACT if precise else _ROUGH
-        apart = _apart_in_company(answer, asked, tolerance, random=unkeyed)
-        if apart > tolerance and not unkeyed and not _is_steady(lambda: answer(asked, keys), tolerance):
-            unkeyed, apart = True, _apart_in_company(answer, asked, tolerance, random=True)
-        if apart > tolerance:
-            raise UserError(
-                f"{named} answers otherwise when an image is in other company (by up to {min(apart, 1):.0%} of the "
-                "largest score): the accuracy follows the batch size. Batch statistics in eval mode? Give it running "
-                "ones"
-            )
+        unkeyed = _check_company(answer, named, asked, tolerance, random=unkeyed)
         repeatable = not unkeyed or repeats(lambda x: answer(x, keys), asked)
         slopes = _slopes(answer, asked, keys)
         form = _form(network, asked, keys if keyed else None)
@@ -234,24 +226,34 @@ def _form(network: nn.Module, images: Tensor, keys: Tensor | None) -> str:
     return "; ".join(dict.fromkeys(words))
 
 
-def _apart_in_company(answer: Answer, images: Tensor, tolerance: float, *, random: bool) -> float:
-    """Returns by how much an image's answer depends on the others in its batch: on which they are, or on how many.
+def _check_company(answer: Answer, named: str, images: Tensor, tolerance: float, *, random: bool) -> bool:
+    """Raises UserError where an image's answer depends on the others in its batch: on which they are, or on how many.
 
     Args:
         answer: The network.
+        named: Its name, for the error.
         images: Eight images.
         tolerance: The share of the largest score by which round-off may change an answer.
         random: True for a network that draws: then the answers' means over draws are compared.
 
     Returns:
-        A share of the largest score.
+        True for a network that draws, or whose answers waver by themselves, which comes out here.
     """
     together, *others = _in_company(answer, images[:_FEW] if random else images)
     with torch.no_grad():
         if random:
-            return next(filter(None, (_shift(together, other) for other in others[1:])), 0.0)
-        expected = together()
-        return max(_deviation(expected, other(), tolerance) for other in others)
+            found = next(filter(None, (_shift(together, other) for other in others[1:])), 0.0)
+        else:
+            expected = together()
+            found = max(_deviation(expected, other(), tolerance) for other in others)
+    if found > tolerance and not random and not _is_steady(together, tolerance):
+        return _check_company(answer, named, images, tolerance, random=True)
+    if found > tolerance:
+        raise UserError(
+            f"{named} answers otherwise when an image is in other company (by up to {min(found, 1):.0%} of the largest "
+            "score): the accuracy follows the batch size. Batch statistics in eval mode? Give it running ones"
+        )
+    return random
 
 
 def _is_steady(ask_again: Callable[[], Tensor], tolerance: float) -> bool:
