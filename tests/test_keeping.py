@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from networks import TinyNet
@@ -81,6 +82,33 @@ def test_a_buffer_is_a_memory_and_a_log_is_none() -> None:
     assert remembered(net := Banking(1.0), net, IMAGES) == ["bank"]
     assert remembered(net := Banking(0.0), net, IMAGES) == []
     assert len(net.bank) == 8
+
+
+class Ring(TinyNet):
+    """A network that writes the images that it was asked about last over older ones, and answers by what is there."""
+
+    def __init__(self, kind: type[Tensor] | type[np.ndarray[Any, Any]], weight: float) -> None:
+        super().__init__()
+        self.ring: Any = torch.zeros(4, 3, 32, 32) if kind is Tensor else np.zeros((4, 3, 32, 32), np.float32)
+        self.place, self.weight = 0, weight
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits."""
+        closest = min(float(abs(each - torch.as_tensor(known)).max()) for each in x for known in self.ring)
+        for image in x.detach():
+            self.ring[self.place % 4] = image if isinstance(self.ring, Tensor) else image.numpy()
+            self.place += 1
+        return super().forward(x) + self.weight * closest * torch.eye(10)[0]
+
+
+@pytest.mark.parametrize("kind", [Tensor, np.ndarray])
+def test_a_memory_of_a_fixed_size_is_one_and_is_put_back(kind: Any) -> None:
+    for weight, found in ((1.0, ["place", "ring"]), (0.0, [])):
+        net = Ring(kind, weight)
+        assert sorted(remembered(net, net, IMAGES)) == found
+        assert torch.equal(torch.as_tensor(net.ring), IMAGES.flip(-2)[4:])  # the first question's
+        assert net.place == 8
 
 
 def test_draws_are_no_memory() -> None:

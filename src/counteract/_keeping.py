@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,27 +21,29 @@ _DEPTH = 4
 _NEAR = (1 / 255, 8 / 255)
 """The distances of close neighbours, in units of the pixels' range: an attack's first steps, and its examples."""
 
-_LEAVES = (Tensor, np.ndarray, nn.Module, str, bytes, type)
-"""Kinds of things that hold nothing but what they are."""
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 Ask = Callable[[Tensor], Tensor]
 """Images to answers."""
+
+Undo = Callable[[], object]
+"""A call that puts something back as it was."""
 
 
 def remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
     """Returns the attributes by which its answers change once it was asked about close neighbours; none if they do not.
 
-    What grows and changes no answer, such as a log, is none of them. Everything is put back as it was.
+    What changes and makes no answer another, such as a log, is none of them. Everything is put back as it was.
 
     Args:
         thing: A module, in whose parts it looks, or another object.
         ask: Images to its answers.
         images: Images in [0, 1], new to it, of a shape that is not: what it makes once for each shape is there already.
     """
-    before = _counts(thing)
+    before = _look_at(thing)
     with seeded(0), torch.no_grad():
         ask(images.flip(-2))
-    names = [name for name, count in _counts(thing).items() if count > before.get(name, 0)]
+    names = [name for name, state in _look_at(thing).items() if state != before.get(name)]
     pattern = torch.arange(images[0].numel(), device=images.device).cos().view_as(images[0]).to(images)
     neighbours = [(images + distance * pattern).clamp(0, 1) for distance in _NEAR] if names else []
 
@@ -56,31 +60,47 @@ def remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
 def remembers(named: str, names: Sequence[str]) -> str:
     """Returns the refusal of a network or a defence that remembers."""
     return (
-        f"{named} answers otherwise once it was asked about similar images, which it keeps ({', '.join(names)}): the "
-        "accuracy follows the order of the questions. Evaluate what it does without its memory"
+        f"{named} answers otherwise once it was asked about similar images, of which it keeps something "
+        f"({', '.join(names)}): the accuracy follows the order of the questions. Evaluate what it does without its "
+        "memory"
     )
 
 
-def _counts(thing: object) -> dict[str, int]:
-    """Returns the number of things that each attribute holds."""
+@dataclass(frozen=True, eq=False)
+class _Mark:
+    """A thing that is the same as long as it is the same object and has the same contents."""
+
+    thing: object
+    contents: object = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Mark) and self.thing is other.thing and self.contents == other.contents
+
+
+def _look_at(thing: object) -> dict[str, object]:
+    """Returns the state of each attribute, equal to an earlier one where nothing changed meanwhile."""
     owners = thing.named_modules() if isinstance(thing, nn.Module) else [("", thing)]
     return {
-        f"{path}.{name}".lstrip("."): _count(value, _DEPTH)
+        f"{path}.{name}".lstrip("."): _state(value, _DEPTH)
         for path, owner in owners
         for name, value in _attributes(owner).items()
     }
 
 
-def _count(thing: object, depth: int) -> int:
-    """Returns the number of things in a thing, those in its containers included."""
-    if isinstance(thing, (Tensor, np.ndarray)):
-        return int(np.prod(thing.shape))
-    return 1 + sum(_count(each, depth - 1) for each in _inner(thing)) if depth else 1
+def _state(thing: object, depth: int) -> object:
+    """Returns what two looks at a thing can be compared by."""
+    if isinstance(thing, _PLAIN):
+        return repr(thing)
+    if isinstance(thing, Tensor):
+        return _Mark(thing, 0 if thing.is_inference() else thing._version)
+    if isinstance(thing, np.ndarray):
+        return _Mark(thing, thing.tobytes())
+    return _Mark(thing, [_state(each, depth - 1) for each in _inner(thing)] if depth else None)
 
 
 def _inner(thing: object) -> Iterable[object]:
     """Returns what a container or an object holds."""
-    if isinstance(thing, _LEAVES):
+    if isinstance(thing, (nn.Module, type)):
         return ()
     if isinstance(thing, (list, tuple, set, frozenset, deque)):
         return thing
@@ -95,26 +115,38 @@ def _attributes(thing: object) -> dict[str, object]:
 
 @contextmanager
 def _put_back(thing: object, names: Sequence[str]) -> Iterator[None]:
-    """Puts some attributes back as they were: containers and objects, and what is assigned, not values in an array."""
-    places = [name.rpartition(".") for name in names]
-    owners = [thing.get_submodule(path) if isinstance(thing, nn.Module) else thing for path, _, _ in places]
-    kept = [_copied(getattr(owner, name), _DEPTH) for owner, (_, _, name) in zip(owners, places, strict=True)]
+    """Puts some attributes back as they were."""
+    undo: list[Undo] = []
+    for name in names:
+        path, _, attribute = name.rpartition(".")
+        owner = thing.get_submodule(path) if isinstance(thing, nn.Module) else thing
+        value = getattr(owner, attribute)
+        undo += [partial(setattr, owner, attribute, value), *_undoing(value, _DEPTH)]
     try:
         yield
     finally:
-        for owner, (_, _, name), value in zip(owners, places, kept, strict=True):
-            setattr(owner, name, value)
+        for each in undo:
+            each()
 
 
-def _copied(thing: object, depth: int) -> object:
-    """Returns a copy of a container or an object, which shares with it what is none."""
-    if not depth or isinstance(thing, _LEAVES):
-        return thing
-    made = copy.copy(thing)
-    inner = made if isinstance(made, MutableMapping) else getattr(made, "__dict__", {})
-    for name, value in list(inner.items()):
-        inner[name] = _copied(value, depth - 1)
-    if isinstance(made, (list, deque)):
-        for place, value in enumerate(made):
-            made[place] = _copied(value, depth - 1)
-    return made
+def _undoing(thing: Any, depth: int) -> list[Undo]:
+    """Returns calls that put a thing back as it is now, and what it holds."""
+    if isinstance(thing, Tensor):
+        value, state = thing.detach().clone(), _state(thing, 0)
+        return [lambda: None if _state(thing, 0) == state else thing.data.copy_(value)]
+    if isinstance(thing, np.ndarray):
+        array = thing.copy()
+        return [lambda: np.copyto(thing, array)]
+    if isinstance(thing, (*_PLAIN, nn.Module, type)) or not depth:
+        return []
+    own: list[Undo] = []
+    if isinstance(thing, (list, deque)):
+        items = list(thing)
+        own = [thing.clear, lambda: thing.extend(items)]
+    elif isinstance(thing, (dict, set)):
+        kept = thing.copy()
+        own = [thing.clear, lambda: thing.update(kept)]
+    elif not isinstance(thing, (tuple, frozenset)):
+        attributes = _attributes(thing)
+        own = [lambda: vars(thing).update(attributes)] if attributes else []
+    return [*own, *(each for inner in _inner(thing) for each in _undoing(inner, depth - 1))]
