@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from counteract._errors import UserError
 from counteract._seeding import same, seeded
 
 _DEPTH = 4
@@ -30,16 +31,27 @@ Undo = Callable[[], object]
 """A call that puts something back as it was."""
 
 
-def remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
-    """Returns the attributes by which its answers change once it was asked about close neighbours; none if they do not.
+def check_memory(thing: object, named: str, ask: Ask, images: Tensor) -> None:
+    """Raises UserError if a network or a defence answers otherwise once it was asked about close neighbours.
 
-    What changes and makes no answer another, such as a log, is none of them. Everything is put back as it was.
+    What changes and makes no answer another, such as a log, is no memory. Everything is put back as it was.
 
     Args:
         thing: A module, in whose parts it looks, or another object.
+        named: Its kind and name, for the error.
         ask: Images to its answers.
         images: Images in [0, 1], new to it, of a shape that is not: what it makes once for each shape is there already.
     """
+    if names := _remembered(thing, ask, images):
+        raise UserError(
+            f"{named} answers otherwise once it was asked about similar images, of which it keeps something "
+            f"({', '.join(names)}): the accuracy follows the order of the questions. Evaluate what it does without its "
+            "memory"
+        )
+
+
+def _remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
+    """Returns the attributes by which answers change; none if they do not."""
     before = _look_at(thing)
     with seeded(0), torch.no_grad():
         ask(images.flip(-2))
@@ -55,15 +67,6 @@ def remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
                 return ask(image)
 
     return [] if all(same(answer(near), answer(near, images)) for near in neighbours) else names
-
-
-def remembers(named: str, names: Sequence[str]) -> str:
-    """Returns the refusal of a network or a defence that remembers."""
-    return (
-        f"{named} answers otherwise once it was asked about similar images, of which it keeps something "
-        f"({', '.join(names)}): the accuracy follows the order of the questions. Evaluate what it does without its "
-        "memory"
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -162,10 +162,12 @@ def repeats(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
     return same(first, second)
 
 
-def same(first: Tensor, other: Tensor) -> bool:
-    """Returns True where two answers differ by no more than round-off."""
-    scale = first[first.isfinite()].abs().max().item() if first.isfinite().any() else 0.0
-    return torch.allclose(first, other, rtol=0, atol=_CLOSE * scale, equal_nan=True)
+def same(first: Tensor, other: Tensor, tolerance: float = _CLOSE) -> bool:
+    """Returns True where two answers differ by no more than round-off, a share of the largest finite score."""
+    if first.shape != other.shape or not torch.equal(first.isfinite(), other.isfinite()):
+        return False
+    scale = other[other.isfinite()].abs().max().item() if other.isfinite().any() else 0.0
+    return torch.allclose(first, other, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
 def _asked(answer: Callable[[Tensor], Tensor], images: Tensor, seed: int) -> tuple[Tensor, bool]:

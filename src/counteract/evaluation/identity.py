@@ -28,6 +28,7 @@ from counteract import __version__
 from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._sealed import seal, unseal
+from counteract._seeding import same
 
 _VERSIONS: Mapping[str, str | int] = {
     "art-counteract": __version__,
@@ -246,7 +247,7 @@ class Probe:
     def agrees(self, other: Probe) -> bool:
         """Returns True where another probe differs by no more than round-off."""
         tolerance = max(self.tolerance, other.tolerance)
-        return _close(self.answers, other.answers, tolerance) and _close(self.slopes, other.slopes, 10 * tolerance)
+        return same(self.answers, other.answers, tolerance) and same(self.slopes, other.slopes, 10 * tolerance)
 
     def dump(self) -> dict[str, Any]:
         """Returns the probe as JSON has it."""
@@ -256,13 +257,6 @@ class Probe:
     def load(cls, content: dict[str, Any]) -> Probe:
         """Returns the probe that `dump` wrote."""
         return cls(torch.tensor(content["answers"]), torch.tensor(content["slopes"]), content["tolerance"])
-
-
-def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    if a.shape != b.shape or not torch.equal(a.isfinite(), b.isfinite()):
-        return False
-    scale = b[b.isfinite()].abs().max().item() if b.isfinite().any() else 0.0
-    return torch.allclose(a, b, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
 @dataclass

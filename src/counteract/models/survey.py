@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from counteract import _random
 from counteract._answers import unwrap
 from counteract._errors import UserError
-from counteract._keeping import remembered, remembers
+from counteract._keeping import check_memory
 from counteract._network import answer_of, ask, borrowed, device_of, dtype_of, parameter_dtype
 from counteract._seeding import draws_unkeyed, repeats, seeded
 from counteract.models.checks import check_logits, one_line, outputs_of
@@ -173,17 +173,20 @@ def survey(
             ) from error
 
     keys = torch.arange(len(asked), device=place)
+
+    def reply(x: Tensor) -> Tensor:
+        return answer(x, keys)
+
     with borrowed(network), seeded(0), _unchanged(network):
-        unkeyed = draws_unkeyed(lambda x: answer(x, keys), asked)
+        unkeyed = draws_unkeyed(reply, asked)
         precise = parameter_dtype(network).itemsize >= 4 and place.type == "cpu" and not whole
         tolerance = _EXACT if precise else _ROUGH
         unkeyed = _check_company(answer, named, asked, tolerance, random=unkeyed)
-        repeatable = not unkeyed or repeats(lambda x: answer(x, keys), asked)
+        repeatable = not unkeyed or repeats(reply, asked)
         slopes = _slopes(answer, asked, keys)
         form = _form(network, asked, keys if keyed else None)
-        keeps = remembered(network, lambda x: answer(x, keys), 1 - asked) if repeatable else []
-        if keeps:
-            raise UserError(remembers(named, keeps))
+        if repeatable:
+            check_memory(network, named, reply, 1 - asked)
     return Survey(outputs.shape[1], unkeyed, repeatable, slopes, parameter_dtype(network), form)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract._errors import StrangersError, UserError, describe
-from counteract._keeping import remembered, remembers
+from counteract._keeping import check_memory
 from counteract._seeding import OneByOne, global_state, own_generators, seeded
 from counteract._strangers import strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
@@ -248,8 +248,7 @@ class Adapted(RandomPreprocessor[Tensor]):
         def ask(few: Tensor) -> Tensor:
             return self._differentiable(few, torch.arange(len(few)) if self._alone else None)
 
-        if keeps := remembered(self.preprocessor, ask, 1 - x.detach()):
-            raise UserError(remembers(f"defence {self.name}", keeps))
+        check_memory(self.preprocessor, f"defence {self.name}", ask, 1 - x.detach())
 
     def _is_differentiable(self, few: Tensor) -> bool:
         """Returns True where autograd finds a gradient that is finite and not zero throughout."""
