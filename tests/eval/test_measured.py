@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from scripts import EVAL, load_script
+
+from counteract.evaluation import read_run
+
+MEASURED = load_script("measured.py")
 
 PAGE = EVAL.parent / "docs" / "measured.md"
 
 
 def test_the_page_has_the_verdicts_of_the_records() -> None:
-    rows = list(load_script("measured.py").rows())
+    rows = list(MEASURED.rows())
     assert len(rows) > 40
     text = PAGE.read_text(encoding="utf-8")
     assert "\n".join(["<!-- python eval/measured.py -->", *rows, ""]) in text
@@ -16,9 +23,28 @@ def test_the_page_has_the_verdicts_of_the_records() -> None:
 
 def test_every_record_stands_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    columns = load_script("measured.py").COLUMNS.values()
-    named = {name for names in columns for name in names} | {"adaptive"}
+    columns = MEASURED.COLUMNS.values()
+    later = {name for names in MEASURED.LATER.values() for name in names}
+    named = {name for names in columns for name in names} | later | {"adaptive"}
     there = {str(path.parent.relative_to(EVAL / "results")) for path in EVAL.glob("results/**/run.json")}
     others = ("shortcuts", "before-rebuild", "art-defences", "field")  # about speed, the engine, other defences
     assert {name for name in there if not name.startswith(others)} <= named
     assert all(f"`{name.split('/')[-1]}`" in text for name in named)
+
+
+@pytest.mark.parametrize(("name", "later"), [(name, each) for name, them in MEASURED.LATER.items() for each in them])
+def test_what_was_made_later_is_of_the_same_networks_images_and_parameters(name: str, later: str) -> None:
+    first, then = (read_run(EVAL / "results" / each) for each in (name, later))
+    for run in (first, then):
+        assert (run.spec.dataset, run.examples, run.spec.seeds) == (
+            first.spec.dataset,
+            first.examples,
+            first.spec.seeds,
+        )
+        assert run.spec.threat_model == first.spec.threat_model
+    assert then.complete
+    for label, network in then.spec.models.items():
+        assert Path(network).stem == Path(first.spec.models[label]).stem
+    for label, defence, targeted in then.defences:
+        where = label, defence, targeted
+        assert then.defences[where] == first.defences[where]
