@@ -3,7 +3,8 @@
 #
 #   eval/field_audits.sh NETWORK OUT cifar10_test.npz cifar10_train.npz [OPTION...]
 #
-# OUT gets a .json file for each defence; what is there is not made again, and an audit that was stopped goes on.
+# OUT gets a .json file for each defence, and runs/ with what it was made from. What is there is not made again, and an
+# audit that was stopped goes on.
 # OPTIONs go to `counteract audit`: --device cuda, say.
 set -euo pipefail
 
@@ -24,11 +25,11 @@ readonly defences=(
 )
 
 for defence in "${defences[@]}"; do
-  name=${defence//[^A-Za-z0-9]/-} code=0
-  name=${name%-}
+  name=${defence//[^A-Za-z0-9]/-}
+  name=${name%-} code=0
   [[ ! -f $out/$name.json ]] || continue
   counteract audit --model "$network" --defence "$defence" --dataset "$test" --pool "$train" --eps 8/255 --limit 100 \
-    --preset quick --precision bf16 --draws 3 --out "$out/work/$name" "${options[@]}" || code=$? # which is a verdict
-  [[ -f $out/work/$name/audit.json ]] || exit "$code"
-  cp "$out/work/$name/audit.json" "$out/$name.json"
+    --preset quick --precision bf16 --draws 3 --out "$out/runs/$name" "${options[@]}" || code=$? # which is a verdict
+  [[ -f $out/runs/$name/audit.json ]] || exit "$code"
+  cp "$out/runs/$name/audit.json" "$out/$name.json"
 done

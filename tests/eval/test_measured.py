@@ -35,16 +35,10 @@ def test_every_record_stands_on_the_page() -> None:
 @pytest.mark.parametrize(("name", "later"), [(name, each) for name, them in MEASURED.LATER.items() for each in them])
 def test_what_was_made_later_is_of_the_same_networks_images_and_parameters(name: str, later: str) -> None:
     first, then = (read_run(EVAL / "results" / each) for each in (name, later))
-    for run in (first, then):
-        assert (run.spec.dataset, run.examples, run.spec.seeds) == (
-            first.spec.dataset,
-            first.examples,
-            first.spec.seeds,
-        )
-        assert run.spec.threat_model == first.spec.threat_model
     assert then.complete
+    assert then.examples == first.examples
+    for setting in ("dataset", "seeds", "threat_model"):
+        assert getattr(then.spec, setting) == getattr(first.spec, setting)
     for label, network in then.spec.models.items():
         assert Path(network).stem == Path(first.spec.models[label]).stem
-    for label, defence, targeted in then.defences:
-        where = label, defence, targeted
-        assert then.defences[where] == first.defences[where]
+    assert then.defences.items() <= first.defences.items()
