@@ -130,13 +130,40 @@ def test_another_thread_on_the_same_network_does_not_disturb_it(net: TinyNet, x:
         torch.testing.assert_close(each, expected)
 
 
+class Gated(nn.Module):
+    """A network whose linear layer weighs channels, and whose answer is a convolution's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.head = nn.Linear(3, 3), nn.Conv2d(3, 10, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(x * self.gate(x.mean((2, 3))).sigmoid()[..., None, None]).mean((2, 3))
+        return logits
+
+
+class Mirrored(nn.Module):
+    """A network that asks its linear layer about images and their mirror images, all at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3072, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(torch.cat([x, x.flip(3)]).flatten(1)).unflatten(0, (2, -1)).mean(0)
+        return logits
+
+
 @pytest.mark.parametrize(
     ("network", "features", "match"),
     [
         (TinyNet(), "hed", r"features must be the name of a module of the network \(conv, norm, head\), found 'hed'"),
         (TinyNet(), 3, r"features must be the name of a module"),
-        (nn.Sequential(nn.Conv2d(3, 10, 32), nn.Flatten()), None, r"features must name .* no torch.nn.Linear$"),
-        (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (-1, 3072)), nn.Linear(3072, 10)), "0", "one row for each image"),
+        (nn.Sequential(nn.Conv2d(3, 10, 32), nn.Flatten()), None, "must name .* the last layer it calls is a Conv2d$"),
+        (Gated(), None, "must name .* the last layer it calls is a Conv2d$"),
+        (nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3072)), None, "must name .* it calls no layer$"),
+        (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (-1, 3072)), nn.Linear(3072, 10)), "0", r"0 is .* \(3072,\) for"),
+        (Mirrored(), None, r"what its last torch.nn.Linear reads is a tensor of shape \(2, 3072\) for a batch of 1$"),
     ],
 )
 def test_a_network_without_such_features(network: nn.Module, features: str | None, match: str, x: Tensor) -> None:

@@ -19,6 +19,9 @@ from counteract.preprocessors._smooth import STEEPNESS, gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_change
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""The layers, the last of which says where a network's features are."""
+
 
 class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
     """Drives the input's features away from where they were received, if noise hardly moves them ("false stability").
@@ -51,7 +54,7 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         tau: The threshold of the relative change of features under noise, below which an image is counterattacked.
         beta: The growth of the weights from one step to the next.
         features: The name of the module whose output are the features; None for the input of the last linear layer
-            that the network calls.
+            that the network calls, after which it must call no convolution.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -169,11 +172,16 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         """The features of images, one row an image."""
         with _caught(model, self.features) as caught:
             self._logits(model, x)
-        if not caught or not isinstance(caught[-1], Tensor) or len(caught[-1]) != len(x):
-            where = "the network calls no torch.nn.Linear" if self.features is None else f"{self.features!r} is none"
-            raise UserError(f"features must name a module of the network that returns one row for each image: {where}")
-        features: Tensor = caught[-1].flatten(1)
-        return features
+        layer, found = caught[-1] if caught else (None, None)
+        if self.features is None and not isinstance(layer, nn.Linear):
+            last = f"the last layer it calls is a {type(layer).__name__}" if layer is not None else "it calls no layer"
+            problem = f"without a name they are what its last torch.nn.Linear reads, but {last}"
+        elif not isinstance(found, Tensor) or len(found) != len(x):
+            what = self.features or "what its last torch.nn.Linear reads"
+            problem = f"{what} is {_described(found)} for a batch of {len(x)}"
+        else:
+            return found.flatten(1)
+        raise UserError(f"features must name a module of the network that returns one row for each image: {problem}")
 
     def _fast(self, x: Tensor) -> nn.Module:
         """The network as it is asked; not folded where a module is named, which folding may change."""
@@ -200,24 +208,29 @@ def _relative_change(features: Tensor, original: Tensor) -> Tensor:
     return distance / length
 
 
+def _described(found: object) -> str:
+    """What a module returned, in words."""
+    return f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+
+
 @contextmanager
-def _caught(model: nn.Module, name: str | None) -> Iterator[list[Any]]:
-    """Catches what a named module returns meanwhile, or else what linear layers read, in the order of the calls.
+def _caught(model: nn.Module, name: str | None) -> Iterator[list[tuple[nn.Module, Any]]]:
+    """Catches what a named module returns meanwhile, or else what layers read, in the order of the calls.
 
     Others may ask the same network in their own threads at the same time: their calls are not caught.
     """
-    caught: list[Any] = []
+    caught: list[tuple[nn.Module, Any]] = []
     mine = threading.get_ident()
 
-    def catch(*call: Any) -> None:
+    def catch(layer: nn.Module, *call: Any) -> None:
         if threading.get_ident() == mine:
             found = call[-1]  # of a layer that is about to be called its arguments, else what it returns
-            caught.append(found[0] if isinstance(found, tuple) else found)
+            caught.append((layer, found[0] if isinstance(found, tuple) else found))
 
     with ExitStack() as hooks:
         if name is not None:
             hooks.callback(model.get_submodule(name).register_forward_hook(catch).remove)
         for layer in model.modules() if name is None else ():
-            if isinstance(layer, nn.Linear):
+            if isinstance(layer, _LAYERS):
                 hooks.callback(layer.register_forward_pre_hook(catch).remove)
         yield caught
