@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from counteract import EnergyDescent, load_model
@@ -114,6 +116,28 @@ def test_names_that_are_one_to_the_network_are_refused(folder: Path, tmp_path: P
     path.write_text("crane\nheron\nCrane\n")
     with pytest.raises(UserError, match="'crane' in line 1 and 'Crane' in line 3 are the same to CLIP"):
         load_model(f"clip:{folder}", classes=path)
+
+
+def test_a_folder_without_all_of_its_weights_is_refused(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Transformers would draw them at random, and say so in a report that is easily missed."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks weights, visual_projection.weight first: .*; name a folder that"):
+        load_clip(tmp_path, folder / "classes.txt")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_kind_of_network_is_refused_by_its_name(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    width = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.CLIPVisionConfig(**width, image_size=16, patch_size=8)
+    transformers.CLIPVisionModel(config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="is a clip_vision_model, not a CLIP; name a folder that save_pretrained of"):
+        load_clip(tmp_path, folder / "classes.txt")
 
 
 def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:

@@ -120,6 +120,18 @@ def test_timms_networks_are_those_of_its_own_evaluation() -> None:
     assert loaded(f"{name}(num_classes=3)", untrained=True).class_names == ()
 
 
+def test_a_last_layer_of_timms_that_nobody_trained_is_refused(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    weights = tmp_path / "theirs.pth"
+    torch.save(timm.create_model("lcnet_035").state_dict(), weights)
+    pretrained = f"pretrained_cfg_overlay={{'file': '{weights}'}}"
+    assert loaded(f"timm:lcnet_035({pretrained})").class_names
+    with pytest.raises(UserError, match="was trained for 1000 classes, not 7: its last layer would be random; leave"):
+        load_model(f"timm:lcnet_035(num_classes=7, {pretrained})")
+    with pytest.raises(UserError, match="has no classes: its answers are features"):
+        load_model("timm:lcnet_035(num_classes=0)", untrained=True)
+
+
 @pytest.fixture
 def vit(tmp_path: Path) -> Path:
     """A folder of a small ViT, as transformers saves it."""
@@ -157,7 +169,7 @@ def test_what_is_no_classifier_or_not_normalised_is_refused(vit: Path, tmp_path:
         load_model(f"hf:{vit}")
     assert loaded(f"hf:{vit}", mean=(0.5,) * 3, std=(0.5,) * 3).preparation is None
     transformers.ViTModel(transformers.AutoConfig.from_pretrained(vit)).save_pretrained(tmp_path / "bare")
-    with pytest.raises(UserError, match=r"lacks weights that a classifier needs, classifier.bias first"):
+    with pytest.raises(UserError, match=r"lacks weights, classifier.bias first: .* trained to classify images"):
         load_model(f"hf:{tmp_path / 'bare'}")
     with pytest.raises(UserError, match="brings its weights"):
         load_model(f"hf:{vit}", weights="x.pt")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from counteract._errors import UserError, describe
 from counteract._files import read_file
 from counteract.models.normalize import Normalize
+from counteract.models.pretrained import load_whole, silent
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
@@ -26,6 +27,8 @@ PROMPT = "This is a photo of a {}"
 
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """CLIP's own normalisation, for folders that do not say theirs."""
+
+_ADVICE = "name a folder that save_pretrained of a CLIPModel wrote"
 
 _LONGEST = 10_000_000
 
@@ -88,14 +91,20 @@ def load_clip(folder: Path, classes: Path | None, prompt: str = PROMPT) -> ZeroS
             f"{PREFIX}{folder}: there is no such folder; it is one that transformers' save_pretrained wrote"
         )
     try:
-        from transformers import AutoTokenizer, CLIPModel
+        from transformers import AutoConfig, AutoTokenizer, CLIPModel
     except ImportError as error:
         raise UserError(f"{PREFIX}{folder} needs transformers: pip install transformers ({error})") from error
     try:
-        # Attention in plain steps: the fused kernels cannot be differentiated twice, as attackers do.
-        clip = CLIPModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager").float().eval()
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        directions = _directions(clip, tokenizer, [prompt.format(name) for name in names])
+        with silent():
+            if (kind := AutoConfig.from_pretrained(folder, local_files_only=True).model_type) != "clip":
+                raise UserError(f"{PREFIX}{folder} is a {kind}, not a CLIP; {_ADVICE}")
+            # Attention in plain steps: the fused kernels cannot be differentiated twice, as attackers do.
+            options = {"local_files_only": True, "attn_implementation": "eager"}
+            clip = load_whole(CLIPModel, folder, f"{PREFIX}{folder}", _ADVICE, **options).float().eval()
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            directions = _directions(clip, tokenizer, [prompt.format(name) for name in names])
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"{PREFIX}{folder} cannot be loaded: {describe(error)}") from error
     _check_apart(names, directions, classes)

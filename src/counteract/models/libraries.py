@@ -22,6 +22,7 @@ from counteract._strangers import strangers_code
 from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
 from counteract.models.prepared import PreparedNetwork
+from counteract.models.pretrained import load_whole, silent
 
 _UNTRAINED = "it is untrained: its figures mean nothing"
 
@@ -145,11 +146,24 @@ def _timm(name: str, rest: str, wishes: Wishes) -> _Found:
     with _got(name, wishes):
         pretrained = file is None and not wishes.untrained
         network = timm.create_model(call.name, pretrained=pretrained, **call.arguments)
+    _check_head(name, network, network.pretrained_cfg.get("num_classes") if pretrained else None)
     _fill(network, file, wishes)
     config = timm.data.resolve_data_config({"img_size": call.arguments.get("img_size")}, model=network)
     _, height, width = shape = tuple(config["input_size"])
     names = _timm_names(network) if file is None and "num_classes" not in call.arguments else ()
     return _Found(network, config["mean"], config["std"], _timm_way(config, height, width), names, shape)
+
+
+def _check_head(name: str, network: nn.Module, trained: int | None) -> None:
+    """Raises UserError where timm's network has no last layer, or has another than its weights: a random one."""
+    classes = getattr(network, "num_classes", None)
+    if classes == 0:
+        raise UserError(f"model {name} has no classes: its answers are features; name one that was trained to classify")
+    if None not in (trained, classes) and trained != classes:
+        raise UserError(
+            f"model {name} was trained for {trained} classes, not {classes}: its last layer would be random; leave "
+            "num_classes out, or name a file with --weights"
+        )
 
 
 def _timm_way(config: Mapping[str, Any], height: int, width: int) -> Preparation | None:
@@ -178,18 +192,13 @@ def _hf(name: str, rest: str, wishes: Wishes) -> _Found:
     if wishes.weights is not None:
         raise UserError(f"model {name} brings its weights; name the folder that holds others, hf:FOLDER")
     options = {"local_files_only": Path(rest).is_dir(), "trust_remote_code": wishes.trust}
-    with _got(name, wishes), _silent():
+    with _got(name, wishes), silent():
         if wishes.untrained:
             config = AutoConfig.from_pretrained(rest, **options)
             network = AutoModelForImageClassification.from_config(config, trust_remote_code=wishes.trust)
         else:
-            network, told = AutoModelForImageClassification.from_pretrained(rest, output_loading_info=True, **options)
-            lacking = [*sorted(told.get("missing_keys", ())), *map(str, told.get("mismatched_keys", ()))]
-            if lacking:
-                raise UserError(
-                    f"model {name} lacks weights that a classifier needs, {lacking[0]} first: they would be random; "
-                    "name a network that was trained to classify images"
-                )
+            advice = "name a network that was trained to classify images"
+            network = load_whole(AutoModelForImageClassification, rest, name, advice, **options)
     labels = [str(label) for _, label in sorted(network.config.id2label.items())]
     names = () if all(label.startswith("LABEL_") for label in labels) else labels
     try:
@@ -267,22 +276,6 @@ def _got(name: str, wishes: Wishes) -> Iterator[None]:
             f"model {name} cannot be had ({describe(error)[:120]}); go online once, name a file with --weights (of hf "
             "a folder), or try it out with --untrained"
         ) from error
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Lets transformers show neither bars nor reports of its own: what matters in them is said in a line."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextmanager
