@@ -7,15 +7,19 @@ import shutil
 import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from counteract import EnergyDescent, load_model
 from counteract import TestTimeCounterattack as Counterattack
 from counteract._errors import UserError
+from counteract._preparation import Preparation
 from counteract.cli import main
+from counteract.evaluation import RunOptions, load_inputs, make_spec
 from counteract.models.clip import PROMPT, load_clip, read_classes
 
 transformers = pytest.importorskip("transformers")
@@ -65,9 +69,46 @@ def test_a_folder_may_say_its_own_normalisation(folder: Path, tmp_path: Path) ->
     (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.5, 0.5]}')
     network = load_clip(tmp_path, folder / "classes.txt")
     assert network.normalize.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
-    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": 3}')
-    with pytest.raises(UserError, match="must have an image_mean and an image_std"):
-        load_clip(tmp_path, folder / "classes.txt")
+    for content, match in (
+        ('{"image_mean": 3}', "must have an image_mean, one .*; found 3"),
+        ("{", "json is not what"),
+    ):
+        (tmp_path / "preprocessor_config.json").write_text(content)
+        with pytest.raises(UserError, match=match):
+            load_clip(tmp_path, folder / "classes.txt")
+
+
+def test_pictures_are_prepared_as_its_processor_does_it(folder: Path, tmp_path: Path) -> None:
+    assert load_clip(folder, folder / "classes.txt").preparation == Preparation(16, (16, 16), "bicubic")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    size = {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}}
+    processor = transformers.CLIPImageProcessor(**size, image_std=[0.5, 0.6, 0.7])
+    processor.save_pretrained(tmp_path)
+    network = load_clip(tmp_path, folder / "classes.txt")
+    picture = Image.fromarray(torch.randint(0, 256, (40, 50, 3), dtype=torch.uint8).numpy())
+    assert network.preparation == Preparation(20, (16, 16), "bicubic")
+    found = torch.from_numpy(np.array(network.preparation(picture))).permute(2, 0, 1) / 255
+    expected = processor(picture, return_tensors="pt")["pixel_values"][0]
+    torch.testing.assert_close(network.normalize(found), expected, rtol=0, atol=0.05)
+    for number, name in enumerate(NAMES):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        Image.new("RGB", (50, 40 + number)).save(tmp_path / "pictures" / name / "0.png")
+    fields: dict[str, object] = {"attacks": ["clean"], "defences": ["undefended"], "models": [f"clip:{tmp_path}"]}
+    fields |= {"dataset": f"folder:{tmp_path / 'pictures'}", "own_network": {"classes": str(folder / "classes.txt")}}
+    (tmp_path / "pictures" / "classes.txt").write_text("\n".join(NAMES))
+    data = load_inputs(make_spec(fields, "test"), RunOptions()).data
+    assert data.image_shape == (3, 16, 16)
+    assert data.notes == ("pictures were resized to 20 on the shorter side (bicubic), cropped to 16 x 16",)
+
+
+def test_classes_in_another_order_than_the_datas_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "classes.txt").write_text("\n".join("1023456789"))
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--model", f"clip:{folder}", "--classes", str(tmp_path / "classes.txt"), "--limit", "2"])
+    assert stopped.value.code == 2
+    assert "dataset digits has '0' as class 0, model clip:" in capsys.readouterr().err
 
 
 def test_the_counterattack_moves_clips_own_embedding(folder: Path) -> None:

@@ -153,9 +153,11 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
         UserError: (a ValueError) something cannot be loaded.
     """
     _check_own_network(spec)
-    # A library's network says how its pictures are prepared, and anyone's is tried with the data's first images.
+    # Networks of libraries say how their pictures are prepared, and anyone's is tried with the data's first images.
     early = {
-        label: load_network(name, spec, _OF_ITS_OWN, options) for label, name in spec.models.items() if is_library(name)
+        label: load_network(name, spec, _OF_ITS_OWN, options)
+        for label, name in spec.models.items()
+        if is_library(name) or is_clip(name)
     }
     reading = make_reading(spec.pictures, options, _own_preparation(spec, early))
     data = load_dataset(spec.dataset, "test", data_dir=options.data_dir, reading=reading, limit=spec.limit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from counteract._errors import UserError, describe
+from counteract._extras import how_to_install
 from counteract._files import read_file
-from counteract.models.normalize import Normalize
-from counteract.models.pretrained import load_whole, silent
+from counteract._preparation import Preparation
+from counteract.models.hugging_face import load_whole, normalisation_in, preparation_in, read_settings, silent
+from counteract.models.prepared import PreparedNetwork
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
@@ -45,15 +46,10 @@ class ZeroShotCLIP(nn.Module):
     Args:
         clip: The CLIP.
         directions: An embedding for each class, of length one: shape (classes, D).
-        mean: The mean of each channel that is subtracted.
-        std: The deviation of each channel that is divided by.
     """
 
-    def __init__(
-        self, clip: CLIPModel, directions: Tensor, mean: Sequence[float] = _MEAN, std: Sequence[float] = _STD
-    ) -> None:
+    def __init__(self, clip: CLIPModel, directions: Tensor) -> None:
         super().__init__()
-        self.normalize = Normalize(mean, std)
         self.vision = clip.vision_model
         self.projection = clip.visual_projection
         self.head = nn.Linear(directions.shape[1], len(directions), bias=False)
@@ -62,53 +58,71 @@ class ZeroShotCLIP(nn.Module):
         self.size = int(clip.config.vision_config.image_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the logits of images in [0, 1]: scaled cosines."""
+        """Returns the logits of normalised images: scaled cosines."""
         if x.shape[2:] != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bicubic", align_corners=False, antialias=True)
-        embedding = self.projection(self.vision(pixel_values=self.normalize(x)).pooler_output)
+        embedding = self.projection(self.vision(pixel_values=x).pooler_output)
         length = torch.linalg.vector_norm(embedding, dim=1, keepdim=True)
         logits: Tensor = self.scale * self.head(embedding) / length
         return logits
 
 
-def load_clip(folder: Path, classes: Path | None, prompt: str = PROMPT) -> ZeroShotCLIP:
-    """Loads a CLIP of Hugging Face's transformers from a folder, as a classifier in eval mode.
+def load_clip(folder: Path, classes: Path | None, prompt: str = PROMPT) -> PreparedNetwork:
+    """Loads a CLIP of Hugging Face's transformers from a folder, as a classifier in eval mode; it normalises inside.
 
     Args:
-        folder: The folder, as `save_pretrained` of the model and the tokenizer leaves it; nothing is downloaded.
+        folder: The folder, as `save_pretrained` of the model and the tokenizer leaves it; nothing is downloaded. That
+            of the processor says how pictures are prepared, if it is there; else they are as OpenAI's CLIP wants them.
         classes: A text file with the name of one class a line, in the order of the labels.
         prompt: The sentence that each name is put into, in place of `{}`.
 
     Raises:
-        UserError: (a ValueError) a file is missing or no such thing, two classes are one to the network, or
-            transformers is not installed.
+        UserError: (a ValueError) a file is missing or no such thing, weights are missing, two classes are one to the
+            network, or transformers is not installed.
     """
+    name = f"{PREFIX}{folder}"
     if classes is None:
-        raise UserError(f"{PREFIX}{folder} needs classes, a file with the name of one class a line: --classes FILE")
+        raise UserError(f"{name} needs classes, a file with the name of one class a line: --classes FILE")
     names = read_classes(classes)
     if not folder.is_dir():
-        raise UserError(
-            f"{PREFIX}{folder}: there is no such folder; it is one that transformers' save_pretrained wrote"
-        )
+        raise UserError(f"{name}: there is no such folder; it is one that transformers' save_pretrained wrote")
     try:
-        from transformers import AutoConfig, AutoTokenizer, CLIPModel
-    except ImportError as error:
-        raise UserError(f"{PREFIX}{folder} needs transformers: pip install transformers ({error})") from error
-    try:
-        with silent():
-            if (kind := AutoConfig.from_pretrained(folder, local_files_only=True).model_type) != "clip":
-                raise UserError(f"{PREFIX}{folder} is a {kind}, not a CLIP; {_ADVICE}")
-            # Attention in plain steps: the fused kernels cannot be differentiated twice, as attackers do.
-            options = {"local_files_only": True, "attn_implementation": "eager"}
-            clip = load_whole(CLIPModel, folder, f"{PREFIX}{folder}", _ADVICE, **options).float().eval()
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            directions = _directions(clip, tokenizer, [prompt.format(name) for name in names])
+        clip, tokenizer = _load(folder, name)
+        directions = _directions(clip, tokenizer, [prompt.format(each) for each in names])
+        mean, std, way = _pictures(folder, name, int(clip.config.vision_config.image_size))
     except UserError:
         raise
+    except ImportError as error:
+        raise UserError(f"{name} needs transformers: {how_to_install('hf')} ({error})") from error
     except Exception as error:
-        raise UserError(f"{PREFIX}{folder} cannot be loaded: {describe(error)}") from error
+        raise UserError(f"{name} cannot be loaded: {describe(error)}") from error
     _check_apart(names, directions, classes)
-    return ZeroShotCLIP(clip, directions, *_normalisation(folder)).eval()
+    return PreparedNetwork(ZeroShotCLIP(clip, directions), mean, std, preparation=way, class_names=names).eval()
+
+
+def _load(folder: Path, name: str) -> tuple[CLIPModel, Any]:
+    """The CLIP in a folder, and its tokenizer."""
+    from transformers import AutoConfig, AutoTokenizer, CLIPModel
+
+    with silent():
+        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        if kind != "clip":
+            raise UserError(f"{name} is a {kind}, not a CLIP; {_ADVICE}")
+        # Attention in plain steps: the fused kernels cannot be differentiated twice, as attackers do.
+        options = {"local_files_only": True, "attn_implementation": "eager"}
+        clip = load_whole(CLIPModel, folder, name, _ADVICE, **options).float().eval()
+        return clip, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def _pictures(folder: Path, name: str, size: int) -> tuple[list[float], list[float], Preparation | None]:
+    """The mean and the deviation of a folder's images, and the way to them from pictures; CLIP's own by default."""
+    settings = read_settings(folder, local_files_only=True)
+    if settings:
+        return *normalisation_in(settings, name), preparation_in(settings)
+    for file in ("preprocessor_config.json", "processor_config.json"):
+        if (folder / file).exists():
+            raise UserError(f"{name}: {file} is not what save_pretrained of a CLIPImageProcessor writes")
+    return list(_MEAN), list(_STD), Preparation(size, (size, size), "bicubic")
 
 
 def read_classes(path: Path) -> list[str]:
@@ -144,15 +158,3 @@ def _directions(clip: CLIPModel, tokenizer: Any, sentences: list[str]) -> Tensor
     with torch.no_grad():
         pooled = clip.text_model(input_ids=given["input_ids"], attention_mask=given["attention_mask"]).pooler_output
         return F.normalize(clip.text_projection(pooled), dim=1)
-
-
-def _normalisation(folder: Path) -> tuple[Sequence[float], Sequence[float]]:
-    """The mean and the deviation that a folder's `preprocessor_config.json` says, or CLIP's own."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        return _MEAN, _STD
-    try:
-        said = json.loads(read_file(path, str(path), _LONGEST))
-        return [float(value) for value in said["image_mean"]], [float(value) for value in said["image_std"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} must have an image_mean and an image_std: {describe(error)}") from error

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from torch import nn
 
@@ -21,13 +21,10 @@ from counteract._seeding import seeded
 from counteract._strangers import strangers_code
 from counteract.models.checkpoints import load_weights
 from counteract.models.checks import check_network, probe
+from counteract.models.hugging_face import load_whole, normalisation_in, preparation_in, read_settings, silent
 from counteract.models.prepared import PreparedNetwork
-from counteract.models.pretrained import load_whole, silent
 
 _UNTRAINED = "it is untrained: its figures mean nothing"
-
-_FILTERS: Mapping[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
-"""Pillow's filters by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ def _check_head(name: str, network: nn.Module, trained: int | None) -> None:
 def _timm_way(config: Mapping[str, Any], height: int, width: int) -> Preparation | None:
     """Returns the way from pictures to images of timm's evaluation; None for one that pads."""
     grown = tuple(math.floor(side / config["crop_pct"]) for side in (height, width))
-    kind: Interpolation = config["interpolation"] if config["interpolation"] in _FILTERS.values() else "bilinear"
+    kind: Interpolation = config["interpolation"] if config["interpolation"] in get_args(Interpolation) else "bilinear"
     if config["crop_mode"] not in ("center", "squash"):
         return None
     shorter = config["crop_mode"] == "center" and height == width
@@ -187,7 +184,7 @@ def _timm_names(network: nn.Module) -> Sequence[str]:
 
 
 def _hf(name: str, rest: str, wishes: Wishes) -> _Found:
-    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+    from transformers import AutoConfig, AutoModelForImageClassification
 
     if wishes.weights is not None:
         raise UserError(f"model {name} brings its weights; name the folder that holds others, hf:FOLDER")
@@ -201,47 +198,12 @@ def _hf(name: str, rest: str, wishes: Wishes) -> _Found:
             network = load_whole(AutoModelForImageClassification, rest, name, advice, **options)
     labels = [str(label) for _, label in sorted(network.config.id2label.items())]
     names = () if all(label.startswith("LABEL_") for label in labels) else labels
-    try:
-        settings = AutoImageProcessor.from_pretrained(rest, **options).to_dict()
-    except (OSError, ValueError):  # it has none
-        settings = {}
-    mean, std = _hf_normalisation(name, settings)
-    way = _hf_way(settings)
+    settings = read_settings(rest, **options)
+    mean, std = normalisation_in(settings, name) if settings else (None, None)
+    way = preparation_in(settings)
     side = getattr(network.config, "image_size", 224)
     height, width = (way and way.crop) or (side if isinstance(side, (tuple, list)) else (side, side))
     return _Found(network, mean, std, way, names, (getattr(network.config, "num_channels", 3), height, width))
-
-
-def _hf_normalisation(name: str, settings: Mapping[str, Any]) -> tuple[Sequence[float] | None, Sequence[float] | None]:
-    """Returns mean and deviation for pixels in [0, 1] of what an image processor does to bytes."""
-    if not settings:
-        return None, None
-    scale = 255 * settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 255.0
-    if settings.get("rescale_offset"):
-        raise UserError(f"model {name}: its image processor shifts pixels, which is not supported")
-    mean, std = (0.0,) * 3, (1.0,) * 3
-    if settings.get("do_normalize", True):
-        mean, std = settings["image_mean"], settings["image_std"]
-    return [value / scale for value in mean], [value / scale for value in std]
-
-
-def _hf_way(settings: Mapping[str, Any]) -> Preparation | None:
-    """Returns the way from pictures to images of an image processor; None where it has none that is known."""
-    size, crop = settings.get("size") or {}, settings.get("crop_size") or {}
-    side, share = size.get("shortest_edge"), settings.get("crop_pct")
-    kind = _FILTERS.get(int(settings.get("resample") or 2), "bilinear")
-    if side is not None and share is not None:  # ConvNeXt's
-        return (
-            Preparation(int(side / share), (side, side), kind) if side < 384 else Preparation((side, side), None, kind)
-        )
-    resize = side if side is not None else _pair(size)
-    if not settings.get("do_resize", True) or resize is None:
-        return None
-    return Preparation(resize, _pair(crop) if settings.get("do_center_crop") else _pair(size), kind)
-
-
-def _pair(size: Mapping[str, int]) -> tuple[int, int] | None:
-    return (size["height"], size["width"]) if {"height", "width"} <= size.keys() else None
 
 
 def _file(name: str, weights: str | None, names: Sequence[str]) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from counteract._errors import UserError
-from counteract.models.pretrained import load_whole, silent
+from counteract.models.hugging_face import load_whole, silent
 
 transformers = pytest.importorskip("transformers")
 
