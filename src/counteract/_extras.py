@@ -14,7 +14,7 @@ EXTRAS = {
     "evaluate": _EVALUATE,
     "report": _EVALUATE | {"PIL", "jinja2", "matplotlib"},
     "train": _EVALUATE | {"lightning_fabric", "scipy", "tensorboard"},
-    "robustbench": _EVALUATE | {"gdown", "pyautoattack", "robustbench", "timm"},
+    "robustbench": _EVALUATE | {"gdown", "huggingface_hub", "pyautoattack", "robustbench", "timm"},
     "timm": _EVALUATE | {"timm"},
     "hf": _EVALUATE | {"transformers"},
 }
