@@ -23,7 +23,12 @@ else:
 
 ROOT = Path(__file__).parents[1]
 
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "huggingface_hub": "huggingface-hub",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "lightning_fabric": "lightning-fabric",
+}
 """The names by which packages are installed, where they are imported by others."""
 
 WITH_ROBUSTBENCH = {"gdown", "pyautoattack", "timm"}
@@ -184,7 +189,7 @@ def test_a_package_of_another_extra_is_told_with_that() -> None:
 def test_extras_are_those_of_the_package(extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = project["optional-dependencies"]
-    names = {re.split(r"[>\[;]", each)[0] for each in found[extra] if not each.startswith("art-counteract[")}
-    whole = names | {re.split(r"[>\[;]", each)[0] for each in found["evaluate"]}
+    names = {re.split(r"[<>\[;]", each)[0] for each in found[extra] if not each.startswith("art-counteract[")}
+    whole = names | {re.split(r"[<>\[;]", each)[0] for each in found["evaluate"]}
     brought = WITH_ROBUSTBENCH if extra == "robustbench" else set()
     assert {DISTRIBUTIONS.get(each, each) for each in EXTRAS[extra] - brought} == whole
