@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import Unpack
@@ -80,7 +81,7 @@ class TotalVariation(RandomPreprocessor[None]):
     def _iterate(self, dual: Tensor, x: Tensor) -> Tensor:
         """One step of the projection."""
         ascent = _gradient(_divergence(dual) - x / self.weight)
-        projected: Tensor = (dual + _RATE * ascent) / (1 + _RATE * _length(ascent))
+        projected: Tensor = (dual + _RATE * ascent) * (1 + _RATE * _length(ascent)).reciprocal()
         return projected
 
     def _check_params(self) -> None:
@@ -91,10 +92,7 @@ class TotalVariation(RandomPreprocessor[None]):
 
 def _gradient(image: Tensor) -> Tensor:
     """Forward differences down and to the right, zero at the far border: shape (2, N, C, H, W)."""
-    down, right = torch.zeros_like(image), torch.zeros_like(image)
-    down[:, :, :-1] = image.diff(dim=2)
-    right[..., :-1] = image.diff(dim=3)
-    return torch.stack([down, right])
+    return torch.stack([F.pad(image.diff(dim=2), (0, 0, 0, 1)), F.pad(image.diff(dim=3), (0, 1))])
 
 
 def _length(field: Tensor) -> Tensor:
@@ -106,10 +104,5 @@ def _length(field: Tensor) -> Tensor:
 
 def _divergence(field: Tensor) -> Tensor:
     """The divergence, minus the adjoint of the gradient: shape (N, C, H, W)."""
-    down, right = field
-    total = torch.zeros_like(down)
-    total[:, :, :-1] += down[:, :, :-1]
-    total[:, :, 1:] -= down[:, :, :-1]
-    total[..., :-1] += right[..., :-1]
-    total[..., 1:] -= right[..., :-1]
-    return total
+    down, right = field[0, :, :, :-1], field[1, ..., :-1]
+    return F.pad(down, (0, 0, 1, 1)).diff(dim=2) + F.pad(right, (1, 1)).diff(dim=3)
