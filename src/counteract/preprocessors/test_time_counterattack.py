@@ -209,7 +209,7 @@ def _relative_change(features: Tensor, original: Tensor) -> Tensor:
 
 
 def _described(found: object) -> str:
-    """What a module returned, in words."""
+    """Something that a module returned, in words."""
     return f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
 
 
