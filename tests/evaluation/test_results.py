@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_parameters_are_told_apart_where_they_differ() -> None:
 
 
 def test_results_as_json(tmp_path: Path) -> None:
-    note = NetworkNote(random=True, method="iat", notes=("Odd.",))
+    note = NetworkNote(random=True, method="iat", training="iat by mine", notes=("Odd.",))
     run = make(
         {("clean", "undefended"): [WHOLE, [1.0, NAN, NAN, NAN]]},
         networks={"net": note},
@@ -123,7 +124,8 @@ def test_results_as_json(tmp_path: Path) -> None:
     assert (content["complete"], content["missing"], content["environment"]) == (False, run.missing, {"torch": "1"})
     (row,) = content["rows"]
     assert (row["n"], row["seeds"], row["accuracy"], row["forward_passes"]) == (1, 2, 100, 1)
-    assert content["networks"] == {"net": {"random": True, "method": "iat", "notes": ["Odd."]}}
+    assert content["networks"] == {"net": asdict(note) | {"notes": ["Odd."]}}
+    assert content["networks"]["net"]["training"] == "iat by mine"
     assert content["defences"] == [
         {"model": "net", "defence": "crop-pad", "attacks": "every attack", "parameters": "size 22-30"}
     ]

@@ -17,6 +17,7 @@ def test_shipped_networks_and_files_tell_their_card(tmp_path: Path) -> None:
     for name in shipped_models():
         method, dataset, classes = name.rpartition("-")[2], name.partition("-")[0], card_of(name).class_names
         assert about(name) == About(method=method, dataset=dataset)
+        assert about(name).training.startswith(f"{method} by ")
         assert about(name).class_names == classes
         assert len(classes) == 10
     path = tmp_path / "mine.safetensors"

@@ -84,6 +84,27 @@ def test_every_shipped_network_loads_and_says_how_it_was_made() -> None:
         assert torch.isfinite(network(torch.rand(2, 3, 32, 32))).all()
 
 
+RECIPE = {"name": "fast", "epochs": 15, "attack_steps": 2, "attack_eps": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("method", "recipe", "words"),
+    [
+        ("iat", RECIPE, "iat by fast, 15 epochs, PGD-2 within 8/255"),
+        ("mixup", RECIPE, "mixup by fast, 15 epochs"),
+        (
+            "adversarial",
+            RECIPE | {"name": "mine", "attack_eps": 7.5, "init": RECIPE | {"stopped_after_epoch": 11}},
+            "adversarial by mine, 15 epochs, PGD-2 within 7.5/255, after fast, 11 of 15 epochs, PGD-2 within 8/255",
+        ),
+        ("standard", {}, "standard"),
+        ("iat", RECIPE | {"attack_eps": "wide"}, "iat"),
+    ],
+)
+def test_a_card_tells_its_training(method: str, recipe: dict[str, Any], words: str) -> None:
+    assert CARD.model_copy(update={"method": method, "recipe": recipe}).training == words
+
+
 def carded(folder: Path, **changes: Any) -> Path:
     """A weight file whose card says something else than its weights."""
     path = folder / "carded.safetensors"

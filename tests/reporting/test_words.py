@@ -8,7 +8,7 @@ import torch
 from reporting.synthetic import SPEC, adaptive, half_finished, make_run
 
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.reporting.words import CASCADE, conditions, glossary, notes, parameters, remarks
+from counteract.reporting.words import CASCADE, conditions, glossary, introduce, notes, parameters, remarks
 
 
 def run(**fields: Any) -> Run:
@@ -24,6 +24,15 @@ def test_the_conditions_of_a_run() -> None:
     fast = half_finished(precision="bf16", defences=["mixup-inference"])
     assert dict(conditions(fast))["precision"] == "defended networks in bf16"
     assert dict(conditions(fast))["mixup pool"] == "train images"
+
+
+def test_the_first_line_names_networks_with_their_training() -> None:
+    recorded = NetworkNote(method="iat", training="iat by mine, 3 epochs")
+    assert introduce(run(networks={"b": recorded})) == (
+        "a is x; b is y (training: iat by mine, 3 epochs); on digits, n = 2, 1 seed, eps = 12/255"
+    )
+    shipped = make_run(SPEC | {"models": {"a": "weights/digits-resnet-iat.safetensors"}}, lambda *_: [1, 0])
+    assert "a is weights/digits-resnet-iat.safetensors (training: iat by digits, 100 epochs, PGD" in introduce(shipped)
 
 
 def test_notes() -> None:

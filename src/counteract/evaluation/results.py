@@ -41,12 +41,14 @@ class NetworkNote:
     Attributes:
         random: The network's own answers differ from one time to the next; its draws follow the block.
         method: The training method, where the network's card or its publisher says so.
+        training: That training in words, with its recipe, where the card has it.
         notes: Other facts that a reader must know, a sentence each: that it was published for another threat model,
             say.
     """
 
     random: bool = False
     method: str | None = None
+    training: str = ""
     notes: tuple[str, ...] = ()
 
 

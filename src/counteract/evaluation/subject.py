@@ -284,7 +284,7 @@ class Subject:
                 f"it was published for {published_threat(published)}; evaluated here is {threat}, which says nothing "
                 "of that"
             )
-        return NetworkNote(random=found.unkeyed, method=self.method, notes=tuple(notes))
+        return NetworkNote(random=found.unkeyed, method=self.method, training=published.training, notes=tuple(notes))
 
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""

@@ -25,6 +25,7 @@ class About:
         norm: The threat model that it is published for: `Linf`, `L2` or `corruptions`; None if there is none.
         eps: That threat model's eps, in units of [0, 1]; None for corruptions.
         class_names: One name per class, as its card has them; nothing where it has none.
+        training: That training in words, with its recipe.
         notes: Sentences that reports must say of it.
         source: Text that the network depends on beside its weights: a factory's name and the code of its modules.
     """
@@ -34,6 +35,7 @@ class About:
     norm: str | None = None
     eps: float | None = None
     class_names: tuple[str, ...] = field(default=(), compare=False)
+    training: str = field(default="", compare=False)
     notes: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
 
@@ -62,7 +64,7 @@ def about(name: str, network: nn.Module | None = None) -> About:
 
 
 def _about_card(card: Card) -> About:
-    return About(method=card.method, dataset=card.dataset, class_names=card.class_names)
+    return About(method=card.method, dataset=card.dataset, class_names=card.class_names, training=card.training)
 
 
 def _about_robustbench(name: str) -> About:

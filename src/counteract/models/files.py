@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +20,9 @@ with needing("evaluate"):
 
     from counteract._files import is_file, write_atomically
     from counteract._toml import validate
+
+_ATTACKED = ("adversarial", "iat")
+"""The methods that attack the network while it is trained."""
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -52,6 +56,12 @@ class Card(BaseModel):
     accuracy: dict[str, float] = {}
     conditions: dict[str, str | int | float] = {}
 
+    @property
+    def training(self) -> str:
+        """The training in words: its method, and as far as the card says so its recipe, epochs and attack."""
+        recipe = _in_words(self.recipe, attacked=self.method in _ATTACKED)
+        return f"{self.method} by {recipe}" if recipe else self.method
+
     def build(self) -> ResNet:
         """Makes the network, with untrained weights.
 
@@ -63,6 +73,17 @@ class Card(BaseModel):
         return ARCHITECTURES[self.architecture](
             num_classes=len(self.class_names), width=self.width, mean=self.mean, std=self.std
         )
+
+
+def _in_words(recipe: Mapping[str, Any], *, attacked: bool) -> str:
+    """A recipe in words, those before it included; nothing where a card has none that `counteract train` wrote."""
+    try:
+        stopped = f"{recipe['stopped_after_epoch']} of " if "stopped_after_epoch" in recipe else ""
+        attack = f", PGD-{recipe['attack_steps']} within {recipe['attack_eps']:g}/255" if attacked else ""
+        before = f", after {_in_words(recipe['init'], attacked=attacked)}" if recipe.get("init") else ""
+        return f"{recipe['name']}, {stopped}{recipe['epochs']} epochs{attack}{before}"
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ""
 
 
 def save_network(network: ResNet, card: Card, path: Path) -> None:

@@ -18,7 +18,7 @@ def to_markdown(run: Run, audit: Findings | str | None = None) -> str:
         run: The run.
         audit: The findings of an audit of this run, or a sentence about an audit that cannot be shown.
     """
-    parts = [f"# {_escape(words.title(run))}", _escape(words.describe(run))]
+    parts = [f"# {_escape(words.title(run))}", _escape(words.introduce(run))]
     parts.append(_list(f"{name}: {text}" for name, text in words.conditions(run)))
     if audit is not None:
         parts += ["## Audit", *_audit(audit)]

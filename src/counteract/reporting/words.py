@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
-from counteract.evaluation.results import Run
+from counteract.evaluation.results import NetworkNote, Run
 from counteract.evaluation.scores import CLEAN, Accuracy, Summary
-from counteract.models.loading import is_named
+from counteract.models.loading import card_of, is_named, known_models
 from counteract.reporting.lines import interval
 
 FOOTNOTE = (
@@ -88,11 +89,13 @@ def examples(run: Run) -> str:
 
 def describe(run: Run) -> str:
     """Returns one line about networks, dataset, n, seeds and eps."""
-    spec = run.spec
-    subject = next(iter(spec.models.values())) if len(spec.models) == 1 else f"{len(spec.models)} networks"
-    seeds = f"{spec.seeds} seed{'s' * (spec.seeds > 1)}"
-    bound = str(spec.threat_model).removeprefix("Linf, ")
-    return f"{subject} on {spec.dataset}, n = {examples(run)}, {seeds}, {bound}"
+    names = run.spec.models.values()
+    return f"{next(iter(names)) if len(names) == 1 else f'{len(names)} networks'} on {_data(run)}"
+
+
+def introduce(run: Run) -> str:
+    """Returns the first line of a report: that, with each network by its name and its training."""
+    return f"{_networks(run)}; on {_data(run)}"
 
 
 def title(run: Run) -> str:
@@ -366,11 +369,28 @@ def counted(outcomes: Iterable[str]) -> str:
     return "; ".join(f"{outcome}: {outcomes.count(outcome)}" for outcome in dict.fromkeys(outcomes))
 
 
+def _data(run: Run) -> str:
+    bound = str(run.spec.threat_model).removeprefix("Linf, ")
+    return f"{run.spec.dataset}, n = {examples(run)}, {run.spec.seeds} seed{'s' * (run.spec.seeds > 1)}, {bound}"
+
+
 def _networks(run: Run) -> str:
-    named = [name if label == name else f"{label} is {name}" for label, name in run.spec.models.items()]
-    methods = {label: note.method for label, note in run.networks.items()}
-    told = zip(run.spec.models, named, strict=True)
-    return "; ".join(f"{text} (training: {methods[label]})" if methods.get(label) else text for label, text in told)
+    return "; ".join(
+        f"{name if label == name else f'{label} is {name}'}{_training(name, run.networks.get(label))}"
+        for label, name in run.spec.models.items()
+    )
+
+
+def _training(name: str, note: NetworkNote | None) -> str:
+    """Returns a network's training in brackets; where no run recorded it, that of the shipped network of its name."""
+    known = Path(name).stem
+    if note is not None and note.training:
+        training: str | None = note.training
+    elif known in known_models():
+        training = card_of(known).training
+    else:
+        training = None if note is None else note.method
+    return f" (training: {training})" if training else ""
 
 
 def _precision(run: Run) -> str:
