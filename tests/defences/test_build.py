@@ -48,6 +48,14 @@ def test_every_name_builds_and_classifies(ingredients: Ingredients, x: Tensor) -
     assert parse_defence("none") == parse_defence("undefended") == ()
 
 
+def test_a_parameter_may_name_a_module_of_the_network(ingredients: Ingredients, x: Tensor) -> None:
+    """Parameters are tried without the network, before there is one."""
+    defended = build_defence("test-time-counterattack(features='conv')", ingredients, {})
+    assert defended(x).shape == (6, 10)
+    with pytest.raises(ValueError, match=r"test-time-counterattack: features .* \(conv, norm, head\), found 'cov'"):
+        build_defence("test-time-counterattack(features='cov')", ingredients, {})
+
+
 def test_what_runs_once_and_what_is_repeated(ingredients: Ingredients) -> None:
     before = build_defence("counteraction-untargeted+crop-resize+mixup-inference", ingredients, GIVEN)
     (first,) = before.preprocessing_defences

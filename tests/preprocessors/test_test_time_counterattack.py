@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from counteract import TestTimeCounterattack as Counterattack
 from counteract import load_model
+from counteract._precision import in_precision
+from counteract.models import PreparedNetwork
 
 KEYS = torch.arange(6)
 
@@ -157,8 +160,8 @@ class Mirrored(nn.Module):
 @pytest.mark.parametrize(
     ("network", "features", "match"),
     [
-        (TinyNet(), "hed", r"features must be the name of a module of the network \(conv, norm, head\), found 'hed'"),
-        (TinyNet(), 3, r"features must be the name of a module"),
+        (TinyNet(), "hed", r"the name of one module of the network \(conv, norm, head\), found 'hed'$"),
+        (nn.ModuleDict({"a": TinyNet(), "b": TinyNet()}), "norm", r"the network \(a.norm, b.norm\), found 'norm'$"),
         (nn.Sequential(nn.Conv2d(3, 10, 32), nn.Flatten()), None, "must name .* the last layer it calls is a Conv2d$"),
         (Gated(), None, "must name .* the last layer it calls is a Conv2d$"),
         (nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3072)), None, "must name .* it calls no layer$"),
@@ -171,7 +174,20 @@ def test_a_network_without_such_features(network: nn.Module, features: str | Non
         Counterattack(network, features=features).look(x)
 
 
-@pytest.mark.parametrize("options", [{"eps": -1}, {"eps_step": 2}, {"steps": 0}, {"tau": -0.1}, {"beta": "2"}])
+def test_a_module_may_be_named_by_the_end_of_its_path(net: TinyNet, x: Tensor) -> None:
+    """Networks come in wrappers: that of a library's, and that of another precision."""
+    expected = Counterattack(net, features="norm").sample(x, KEYS)
+    twice = nn.Sequential(OrderedDict(outer=nn.Sequential(OrderedDict(net=net, norm=nn.Identity()))))
+    assert torch.equal(Counterattack(nn.Sequential(net), features="norm").sample(x, KEYS), expected)
+    assert torch.equal(Counterattack(twice, features="net.norm").sample(x, KEYS), expected)
+    assert not torch.equal(Counterattack(twice, features="outer.norm").sample(x, KEYS), expected)
+    narrow = in_precision(PreparedNetwork(net, [0.0] * 3, [1.0] * 3), "bf16")
+    torch.testing.assert_close(Counterattack(narrow, features="norm").sample(x, KEYS), expected, rtol=0, atol=0.04)
+
+
+@pytest.mark.parametrize(
+    "options", [{"eps": -1}, {"eps_step": 2}, {"steps": 0}, {"tau": -0.1}, {"beta": "2"}, {"features": 3}]
+)
 def test_wrong_arguments(net: nn.Module, options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(options))} must be"):
         Counterattack(net, **options)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract import _random
-from counteract._arguments import check_count, check_real
+from counteract._arguments import check_count, check_real, check_text
 from counteract._errors import UserError, shown
 from counteract._network import borrowed, folded
 from counteract.preprocessors._smooth import STEEPNESS, gradient_of, smooth_sign
@@ -21,6 +21,9 @@ from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """The layers, the last of which says where a network's features are."""
+
+_NAMED = 10
+"""Up to so many modules are named in an error."""
 
 
 class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
@@ -53,8 +56,8 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         steps: The paper's N, the number of steps.
         tau: The threshold of the relative change of features under noise, below which an image is counterattacked.
         beta: The growth of the weights from one step to the next.
-        features: The name of the module whose output are the features; None for the input of the last linear layer
-            that the network calls, after which it must call no convolution.
+        features: The path of the module whose output are the features, or the end of its path; None for the input of
+            the last linear layer that the network calls, after which it must call no convolution.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -194,11 +197,8 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         self.steps = check_count("steps", self.steps)
         self.tau = check_real("tau", self.tau)
         self.beta = check_real("beta", self.beta)
-        if self.features is not None and self.features not in dict(self.model.named_modules()):
-            known = ", ".join(name for name, _ in self.model.named_children())
-            raise UserError(
-                f"features must be the name of a module of the network ({known}), found {shown(self.features)}"
-            )
+        if self.features is not None:
+            self.features = check_text("features", self.features, "the name of a module")
 
 
 def _relative_change(features: Tensor, original: Tensor) -> Tensor:
@@ -206,6 +206,21 @@ def _relative_change(features: Tensor, original: Tensor) -> Tensor:
     distance: Tensor = torch.linalg.vector_norm(features - original, dim=1)
     length: Tensor = torch.linalg.vector_norm(original, dim=1)
     return distance / length
+
+
+def _module(model: nn.Module, name: str) -> nn.Module:
+    """The module of a path, or the outermost of those whose paths end in it: networks come in wrappers.
+
+    Raises:
+        UserError: (a ValueError) there is none, or which one is meant is not clear.
+    """
+    found = {path: module for path, module in model.named_modules() if f".{path}".endswith(f".{name}")}
+    least = min((path.count(".") for path in found), default=0)
+    outermost = [path for path in found if path.count(".") == least]
+    if len(outermost) == 1:
+        return found[outermost[0]]
+    known = ", ".join(outermost or [path for path, _ in model.named_modules() if path][:_NAMED])
+    raise UserError(f"features must be the name of one module of the network ({known}), found {shown(name)}")
 
 
 def _described(found: object) -> str:
@@ -229,7 +244,7 @@ def _caught(model: nn.Module, name: str | None) -> Iterator[list[tuple[nn.Module
 
     with ExitStack() as hooks:
         if name is not None:
-            hooks.callback(model.get_submodule(name).register_forward_hook(catch).remove)
+            hooks.callback(_module(model, name).register_forward_hook(catch).remove)
         for layer in model.modules() if name is None else ():
             if isinstance(layer, _LAYERS):
                 hooks.callback(layer.register_forward_pre_hook(catch).remove)
