@@ -214,7 +214,9 @@ def _module(model: nn.Module, name: str) -> nn.Module:
     Raises:
         UserError: (a ValueError) there is none, or which one is meant is not clear.
     """
-    found = {path: module for path, module in model.named_modules() if f".{path}".endswith(f".{name}")}
+    found: dict[str, nn.Module] = {
+        path: module for path, module in model.named_modules() if f".{path}".endswith(f".{name}")
+    }
     least = min((path.count(".") for path in found), default=0)
     outermost = [path for path in found if path.count(".") == least]
     if len(outermost) == 1:
