@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,16 @@ class _InBfloat16(nn.Module):
         with torch.autocast(x.device.type, torch.bfloat16):
             answer = self.network(x)
         return logits_in(answer, len(x))
+
+    def __getattr__(self, name: str) -> Any:
+        """Finds the network's layers, too, which a stranger's defence may want."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            layers: dict[str, nn.Module] = vars(super().__getattr__("network"))["_modules"]
+            if name not in layers:
+                raise
+            return layers[name]
 
 
 def in_precision(network: nn.Module, precision: Precision) -> nn.Module:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 from watching import Watcher
 
-from counteract import Counteraction, DefendedModule, GaussianNoise, RandomRotation, evaluate
+from counteract import Counteraction, DefendedModule, GaussianNoise, RandomRotation, evaluate, load_model
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions
@@ -46,6 +46,43 @@ def test_tensors_arrays_datasets_and_art_classifiers_are_the_same(digits_net: nn
         assert accuracies(run(digits_net, images.clone(), labels.clone())) == first
     assert accuracies(run(classifier, images, labels)) == first
     assert accuracies(run("digits-resnet-mixup", images, labels)) == first
+
+
+def hooked(network: Any) -> nn.Module:
+    """A defence that changes the network that it is given."""
+    network.stages[0].register_forward_hook(lambda module, given, made: 0 * made)
+    return nn.Sequential(network)
+
+
+class Spoiling(nn.Module):
+    """A defence that changes the network when it is asked."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        for parameter in self.network.parameters():
+            parameter.data.zero_()
+        logits: Tensor = self.network(x)
+        return logits
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_defence_that_changes_the_network_changes_no_other_row(
+    precision: str, digits_net: nn.Module, digits: Dataset
+) -> None:
+    names = ["undefended", "anti-adversary"]
+    alone = run(digits_net, digits.take(8), defences=names, precision=precision)
+    found = run(digits_net, digits.take(8), defences=[hooked, *names], precision=precision)
+    other = {place: accuracy for place, accuracy in accuracies(found).items() if place[0] != "hooked"}
+    assert other == accuracies(alone)
+    assert accuracies(found)["hooked", "clean"] < 50 < other["undefended", "clean"]
+
+
+def test_a_defence_that_changes_the_network_later_ends_the_run(digits: Dataset) -> None:
+    with pytest.raises(UserError, match=r"^defence Spoiling changed the network, which answers otherwise than before"):
+        run(load_model("digits-resnet-iat"), digits.take(8), defences=["undefended", Spoiling])
 
 
 class Whole(nn.Module):

@@ -16,6 +16,7 @@ from counteract._network import borrowed
 from counteract._seeding import seeded
 from counteract._signatures import signature_of
 from counteract._strangers import strangers_code
+from counteract._untouched import give
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.defences.art import defended_of, is_art
 from counteract.defences.names import Values, parameters_of, parse_defence
@@ -258,10 +259,13 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
     labels = defence.parameters.model_fields.get("num_labels")
     if labels is not None and "num_labels" not in given and isinstance(labels.default, int):
         arguments["num_labels"] = min(labels.default, of.num_classes - (given.get("labels") != "all"))
-    network = [of.network] if defence.takes_network else []
     try:
         with strangers_code(f"defence {defence.name}"):
-            return factory(*network, **arguments)
+            if not defence.takes_network:
+                return factory(**arguments)
+            if defence.ours:
+                return factory(of.network, **arguments)
+            return give(of.network, lambda network: factory(network, **arguments), f"defence {defence.name}")
     except StrangersError:
         raise
     except UserError as error:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,9 +11,7 @@ from torch import Tensor, nn
 
 from counteract._answers import NO_LABEL, labels_of
 from counteract._batches import BatchSize, batches
-from counteract._errors import UserError
 from counteract._network import ask, borrowed
-from counteract._seeding import same
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.libraries import heard
 from counteract.attacks.meter import metered
@@ -123,26 +120,14 @@ class Crafter:
 
         where = (seed, sample.block.start, number_of(attack.name))
         unkeyed = attack.unkeyed or self.subject.survey.unkeyed or judged.unkeyed
-        with self._unchanged(attack), metered(*_asked(victim)) as meter, heard() as said:
+        with metered(*_asked(victim)) as meter, heard() as said:
             parts = list(batches(attacked, len(rows), self.batch_size, where if unkeyed else None))
+        if attack.unkeyed:
+            self.subject.check_unchanged(f"attack {attack.name}")
         # Our own attacks ask about the padding, too.
         share = 1.0 if attack.unkeyed else len(rows) / sum(len(found) for found, _ in parts)
         passes = meter.passes * share
         return Made(torch.cat([found[:kept] for found, kept in parts]), passes, "\n".join(said))
-
-    @contextmanager
-    def _unchanged(self, attack: Attack) -> Iterator[None]:
-        """Raises UserError where somebody else's attack leaves another network behind than it found."""
-        if not attack.unkeyed or not self.subject.survey.repeatable:
-            yield
-            return
-        before = self.subject.answers()
-        yield
-        if not same(before, self.subject.answers()):
-            raise UserError(
-                f"attack {attack.name} changed the network, which answers otherwise than before: what comes after it "
-                "would be about another one. Let it work on a copy"
-            )
 
     def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample, rows: Tensor) -> dict[int, Made]:
         """Runs PGD on some rows once, with snapshots after some numbers of steps; each costs what its own run would."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from counteract._errors import UserError
 from counteract._network import ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
-from counteract._seeding import draws_unkeyed, repeats, seeded
+from counteract._seeding import draws_unkeyed, repeats, same, seeded
 from counteract.attacks.registry import CLEAN
 from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, randomness, survey_networks
@@ -184,6 +184,7 @@ class Subject:
         self.survey = survey(network.module, network.name, self._few, data.num_classes)
         self._probe = self._take_probe(network.module)
         self.module = ready(network.module, device, self._few)
+        self._first = self.answers()
         self.surrogate = self._survey_surrogate(inputs.surrogate)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
@@ -202,6 +203,18 @@ class Subject:
         images = probe_images(self.shape).to(self.device, dtype_of(self.module))
         with borrowed(self.module), seeded(0), torch.no_grad():
             return ask(self.module, images)
+
+    def check_unchanged(self, who: str) -> None:
+        """Raises UserError where somebody else's code left another network behind than there was at first.
+
+        Args:
+            who: The name of that code, with its kind.
+        """
+        if self.survey.repeatable and not same(self._first, self.answers()):
+            raise UserError(
+                f"{who} changed the network, which answers otherwise than before: what comes after it would be about "
+                "another one. Let it work on a copy"
+            )
 
     def _survey_surrogate(self, network: Network | None) -> nn.Module | None:
         """Returns the surrogate as it is computed with, once it is known to take such images."""
@@ -332,6 +345,7 @@ class Subject:
         if not built.ours:
             known = (self.network.module, *map(self._computing_in, made))
             found = survey_networks(built.defended, self._few, self.survey.classes, known)
+            self.check_unchanged(f"defence {variant.name}")
             self._about_defences[variant.name] = [note for each in found for note in each.notes()]
 
     def _computing_in(self, precision: Precision) -> nn.Module:
