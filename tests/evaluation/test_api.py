@@ -80,6 +80,18 @@ def test_a_defence_that_changes_the_network_changes_no_other_row(
     assert accuracies(found)["hooked", "clean"] < 50 < other["undefended", "clean"]
 
 
+def test_hooks_of_a_defence_in_hand_on_the_undefended_network_are_said(digits: Dataset) -> None:
+    """It is defended before the evaluation knows of it."""
+    network = load_model("digits-resnet-iat")
+    assert (
+        not run(network, digits.take(8), defences=[nn.Sequential(network)], attacks=["clean"]).networks["network"].notes
+    )
+    defence = hooked(network)
+    (note,) = run(network, digits.take(8), defences=[defence], attacks=["clean"]).networks["network"].notes
+    assert note.startswith("with Sequential: the undefended network inside of it has forward hooks (stages.0 first)")
+    assert not run(network, digits.take(8), defences=["rotation"], attacks=["clean"]).networks["network"].notes
+
+
 def test_a_defence_that_changes_the_network_later_ends_the_run(digits: Dataset) -> None:
     with pytest.raises(UserError, match=r"^defence Spoiling changed the network, which answers otherwise than before"):
         run(load_model("digits-resnet-iat"), digits.take(8), defences=["undefended", Spoiling])

@@ -36,6 +36,11 @@ _FEW = 8
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
 
+_HOOKED = (
+    "the undefended network inside of it has forward hooks ({} first): if they are the defence's, what is called "
+    "undefended is defended, too; give the defence a copy of the network"
+)
+
 _OVER = (
     "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
 )
@@ -346,7 +351,16 @@ class Subject:
             known = (self.network.module, *map(self._computing_in, made))
             found = survey_networks(built.defended, self._few, self.survey.classes, known)
             self.check_unchanged(f"defence {variant.name}")
-            self._about_defences[variant.name] = [note for each in found for note in each.notes()]
+            notes = [note for each in found for note in each.notes()]
+            self._about_defences[variant.name] = notes + self._hooks_of(variant)
+
+    def _hooks_of(self, variant: Variant) -> list[str]:
+        """Returns what must be said where a module in hand has the undefended network in it, and that has hooks."""
+        defence, network = self._inputs.defences.get(variant.label), self.network.module
+        if not isinstance(defence, nn.Module) or network not in list(defence.modules()):
+            return []
+        hooked = [path or "its own" for path, module in network.named_modules() if module._forward_hooks]
+        return [_HOOKED.format(hooked[0])] if hooked else []
 
     def _computing_in(self, precision: Precision) -> nn.Module:
         """Returns the network in a precision, made once."""
