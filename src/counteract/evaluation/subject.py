@@ -40,6 +40,7 @@ _HOOKED = (
     "the undefended network inside of it has forward hooks ({} first): if they are the defence's, what is called "
     "undefended is defended, too; give the defence a copy of the network"
 )
+"""The words for a module in hand that may have changed the undefended network."""
 
 _OVER = (
     "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
