@@ -54,6 +54,15 @@ def hooked(network: Any) -> nn.Module:
     return nn.Sequential(network)
 
 
+def renormalising(network: nn.Module) -> nn.Module:
+    """A defence that normalises with the statistics of the batch."""
+    found = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for module in found:
+        module.track_running_stats, module.running_mean, module.running_var = False, None, None
+    assert found
+    return nn.Sequential(network)
+
+
 class Spoiling(nn.Module):
     """A defence that changes the network when it is asked."""
 
@@ -78,6 +87,47 @@ def test_a_defence_that_changes_the_network_changes_no_other_row(
     other = {place: accuracy for place, accuracy in accuracies(found).items() if place[0] != "hooked"}
     assert other == accuracies(alone)
     assert accuracies(found)["hooked", "clean"] < 50 < other["undefended", "clean"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_defence_finds_all_layers_of_the_network(precision: str, digits_net: nn.Module, digits: Dataset) -> None:
+    """It is not given the faster form, in which batch normalisation is folded into convolutions."""
+    with pytest.raises(UserError, match="answers otherwise when an image is in other company"):
+        run(digits_net, digits.take(8), defences=["undefended", renormalising], precision=precision)
+    assert run(digits_net, digits.take(8), defences=["undefended"], precision=precision).complete
+
+
+class Repeating(nn.Module):
+    """A defence that asks the network several times."""
+
+    def __init__(self, network: nn.Module, times: int) -> None:
+        super().__init__()
+        self.network, self.times = network, times
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.network(x) for _ in range(self.times)]).sum(0)
+
+
+def once(network: nn.Module) -> nn.Module:
+    return Repeating(network, 1)
+
+
+def twice(network: nn.Module) -> nn.Module:
+    return Repeating(network, 2)
+
+
+def thrice(network: nn.Module) -> nn.Module:
+    return Repeating(network, 3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_passes_of_the_network_in_a_strangers_defence_are_counted(
+    precision: str, digits_net: nn.Module, digits: Dataset
+) -> None:
+    options: dict[str, Any] = {"attacks": ["bpda-pgd"], "preset": "quick", "precision": precision, "eps": 1e-4}
+    found = run(digits_net, digits.take(4), defences=[once, twice, thrice], **options)
+    first, second, third = (row.attack_passes or 0 for row in found.rows)
+    assert 0 < second - first == third - second
 
 
 def test_hooks_of_a_defence_in_hand_on_the_undefended_network_are_said(digits: Dataset) -> None:

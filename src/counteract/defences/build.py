@@ -48,12 +48,15 @@ class Ingredients:
         images: A few images in [0, 1], of the shape and on the device of those to come: shape (N, C, H, W).
         num_classes: The number of classes.
         pool: Loads the images that mixup inference mixes with.
+        original: The network as strangers' factories get it, with all of its layers, where `network` is a faster form
+            of it.
     """
 
     network: nn.Module
     images: Tensor
     num_classes: int
     pool: Callable[[], Dataset]
+    original: nn.Module | None = None
 
     @property
     def shape(self) -> Shape:
@@ -265,7 +268,8 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
                 return factory(**arguments)
             if defence.ours:
                 return factory(of.network, **arguments)
-            return give(of.network, lambda network: factory(network, **arguments), f"defence {defence.name}")
+            original = of.network if of.original is None else of.original
+            return give(original, lambda network: factory(network, **arguments), f"defence {defence.name}")
     except StrangersError:
         raise
     except UserError as error:

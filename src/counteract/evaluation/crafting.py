@@ -120,7 +120,7 @@ class Crafter:
 
         where = (seed, sample.block.start, number_of(attack.name))
         unkeyed = attack.unkeyed or self.subject.survey.unkeyed or judged.unkeyed
-        with metered(*_asked(victim)) as meter, heard() as said:
+        with metered(*_asked(victim, self.subject.original)) as meter, heard() as said:
             parts = list(batches(attacked, len(rows), self.batch_size, where if unkeyed else None))
         if attack.unkeyed:
             self.subject.check_unchanged(f"attack {attack.name}")
@@ -171,13 +171,18 @@ def _on(sample: Sample, made: Made) -> Made:
     return replace(made, images=made.images.to(sample.images.device))
 
 
-def _asked(victim: Victim) -> list[nn.Module]:
-    """Returns the networks whose passes are an attack's cost: the undefended one, and a whole module without it."""
+def _asked(victim: Victim, original: nn.Module) -> list[nn.Module]:
+    """Returns the networks whose passes are an attack's cost: the undefended one, and a whole module without it.
+
+    Args:
+        victim: The network that is attacked.
+        original: The undefended network as strangers' modules have it in them.
+    """
     undefended = victim.undefended.network if isinstance(victim.undefended, StraightThrough) else victim.undefended
-    whole = victim.defended if isinstance(victim.defended, WholeModule) else None
-    if whole is None or any(module is undefended for module in whole.modules()):
+    if not isinstance(victim.defended, WholeModule):
         return [undefended]
-    return [undefended, whole.model]
+    inside = [each for each in victim.defended.modules() if each is undefended or each is original]
+    return [undefended, *(each for each in inside or [victim.defended.model] if each is not undefended)]
 
 
 def number_of(name: str) -> int:

@@ -194,7 +194,7 @@ class Subject:
         self.surrogate = self._survey_surrogate(inputs.surrogate)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
-        self._precisions: dict[Precision, nn.Module] = {}
+        self._precisions: dict[tuple[nn.Module, Precision], nn.Module] = {}
         self._over: dict[nn.Module, tuple[str, ...]] = {}
         self._about_defences: dict[str, list[str]] = {}
 
@@ -204,11 +204,14 @@ class Subject:
         with borrowed(network):
             return take_probe(lambda x: ask(network, x), images, precise=self.survey.precise)
 
-    def answers(self) -> Tensor:
-        """Returns the answers to fixed images, with the same draws each time, of the network as it is computed with."""
+    def answers(self) -> list[Tensor]:
+        """Returns the answers to fixed images, with the same draws each time, of all forms of the network."""
         images = probe_images(self.shape).to(self.device, dtype_of(self.module))
-        with borrowed(self.module), seeded(0), torch.no_grad():
-            return ask(self.module, images)
+        found = []
+        for network in (self.module, self.original):
+            with borrowed(network), seeded(0), torch.no_grad():
+                found.append(ask(network, images))
+        return found
 
     def check_unchanged(self, who: str) -> None:
         """Raises UserError where somebody else's code left another network behind than there was at first.
@@ -216,7 +219,7 @@ class Subject:
         Args:
             who: The name of that code, with its kind.
         """
-        if self.survey.repeatable and not same(self._first, self.answers()):
+        if self.survey.repeatable and not all(map(same, self._first, self.answers())):
             raise UserError(
                 f"{who} changed the network, which answers otherwise than before: what comes after it would be about "
                 "another one. Let it work on a copy"
@@ -349,7 +352,8 @@ class Subject:
                 f"use ({self.survey.slopes.failure})"
             )
         if not built.ours:
-            known = (self.network.module, *map(self._computing_in, made))
+            forms = (self.module, self.original)
+            known = (self.original, *(self._computing_in(each, form) for each in made for form in forms))
             found = survey_networks(built.defended, self._few, self.survey.classes, known)
             self.check_unchanged(f"defence {variant.name}")
             notes = [note for each in found for note in each.notes()]
@@ -363,15 +367,22 @@ class Subject:
         hooked = [path or "its own" for path, module in network.named_modules() if module._forward_hooks]
         return [_HOOKED.format(hooked[0])] if hooked else []
 
-    def _computing_in(self, precision: Precision) -> nn.Module:
+    @cached_property
+    def original(self) -> nn.Module:
+        """The network with all of its layers, as strangers' defences get it: batch normalisation is not folded."""
+        return self.network.module.to(self.device).to(memory_format=torch.channels_last)
+
+    def _computing_in(self, precision: Precision, network: nn.Module | None = None) -> nn.Module:
         """Returns the network in a precision, made once."""
-        if precision not in self._precisions:
-            self._precisions[precision] = in_precision(self.module, precision)
-        return self._precisions[precision]
+        place = (self.module if network is None else network, precision)
+        if place not in self._precisions:
+            self._precisions[place] = in_precision(*place)
+        return self._precisions[place]
 
     def _build(self, variant: Variant, parameters: Values, precision: Precision) -> Built:
-        network, images = self._computing_in(precision), probe_images(self.shape).to(self.device)
-        ingredients = Ingredients(network, images, self.survey.classes, self._inputs.pool)
+        network, original = self._computing_in(precision), self._computing_in(precision, self.original)
+        images = probe_images(self.shape).to(self.device)
+        ingredients = Ingredients(network, images, self.survey.classes, self._inputs.pool, original)
         if variant.label in self._inputs.defences:
             return build_in_hand(self._inputs.defences[variant.label], ingredients)
         return build_defence(variant.defence, ingredients, parameters)
