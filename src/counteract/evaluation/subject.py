@@ -190,7 +190,7 @@ class Subject:
         self.survey = survey(network.module, network.name, self._few, data.num_classes)
         self._probe = self._take_probe(network.module)
         self.module = ready(network.module, device, self._few)
-        self._first = self.answers()
+        self._first = self.answers() if self.survey.repeatable else []
         self.surrogate = self._survey_surrogate(inputs.surrogate)
         self._judged: dict[tuple[str, str], Judged] = {}
         self._identities: dict[int, str] = {}
@@ -208,7 +208,7 @@ class Subject:
         """Returns the answers to fixed images, with the same draws each time, of all forms of the network."""
         images = probe_images(self.shape).to(self.device, dtype_of(self.module))
         found = []
-        for network in (self.module, self.original):
+        for network in dict.fromkeys((self.module, self.original)):  # one, where nothing can be folded
             with borrowed(network), seeded(0), torch.no_grad():
                 found.append(ask(network, images))
         return found

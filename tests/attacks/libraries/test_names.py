@@ -25,7 +25,7 @@ def test_names_are_read(
     text: str, library: str, name: str, arguments: dict[str, object], targeted: bool, defended: bool
 ) -> None:
     found = read_name(text)
-    assert (found.library, found.name, dict(found.arguments)) == (library, name, arguments)
+    assert (found.home, found.name, dict(found.arguments)) == (library, name, arguments)
     assert (found.targeted, found.defended, found.text) == (targeted, defended, text)
 
 

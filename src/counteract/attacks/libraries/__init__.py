@@ -116,10 +116,10 @@ def find_foreign(text: str) -> Foreign | None:
 
 
 def _finder(spelled: Spelled) -> Callable[[Spelled], Recipe] | None:
-    if spelled.library:
-        if spelled.library not in LIBRARIES:
-            raise unknown_name("library of attacks", spelled.library, LIBRARIES)
-        return LIBRARIES[spelled.library].find
+    if spelled.home:
+        if spelled.home not in LIBRARIES:
+            raise unknown_name("library of attacks", spelled.home, LIBRARIES)
+        return LIBRARIES[spelled.home].find
     if spelled.name in autoattack.VERSIONS:
         return autoattack.find
     return registered.find if registered.knows(spelled.name) else None

@@ -25,7 +25,7 @@ class Spelled:
 
     Attributes:
         text: The name as it was written.
-        library: The part before the colon; empty where there is none.
+        home: The library, the part before the colon; empty where there is none.
         name: The attack's own name.
         arguments: The arguments in the brackets.
         targeted: True with `-targeted`.
@@ -33,7 +33,7 @@ class Spelled:
     """
 
     text: str
-    library: str
+    home: str
     name: str
     arguments: Mapping[str, Any]
     targeted: bool
@@ -47,7 +47,7 @@ class Spelled:
     @property
     def place(self) -> str:
         """The name without suffixes and arguments."""
-        return f"{self.library}:{self.name}" if self.library else self.name
+        return f"{self.home}:{self.name}" if self.home else self.name
 
 
 def read_name(text: str) -> Spelled:
@@ -68,7 +68,7 @@ def read_name(text: str) -> Spelled:
     own = name.strip().removesuffix(TARGETED)
     return Spelled(
         text=text,
-        library=library.strip(),
+        home=library.strip(),
         name=own,
         arguments=call.arguments,
         targeted=own != name.strip(),
