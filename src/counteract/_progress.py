@@ -35,13 +35,16 @@ def shown(progress: Progress) -> Iterator[None]:
 
 def _tell(progress: Progress, ended: threading.Event) -> None:
     """Prints a line now and then, until all is over."""
-    began = time.monotonic()
+    began, before = time.monotonic(), 0.0
     while not ended.wait(_PERIOD):
-        line = f"preparing, {_words(time.monotonic() - began)} gone"
+        gone = f"{_words(time.monotonic() - began)} gone"
+        line = f"preparing, {gone}"
         if progress.tasks:
             task = progress.tasks[-1]
-            left = "" if task.time_remaining is None else f", {_words(task.time_remaining)} left"
-            line = f"{task.description}: {task.percentage:.0f}%, {_words(time.monotonic() - began)} gone{left}"
+            line = f"{task.description}: {task.percentage:.0f}%, {gone}"
+            if task.completed != before and task.time_remaining is not None:  # else the estimate is an old one
+                line += f", {_words(task.time_remaining)} left"
+            before = task.completed
         progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
