@@ -111,6 +111,20 @@ def test_the_weights_are_found_where_scripts_put_them(tmp_path: Path, wrap: tupl
     assert torch.equal(state_in(content, tmp_path)["weight"], torch.ones(2))
 
 
+@pytest.mark.parametrize("other", ["state_dict_ema", "best", "teacher"])
+def test_weights_of_several_networks_are_refused(tmp_path: Path, other: str) -> None:
+    path, network = tmp_path / "net.pt", nn.Linear(2, 3)
+    state = network.state_dict()
+    content = {"state_dict": state, "epoch": 3, "optimizer": torch.optim.Adam(network.parameters()).state_dict()}
+    torch.save(content, path)
+    load_weights(network, path)
+    average = {f"module.{name}": value + 1 for name, value in state.items()}
+    for rival in (average, {"model": average}):
+        torch.save({**content, other: rival}, path)
+        with pytest.raises(UserError, match=f"those of several networks, under state_dict, {other}; save the ones"):
+            load_weights(network, path)
+
+
 def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no state_dict; found keys epoch, optimizer"):
         state_in({"epoch": 1, "optimizer": {}}, tmp_path)

@@ -61,6 +61,18 @@ def test_torchvisions_networks_are_those_of_their_own_transforms(tmp_path: Path)
     assert about(SMALL, mine) == About(source=(SMALL,))
 
 
+def test_weights_from_a_file_do_not_say_how_they_were_normalised(tmp_path: Path) -> None:
+    from torchvision.models import googlenet
+
+    source = googlenet(init_weights=False, transform_input=True).eval()
+    torch.save(source.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(UserError, match=r"give googlenet\(transform_input=True\) for torchvision's own"):
+        load_model("torchvision:googlenet", weights=tmp_path / "net.pt")
+    network = loaded("torchvision:googlenet(transform_input=True)", weights=tmp_path / "net.pt")
+    images = torch.rand(2, 3, 96, 96)
+    torch.testing.assert_close(network.model(images), source(images))
+
+
 def test_arguments_and_ones_own_normalisation() -> None:
     network = loaded(f"{SMALL}(num_classes=7)", untrained=True, mean=(0.1, 0.2, 0.3), std=(1, 1, 1))
     assert network(torch.zeros(2, 3, 224, 224)).shape == (2, 7)

@@ -26,8 +26,11 @@ from counteract.models.integrity import check_pickles, check_whole
 
 State = Mapping[str, Tensor]
 
-_WRAPPERS = ("last", "state_dict", "model_state_dict", "model", "net")
-"""The keys under which training scripts put the weights; of a last and a best epoch, RobustBench takes the last."""
+_LAST = "last"
+"""The key of the last epoch's weights, which RobustBench takes where there are the best epoch's, too."""
+
+_WRAPPERS = (_LAST, "state_dict", "model_state_dict", "model", "net")
+"""The keys under which training scripts put the weights."""
 
 _CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
 """Buffers that old checkpoints lack, and that a network's constructor sets right."""
@@ -82,9 +85,7 @@ def state_in(checkpoint: Any, path: Path) -> State:
     Raises:
         UserError: (a ValueError) there are none.
     """
-    for wrapper in _WRAPPERS:
-        if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(wrapper), Mapping):
-            checkpoint = checkpoint[wrapper]
+    checkpoint = _unwrapped(checkpoint)
     if not isinstance(checkpoint, Mapping):
         raise UserError(f"weights {path} hold no state_dict; found {type(checkpoint)}")
     odd = next((type(key) for key in checkpoint if not isinstance(key, str)), None)
@@ -93,6 +94,35 @@ def state_in(checkpoint: Any, path: Path) -> State:
     if not any(isinstance(value, Tensor) for value in checkpoint.values()):
         raise UserError(f"weights {path} hold no state_dict; found keys {', '.join(checkpoint)}")
     return checkpoint
+
+
+def _unwrapped(checkpoint: Any) -> Any:
+    """Returns what a checkpoint holds under the keys of training scripts."""
+    for wrapper in _WRAPPERS:
+        if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(wrapper), Mapping):
+            checkpoint = checkpoint[wrapper]
+    return checkpoint
+
+
+def _check_alone(state: State, checkpoint: Any, path: Path) -> None:
+    """Raises UserError if a checkpoint holds other weights of the same names: another epoch's, or an average."""
+    if state is checkpoint or _LAST in checkpoint:
+        return
+    names = _plain_names(state)
+    found = [str(key) for key, value in checkpoint.items() if names & _plain_names(_unwrapped(value))]
+    if len(found) > 1:
+        raise UserError(
+            f"weights {path} hold those of several networks, under {', '.join(found)}; save the ones that you mean in "
+            "a file of their own: torch.save(torch.load(FILE)[KEY], NEW)"
+        )
+
+
+def _plain_names(state: Any) -> set[str]:
+    """Returns the names of weights without what wrappers put before them; none of what is no state."""
+    if not isinstance(state, Mapping):
+        return set()
+    names = [name for name, value in state.items() if isinstance(name, str) and isinstance(value, Tensor)]
+    return {name.removeprefix("module.").removeprefix("model.") for name in names}
 
 
 def fit_names(state: State, network: nn.Module) -> dict[str, Tensor]:
@@ -129,7 +159,10 @@ def load_weights(network: nn.Module, path: Path, *, trust: bool = False) -> None
     Raises:
         UserError: (a ValueError) it cannot be read, or does not fit.
     """
-    state = fit_names(state_in(read_checkpoint(path, trust=trust), path), network)
+    checkpoint = read_checkpoint(path, trust=trust)
+    found = state_in(checkpoint, path)
+    _check_alone(found, checkpoint, path)
+    state = fit_names(found, network)
     check_complete(network, state, path)
     complex_ones = [name for name, value in state.items() if isinstance(value, Tensor) and value.is_complex()]
     if complex_ones:

@@ -122,6 +122,11 @@ def _torchvision(name: str, rest: str, wishes: Wishes) -> _Found:
     bare = file is not None or wishes.untrained
     with _got(name, wishes):
         network = models.get_model(call.name, weights=None if bare else entry, **call.arguments)
+    if file is not None and hasattr(network, "transform_input") and "transform_input" not in call.arguments:
+        raise UserError(
+            f"model {name}: weights from a file do not say which normalisation they were trained with: give "
+            f"{call.name}(transform_input=True) for torchvision's own, (transform_input=False) where the training had none"
+        )
     _fill(network, file, wishes)
     transform = entry.transforms()
     (crop,), (resize,) = transform.crop_size, transform.resize_size
