@@ -125,7 +125,7 @@ def _torchvision(name: str, rest: str, wishes: Wishes) -> _Found:
     if file is not None and hasattr(network, "transform_input") and "transform_input" not in call.arguments:
         raise UserError(
             f"model {name}: weights from a file do not say which normalisation they were trained with: give "
-            f"{call.name}(transform_input=True) for torchvision's own, (transform_input=False) where the training had none"
+            f"{call.name}(transform_input=True) for torchvision's own, (transform_input=False) where there was none"
         )
     _fill(network, file, wishes)
     transform = entry.transforms()
