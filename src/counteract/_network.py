@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from counteract._answers import logits_in
 from counteract._errors import UserError
 from counteract._folding import fold_stranger
+from counteract._layout import laid_out
 from counteract._precision import with_autocast
 
 _BORROWERS: dict[int, int] = {}
@@ -110,7 +111,7 @@ def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name:
 
 def answer_of(network: nn.Module, images: Tensor, keys: Tensor | None = None) -> object:
     """Whatever the network returns for a copy of images: see `ask`."""
-    given = images.to(parameter_dtype(network), copy=True)
+    given = laid_out(images, network).to(parameter_dtype(network), copy=True)
     with with_autocast():
         return network(given) if keys is None else network(given, keys=keys)
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from counteract._errors import UserError, shown
+from counteract._layout import layout_kept
 from counteract._network import evaluating
 from counteract._preparation import Preparation, common
 from counteract._seeding import seeded
@@ -86,9 +87,10 @@ class Inputs:
                 self._held.pop()
 
     def hold(self, thing: object) -> None:
-        """Holds a module, or those in a list, in eval mode for as long as the others are."""
+        """Holds a module, or those in a list, in eval mode for as long as the others are; its layout is put back."""
         for each in thing if isinstance(thing, (list, tuple)) else [thing]:
             if self._held and isinstance(each, nn.Module):
+                self._held[-1].enter_context(layout_kept(each))
                 self._held[-1].enter_context(evaluating(each))
 
 

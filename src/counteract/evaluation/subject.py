@@ -370,7 +370,7 @@ class Subject:
     @cached_property
     def original(self) -> nn.Module:
         """The network with all of its layers, as strangers' defences get it: batch normalisation is not folded."""
-        return self.network.module.to(self.device).to(memory_format=torch.channels_last)
+        return _laid_out(self.network.module.to(self.device), self._few)
 
     def _computing_in(self, precision: Precision, network: nn.Module | None = None) -> nn.Module:
         """Returns the network in a precision, made once."""
@@ -417,11 +417,22 @@ class Subject:
 
 def ready(network: nn.Module, device: torch.device, images: Tensor) -> nn.Module:
     """Returns a network as it is computed with for such images: on its device, in the fastest form that there is."""
-    placed = folded(network).to(device).to(memory_format=torch.channels_last)
+    placed = _laid_out(folded(network).to(device), images)
     fast = folded(placed, images)  # a stranger's, whose other parameters it shares, and which must not be left halfway
     if fast is not placed and _shrinks_to_a_pixel(fast, images.to(device)):
         fast.to(memory_format=torch.contiguous_format)
     return fast
+
+
+def _laid_out(network: nn.Module, images: Tensor) -> nn.Module:
+    """Returns a network with its channels last, where it takes that: `view` behind a convolution does not."""
+    network.to(memory_format=torch.channels_last)
+    try:
+        with seeded(0), borrowed(network), torch.no_grad():
+            ask(network, images[:1].to(device_of(network)))
+    except Exception:  # noqa: BLE001  (a stranger's code may raise anything; as it was, it answered)
+        network.to(memory_format=torch.contiguous_format)
+    return network
 
 
 def _shrinks_to_a_pixel(network: nn.Module, images: Tensor) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract._errors import UserError
+from counteract._layout import layout_of
 from counteract._network import ask, check_model, device_of, evaluating, folded
 from counteract.preprocessors._smooth import Smooth
 from counteract.preprocessors.base import Options, Parameters, RandomPreprocessor
@@ -77,8 +78,7 @@ class FirstOrderPreprocessor(RandomPreprocessor[Parameters]):
         with torch.inference_mode(False), torch.enable_grad():
             model = self._fast(x)
             with evaluating(model):
-                # On a CPU the backward pass of a convolution is a little faster with channels last.
-                yield model, x.detach().clone(memory_format=torch.channels_last).to(device_of(model))
+                yield model, x.detach().clone(memory_format=layout_of(model)).to(device_of(model))
 
     def _fast(self, x: Tensor) -> nn.Module:
         """The network as it is asked for gradients: folded, where that is possible."""
