@@ -25,8 +25,10 @@ from counteract.attacks import (
     example_keys,
     find_attack,
 )
+from counteract.attacks.api import _OneDraw
 from counteract.attacks.norms import NORMS
 from counteract.datasets import Dataset
+from counteract.whole import WholeModule
 
 EPS = 8 / 255
 SMALL = {"preset": "quick", "steps": 3, "queries": 10}
@@ -470,3 +472,11 @@ def test_a_module_inside_is_taken_for_the_identity(name: str, digits_net: nn.Mod
     assert (digits_net(Levels()(rounded)).argmax(1) == labels).float().mean() < 0.8
     with pytest.raises(UserError, match="bpda_at 'act': no module"):
         made(network, False, bpda_at=["act"])
+
+
+def test_black_and_white_pixels_of_a_module_that_draws_have_a_gradient(net: TinyNet, x: Tensor) -> None:
+    whole, ends = WholeModule(net), x.round().requires_grad_()
+    (expected,) = torch.autograd.grad(whole(ends).square().sum(), ends)
+    (found,) = torch.autograd.grad(_OneDraw(whole)(ends).square().sum(), ends)
+    assert (expected != 0).all()
+    torch.testing.assert_close(found, expected)

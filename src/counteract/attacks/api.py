@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from counteract._arguments import check_count, check_integer
 from counteract._batches import BatchSize, batches
+from counteract._clamp import clamp
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
@@ -250,7 +251,7 @@ class _OneDraw(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The log-probabilities of one draw."""
-        scores: Tensor = self.module(x.clamp(0, 1), torch.zeros(len(x), dtype=torch.int64, device=x.device))
+        scores: Tensor = self.module(clamp(x, 0, 1), torch.zeros(len(x), dtype=torch.int64, device=x.device))
         return scores
 
 

@@ -12,6 +12,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from torch import Tensor
 from typing_extensions import Unpack
 
+from counteract._clamp import clamp
 from counteract._errors import StrangersError, UserError, describe
 from counteract._keeping import check_memory
 from counteract._seeding import OneByOne, global_state, own_generators, seeded
@@ -190,7 +191,7 @@ class Adapted(RandomPreprocessor[Tensor]):
         """Images in the preprocessor's own range, order and dtype."""
         if self._range is not None:
             low, high = self._range
-            x = x.clamp(0, 1)
+            x = clamp(x, 0, 1)
             x = x if (low, high) == (0, 1) else low + (high - low) * x
         return (x.permute(0, 2, 3, 1) if self._channels_last else x).float().contiguous()
 

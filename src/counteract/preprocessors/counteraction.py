@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._arguments import check_count, check_flag
+from counteract._clamp import clamp
 from counteract._errors import UserError
 from counteract._network import evaluating, folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
@@ -183,7 +184,7 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
             for _ in range(self.steps):
                 moved = x + change
                 ascent = smooth_sign(gradient_of(summed_cross_entropy(self._logits(model, moved), labels), moved))
-                change = (change + size * ascent).clamp(-self.eps, self.eps)
+                change = clamp(change + size * ascent, -self.eps, self.eps)
             total = total + change
         return self.eps * torch.tanh(total / self.eps)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract._arguments import check_count, check_real
+from counteract._clamp import clamp
 from counteract._network import folded
 from counteract.preprocessors._smooth import gradient_of
 from counteract.preprocessors.base import Options
@@ -130,7 +131,7 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
         length: Tensor = torch.linalg.vector_norm(gradient, dim=_AXES, keepdim=True)
         change = change - self.eps_step * gradient / (length + _LEAST_GRADIENT)
         if self.clip_values is not None:
-            change = (x + change).clamp(*self.clip_values) - x
+            change = clamp(x + change, *self.clip_values) - x
         length = torch.linalg.vector_norm(change, dim=_AXES, keepdim=True)
         return change * (self.eps / (length + _LEAST_CHANGE)).clamp(max=1)
 

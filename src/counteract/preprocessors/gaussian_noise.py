@@ -8,6 +8,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from counteract import _random
+from counteract._clamp import clamp
 from counteract.preprocessors.base import Options, RandomPreprocessor, check_change
 
 
@@ -54,7 +55,7 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
     def apply(self, x: Tensor, parameters: Tensor) -> Tensor:
         """Adds `std` times the noise, and clamps if there are `clip_values`."""
         noisy = x + self.std * parameters.to(x.dtype)
-        return noisy if self.clip_values is None else noisy.clamp(*self.clip_values)
+        return noisy if self.clip_values is None else clamp(noisy, *self.clip_values)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._arguments import check_count
+from counteract._clamp import clamp
 from counteract._network import folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_change
@@ -90,7 +91,7 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
         for _ in range(self.steps):
             moved = x + change
             ascent = smooth_sign(gradient_of(-self._logits(model, moved).log_softmax(1).sum(), moved))
-            change = (change + self.eps_step * ascent).clamp(-self.eps, self.eps)
+            change = clamp(change + self.eps_step * ascent, -self.eps, self.eps)
         return change
 
     def with_fewer_steps(self, steps: int) -> Hedge:

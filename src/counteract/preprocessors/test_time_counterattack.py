@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from counteract import _random
 from counteract._arguments import check_count, check_real, check_text
+from counteract._clamp import clamp
 from counteract._errors import UserError, shown
 from counteract._network import borrowed, folded
 from counteract.preprocessors._smooth import STEEPNESS, gradient_of, smooth_sign
@@ -160,11 +161,11 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
 
     def _kept(self, x: Tensor, change: Tensor) -> Tensor:
         """A change within eps that leaves pixels in their range."""
-        change = change.clamp(-self.eps, self.eps)
+        change = clamp(change, -self.eps, self.eps)
         if self.clip_values is None:
             return change
         low, high = self.clip_values
-        return change.clamp(low - x, high - x)
+        return clamp(change, low - x, high - x)
 
     def _mean(self, changes: list[Tensor]) -> Tensor:
         """The mean of all deltas, the later the heavier."""

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from typing_extensions import Unpack
 
 from counteract._arguments import check_count, check_real
+from counteract._clamp import clamp
 from counteract.preprocessors.base import Options, RandomPreprocessor
 
 _RATE = 0.25
@@ -71,7 +72,7 @@ class TotalVariation(RandomPreprocessor[None]):
                 checkpoint(self._iterate, dual, x, use_reentrant=False) if x.requires_grad else self._iterate(dual, x)
             )
         denoised: Tensor = x - self.weight * _divergence(dual)
-        return denoised if self.clip_values is None else denoised.clamp(*self.clip_values)
+        return denoised if self.clip_values is None else clamp(denoised, *self.clip_values)
 
     def with_fewer_steps(self, steps: int) -> TotalVariation:
         """The same with at most so many iterations."""

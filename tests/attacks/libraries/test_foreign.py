@@ -201,3 +201,9 @@ def test_gradients_come_in_the_layout_of_the_images(net: TinyNet, x: Tensor) -> 
     assert not bare.is_contiguous()
     assert found.is_contiguous()
     assert torch.equal(found, bare)
+
+
+def test_black_and_white_pixels_of_a_defended_network_have_a_gradient(net: TinyNet, x: Tensor) -> None:
+    asked, ends = Asked(DefendedModule(net), torch.tensor(3)), x.round().requires_grad_()
+    (found,) = torch.autograd.grad(asked(ends).square().sum(), ends)
+    assert (found != 0).all()

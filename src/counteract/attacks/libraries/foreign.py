@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract import _random
+from counteract._clamp import clamp
 from counteract._errors import UserError
 from counteract._network import ask, dtype_of
 from counteract._seeding import seeded
@@ -199,7 +200,7 @@ class Asked(nn.Module):
             return ask(self.network, x)
         self._times += 1
         keys = _random.fold(_random.fold(self._root, self._times), torch.arange(len(x), device=x.device))
-        answers: Tensor = self.network(x.clamp(0, 1), keys)
+        answers: Tensor = self.network(clamp(x, 0, 1), keys)
         return answers
 
 
