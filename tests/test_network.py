@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -189,10 +192,59 @@ def test_a_network_that_is_evaluated_keeps_its_parameters() -> None:
     assert state(net) == before
 
 
+class Trained(nn.Module):
+    """A network with methods `train` and `eval` that are its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+
+    def train(self, epochs: int = 10) -> None:  # type: ignore[override]
+        raise AssertionError(f"trained for {epochs} epochs")
+
+    def eval(self, loader: object) -> float:  # type: ignore[override]
+        raise AssertionError(f"measured on {loader}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: nn.Sequential(net)])
+def test_a_network_that_trains_itself_is_evaluated(x: Tensor, wrap: Callable[[nn.Module], nn.Module]) -> None:
+    net = wrap(Trained())
+    with borrowed(net):
+        assert torch.equal(net(x), x)
+    assert all(module.training for module in net.modules())
+
+
+class Hiding(nn.Module):
+    """A network with others that PyTorch does not know of."""
+
+    def __init__(self, hidden: object) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+
+@pytest.mark.parametrize(
+    "hide", [lambda net: [net], lambda net: {"a": (net,)}, lambda net: lambda x: net(x), lambda net: partial(net)]
+)
+def test_hidden_networks_are_borrowed_too(hide: Callable[[nn.Module], object]) -> None:
+    inner = nn.Sequential(nn.Linear(2, 2))
+    for thing in (Hiding(hide(inner)), SimpleNamespace(defence=hide(inner))):
+        with evaluating(thing):
+            assert not any(module.training for module in inner.modules())
+        assert all(module.training for module in inner.modules())
+    with borrowed(Hiding(hide(inner))):
+        assert not any(each.requires_grad for each in inner.parameters())
+    assert all(each.requires_grad for each in inner.parameters())
+
+
 def test_a_network_that_cannot_be_put_into_eval_mode_is_left_alone() -> None:
     class Stubborn(TinyNet):
-        def eval(self) -> Stubborn:
-            raise KeyError
+        def train(self, mode: bool = True) -> Stubborn:
+            if not mode:
+                raise KeyError
+            return super().train(mode)
 
     net = Stubborn().train()
     for _ in range(2):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from threading import RLock
 
 import torch
@@ -15,6 +17,7 @@ from counteract._errors import UserError
 from counteract._folding import fold_stranger
 from counteract._layout import laid_out
 from counteract._precision import with_autocast
+from counteract._reach import held_modules
 
 _BORROWERS: dict[int, int] = {}
 """The borrowers of each module and each parameter, by its identity: the last of them puts it back as it was."""
@@ -24,43 +27,68 @@ _LENDING = RLock()
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Puts a network into eval mode, and back as it was found, also after an error.
+def evaluating(thing: object) -> Iterator[None]:
+    """Puts the networks that something holds into eval mode, and back as they were found, also after an error.
 
     In eval mode BatchNorm's statistics neither move nor depend on the batch. What is compiled meanwhile lets several
     backward passes share one forward pass.
+
+    Args:
+        thing: A network, with those that PyTorch does not know to be inside of it, or any other object that holds some.
     """
-    shared = functorch.patch(donated_buffer=False) if _is_compiled(model) else nullcontext()
-    with _lowered("training", model.modules(), lambda: to_eval(model)), shared:
+    modules = held_modules(thing)
+    shared = functorch.patch(donated_buffer=False) if _is_compiled(modules) else nullcontext()
+    with _lowered("training", modules, lambda: [to_eval(each) for each in modules if _is_training(each)]), shared:
         yield
 
 
 def to_eval(model: nn.Module) -> nn.Module:
-    """Puts a network into eval mode and returns it; what torch.export made stays in the mode that it was made in."""
-    try:
-        return model.eval()
-    except NotImplementedError:  # raised by exported modules, also where they are part of another
+    """Puts a network into eval mode and returns it.
+
+    A method `train` of its own is called where it takes a mode, as PyTorch's does; one that trains is not.
+    """
+    train = type(model).train
+    if train is not nn.Module.train and _has_mode(train):
+        with suppress(NotImplementedError):  # raised by what torch.export made, which stays as it was made
+            model.train(False)
+    if _is_training(model):
         model.training = False
-        for child in model.children():
-            to_eval(child)
-        return model
+    for child in model.children():
+        to_eval(child)
+    return model
 
 
-def _is_compiled(model: nn.Module) -> bool:
-    """Returns True for a network some part of which torch.compile has in hand."""
+def _is_training(module: nn.Module) -> bool:
+    return bool(getattr(module, "training", False))  # what torch.jit.freeze made has no mode
+
+
+@functools.cache
+def _has_mode(train: Callable[..., object]) -> bool:
+    """Returns True for a method `train` whose first argument is a mode."""
+    try:
+        _, *parameters = inspect.signature(train).parameters.values()
+    except (TypeError, ValueError):  # of a function that is not written in Python nothing is known
+        return True
+    first = parameters[0] if parameters else None
+    return first is not None and (first.name == "mode" or isinstance(first.default, bool))
+
+
+def _is_compiled(modules: Sequence[nn.Module]) -> bool:
+    """Returns True where torch.compile has one of some modules in hand."""
     return any(
-        "_orig_mod" in each._modules or getattr(each, "_compiled_call_impl", None) is not None
-        for each in model.modules()
+        "_orig_mod" in each._modules or getattr(each, "_compiled_call_impl", None) is not None for each in modules
     )
 
 
 @contextmanager
 def borrowed(model: nn.Module) -> Iterator[None]:
-    """Puts a network into eval mode with frozen parameters, and back as it was found, also after an error.
+    """Puts a network and those that it holds into eval mode with frozen parameters, and back, also after an error.
 
     Frozen parameters spare whoever calls `backward` everything but the gradient of the input, and keep their `.grad`.
     """
-    parameters = list(model.parameters())
+    parameters = list(
+        dict.fromkeys(each for module in held_modules(model) for each in module.parameters(recurse=False))
+    )
 
     def freeze() -> None:
         for parameter in parameters:  # a scripted module cannot do it as a whole
@@ -74,7 +102,7 @@ def borrowed(model: nn.Module) -> Iterator[None]:
 def _lowered(flag: str, things: Iterable[nn.Module | Tensor], lower: Callable[[], object]) -> Iterator[None]:
     """Lowers a flag that is True of some things, and raises it where it was once all borrowers have given them back."""
     with _LENDING:
-        lent = [thing for thing in things if getattr(thing, flag) or id(thing) in _BORROWERS]
+        lent = [thing for thing in things if getattr(thing, flag, False) or id(thing) in _BORROWERS]
         for thing in lent:
             _BORROWERS[id(thing)] = _BORROWERS.get(id(thing), 0) + 1
     try:

@@ -243,3 +243,13 @@ def test_black_and_white_pixels_have_a_gradient(x: Tensor) -> None:
     mixed = x.clone()
     mixed[..., ::2] = x[..., ::2].round()
     assert (gradient(Adapted(made), mixed)[1:] != 0).all()
+
+
+@pytest.mark.parametrize("layer", [torch.nn.BatchNorm2d(3), torch.nn.Dropout(0.5)])
+def test_a_network_in_it_is_in_eval_mode_and_left_as_it_was(layer: torch.nn.Module, x: Tensor) -> None:
+    network = torch.nn.Sequential(layer).train()
+    buffers = [each.clone() for each in network.buffers()]
+    for made in (InTorch(network), Plain(lambda own: network(torch.from_numpy(own)).detach().numpy())):
+        torch.testing.assert_close(Adapted(made).sample(x, KEYS), x, atol=1e-4, rtol=0)
+    assert layer.training
+    assert all(torch.equal(old, new) for old, new in zip(buffers, network.buffers(), strict=True))

@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 from counteract._clamp import clamp
 from counteract._errors import StrangersError, UserError, describe
 from counteract._keeping import check_memory
+from counteract._network import evaluating
 from counteract._seeding import OneByOne, global_state, own_generators, seeded
 from counteract._strangers import strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
@@ -49,7 +50,7 @@ class Adapted(RandomPreprocessor[Tensor]):
 
     What draws random numbers, or treats an image otherwise in other company, is given one image at a time, with the
     generators of PyTorch, NumPy and Python and those that it holds seeded by the image's key: nothing depends on the
-    batch.
+    batch. Networks that it holds are in eval mode meanwhile, and left as they were found.
 
     Args:
         preprocessor: The preprocessor.
@@ -149,8 +150,9 @@ class Adapted(RandomPreprocessor[Tensor]):
         return made + (x - x.detach()) if gradient == "identity" else made
 
     def _made(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """Applies the preprocessor, with the gradient that it has by itself."""
-        return self._from_own(self._call(self._to_own(x), keys), x)
+        """Applies the preprocessor, its networks in eval mode, with the gradient that it has by itself."""
+        with evaluating(self.preprocessor):
+            return self._from_own(self._call(self._to_own(x), keys), x)
 
     def _call(self, own: Tensor, keys: Tensor | None) -> Tensor:
         """Calls the preprocessor with images in its own form, one by one if there are keys."""

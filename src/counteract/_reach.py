@@ -1,0 +1,128 @@
+"""Things that strangers' code can reach: what it holds, in whatever containers, and the globals that it names."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+_DEPTH = 4
+"""The levels of containers and objects that are looked into, beside modules inside of modules."""
+
+_MANY = 100
+"""The items of a container that are looked at."""
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), Tensor, np.ndarray, type, types.ModuleType)
+"""The kinds of things in which there is nothing to find."""
+
+_INTERNALS = frozenset(vars(nn.Module()))
+"""Attributes of every module, in which there is nothing of its own but its children."""
+
+_LIBRARIES = frozenset(
+    {
+        "art",
+        "builtins",
+        "collections",
+        "counteract",
+        "functools",
+        "numpy",
+        "torch",
+        "torchvision",
+        "timm",
+        "transformers",
+    }
+)
+"""Packages whose functions keep nothing that a stranger put there."""
+
+
+def held_modules(thing: object) -> list[nn.Module]:
+    """Returns the modules that something can reach, each once: its own, and those that PyTorch does not know to be its.
+
+    Such are in plain lists, in objects that are no modules, in closures, and among the globals that its methods name.
+    """
+    return [each for each in reachable(thing) if isinstance(each, nn.Module)]
+
+
+def reachable(thing: object) -> Iterator[object]:
+    """Yields a thing and all that it can reach, each once."""
+    seen: dict[int, object] = {}
+    ahead = deque([(thing, _DEPTH)])
+    while ahead:
+        each, depth = ahead.popleft()
+        if isinstance(each, _PLAIN) or id(each) in seen:
+            continue
+        seen[id(each)] = each
+        yield each
+        if isinstance(each, nn.Module):
+            ahead.extend((child, depth) for child in each.children())
+        if depth:
+            ahead.extend((inner, depth - 1) for inner in _inner(each))
+
+
+def _inner(thing: object) -> Iterable[object]:
+    """Returns what a thing holds and names."""
+    if isinstance(thing, Mapping):
+        return list(islice(thing.values(), _MANY))
+    if isinstance(thing, (list, tuple, set, frozenset, deque)):
+        return list(islice(thing, _MANY))
+    if isinstance(thing, types.FunctionType):
+        return [*_enclosed(thing), *(space[name] for space, name in named_globals([thing]))]
+    if isinstance(thing, functools.partial):
+        return [thing.func, *thing.args, *thing.keywords.values()]
+    if isinstance(thing, types.MethodType):
+        return [thing.__self__, thing.__func__]
+    own = getattr(thing, "__dict__", {})
+    skipped = _INTERNALS if isinstance(thing, nn.Module) else ()
+    held = [value for name, value in own.items() if name not in skipped]
+    return [*held, *(each for kind in strange_classes(thing) for each in methods_of(kind))]
+
+
+def strange_classes(thing: object) -> list[type]:
+    """Returns the classes of a thing that no library wrote."""
+    return [kind for kind in type(thing).__mro__ if not _is_library(kind)]
+
+
+def methods_of(kind: type) -> list[types.FunctionType]:
+    """Returns the functions that a class defines."""
+    found = (getattr(each, "__func__", each) for each in vars(kind).values())
+    return [each for each in found if isinstance(each, types.FunctionType)]
+
+
+def named_globals(functions: Iterable[Callable[..., Any]]) -> list[tuple[dict[str, Any], str]]:
+    """Returns the globals that strangers' functions name, each as its namespace and its name there."""
+    found = {}
+    for function in functions:
+        if not isinstance(function, types.FunctionType) or _is_library(function):
+            continue
+        space = function.__globals__
+        for name in _names(function.__code__):
+            if name in space:
+                found[id(space), name] = (space, name)
+    return list(found.values())
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Returns the names in a function's code and in that of functions inside of it."""
+    inner = (each for each in code.co_consts if isinstance(each, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _enclosed(function: types.FunctionType) -> list[object]:
+    """Returns the contents of a function's closure; a cell may be empty yet."""
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            continue
+    return found
+
+
+def _is_library(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).partition(".")[0] in _LIBRARIES
