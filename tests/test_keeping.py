@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -148,3 +148,47 @@ def test_a_network_without_any_is_asked_once() -> None:
 
     assert memory(net, ask) == []
     assert len(asked) == 1
+
+
+class OnClass(TinyNet):
+    """A network that keeps images on its class, and answers for those before."""
+
+    seen: ClassVar[list[Tensor]] = []
+    count: ClassVar[int] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits."""
+        OnClass.seen.append(x)
+        OnClass.count += 1
+        return super().forward(self.seen[max(OnClass.count - 2, 0)])
+
+
+SEEN: list[Tensor] = []
+"""The memory of a module."""
+
+
+def remember(x: Tensor) -> Tensor:
+    """Keeps images, and returns those before."""
+    SEEN.append(x)
+    return SEEN[max(len(SEEN) - 2, 0)]
+
+
+class InModule(TinyNet):
+    """A network that keeps images in its module, by a function there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits."""
+        return super().forward(remember(x))
+
+
+def test_a_memory_on_a_class_or_in_a_module_is_found_and_left_as_it_was() -> None:
+    for kind, named in ((OnClass, ["OnClass.count", "OnClass.seen"]), (InModule, ["SEEN"])):
+        net = kind().eval()
+        with torch.no_grad():
+            net(IMAGES)
+        before = len(OnClass.seen), OnClass.count, len(SEEN)
+        assert sorted(memory(net)) == named
+        after = len(OnClass.seen), OnClass.count, len(SEEN)
+        assert [late - early for early, late in zip(before, after, strict=True)] == [kind is OnClass] * 2 + [
+            kind is InModule
+        ]  # the first question's

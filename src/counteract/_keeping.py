@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
+from counteract._reach import methods_of, named_globals, strange_classes
 from counteract._seeding import same, seeded
 
 _DEPTH = 4
@@ -51,22 +53,42 @@ def check_memory(thing: object, named: str, ask: Ask, images: Tensor) -> None:
 
 
 def _remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
-    """Returns the attributes by which answers change; none if they do not."""
+    """Returns the names of what answers change by; none if they do not."""
     before = _look_at(thing)
     with seeded(0), torch.no_grad():
         ask(images.flip(-2))
-    names = [name for name, state in _look_at(thing).items() if state != before.get(name)]
+    places = [place for place, state in _look_at(thing).items() if state != before.get(place)]
     pattern = torch.arange(images[0].numel(), device=images.device).cos().view_as(images[0]).to(images)
-    neighbours = [(images + distance * pattern).clamp(0, 1) for distance in _NEAR] if names else []
+    neighbours = [(images + distance * pattern).clamp(0, 1) for distance in _NEAR] if places else []
 
     def answer(image: Tensor, *earlier: Tensor) -> Tensor:
-        with _put_back(thing, names), seeded(0), torch.no_grad():
+        with _put_back(places), seeded(0), torch.no_grad():
             for each in earlier:
                 ask(each)
             with seeded(1):  # the same draws, whatever was drawn before
                 return ask(image)
 
-    return [] if all(same(answer(near), answer(near, images)) for near in neighbours) else names
+    steady = all(same(answer(near), answer(near, images)) for near in neighbours)
+    return [] if steady else [place.label for place in places]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place where something may be kept: an attribute of an object or a class, a buffer, a global.
+
+    Attributes:
+        owner: The identity of whose it is.
+        name: Its name there.
+        label: Its name, for an error.
+        get: Returns what is there.
+        put: Puts something there.
+    """
+
+    owner: int
+    name: str
+    label: str = field(compare=False)
+    get: Callable[[], Any] = field(compare=False)
+    put: Callable[[Any], object] = field(compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +102,29 @@ class _Mark:
         return isinstance(other, _Mark) and self.thing is other.thing and self.contents == other.contents
 
 
-def _look_at(thing: object) -> dict[str, object]:
-    """Returns the state of each attribute, equal to an earlier one where nothing changed meanwhile."""
-    owners = thing.named_modules() if isinstance(thing, nn.Module) else [("", thing)]
-    return {
-        f"{path}.{name}".lstrip("."): _state(value, _DEPTH)
-        for path, owner in owners
-        for name, value in _attributes(owner).items()
-    }
+def _look_at(thing: object) -> dict[_Place, object]:
+    """Returns the state of each place, equal to an earlier one where nothing changed meanwhile."""
+    return {place: _state(place.get(), _DEPTH) for place in _places(thing)}
+
+
+def _places(thing: object) -> Iterator[_Place]:
+    """Yields the places of an object, or of a module's parts, of their classes, and the globals that these name."""
+    owners = dict(thing.named_modules()) if isinstance(thing, nn.Module) else {"": thing}
+    kinds = dict.fromkeys(kind for owner in owners.values() for kind in strange_classes(owner))
+    for path, owner in owners.items():
+        for name in _attributes(owner):
+            yield _place(owner, name, f"{path}.{name}".lstrip("."))
+    for kind in kinds:
+        for name, value in vars(kind).items():
+            if not name.startswith("__") and not callable(value):
+                yield _place(kind, name, f"{kind.__name__}.{name}")
+    for space, name in named_globals(each for kind in kinds for each in methods_of(kind)):
+        if not callable(space[name]) and not isinstance(space[name], ModuleType):
+            yield _Place(id(space), name, name, partial(space.get, name), partial(space.__setitem__, name))
+
+
+def _place(owner: object, name: str, label: str) -> _Place:
+    return _Place(id(owner), name, label, partial(getattr, owner, name, None), partial(setattr, owner, name))
 
 
 def _state(thing: object, depth: int) -> object:
@@ -117,14 +154,12 @@ def _attributes(thing: object) -> dict[str, object]:
 
 
 @contextmanager
-def _put_back(thing: object, names: Sequence[str]) -> Iterator[None]:
-    """Puts some attributes back as they were."""
+def _put_back(places: Sequence[_Place]) -> Iterator[None]:
+    """Puts what is in some places back as it was."""
     undo: list[Undo] = []
-    for name in names:
-        path, _, attribute = name.rpartition(".")
-        owner = thing.get_submodule(path) if isinstance(thing, nn.Module) else thing
-        value = getattr(owner, attribute)
-        undo += [partial(setattr, owner, attribute, value), *_undoing(value, _DEPTH)]
+    for place in places:
+        value = place.get()
+        undo += [partial(place.put, value), *_undoing(value, _DEPTH)]
     try:
         yield
     finally:

@@ -95,15 +95,21 @@ def methods_of(kind: type) -> list[types.FunctionType]:
 
 
 def named_globals(functions: Iterable[Callable[..., Any]]) -> list[tuple[dict[str, Any], str]]:
-    """Returns the globals that strangers' functions name, each as its namespace and its name there."""
-    found = {}
-    for function in functions:
+    """Returns the globals that strangers' functions name, and the functions among these in their turn.
+
+    Returns:
+        Each global as its namespace and its name there.
+    """
+    found, ahead = {}, list(functions)
+    while ahead:
+        function = ahead.pop()
         if not isinstance(function, types.FunctionType) or _is_library(function):
             continue
         space = function.__globals__
-        for name in _names(function.__code__):
-            if name in space:
+        for name in _names(function.__code__) & space.keys():
+            if (id(space), name) not in found:
                 found[id(space), name] = (space, name)
+                ahead.append(space[name])
     return list(found.values())
 
 
