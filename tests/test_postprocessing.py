@@ -82,3 +82,21 @@ def test_what_is_no_postprocessor_or_acts_in_training_only_is_refused() -> None:
         postprocess_all([nn.Identity()])
     with pytest.raises(ValueError, match="defence Own acts in training only"):
         postprocess_all(Own(lambda p: p, apply_predict=False))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda p: np.round(np.log(p + 1e-9), 2),
+        lambda p: p - 1,
+        lambda p: np.log(np.where(p < p.max(1)[:, None], 0, p)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_scores_without_logarithms_keep_their_order(function: Any, net: nn.Module, x: Tensor) -> None:
+    module = DefendedModule(net, postprocessing_defences=[Own(function)])
+    own = torch.from_numpy(function(net(x).softmax(1).numpy(force=True)))
+    scores = module(x, KEYS)
+    assert scores.isfinite().all()
+    assert torch.equal(module.classify(x, KEYS)[0], own.argmax(1))
+    assert (scores.gather(1, own.argsort(1)).diff() >= 0).all()

@@ -19,7 +19,8 @@ _NOT_SAID = ("apply_fit", "apply_predict")
 class Postprocessing:
     """A change of the probabilities that a network hands out, by one of ART's postprocessors or a stranger's.
 
-    It gets probabilities and returns scores, whose logarithms are handed on. The gradient that passes back is the
+    It gets probabilities and returns scores, whose logarithms are handed on; those that have none lie below all others,
+    in their order. The gradient that passes back is the
     identity on log-probabilities: that of the network behind it (BPDA, Athalye et al. 2018). What draws random numbers,
     or treats a row otherwise in other company (as ART's ClassLabels does), is given one row at a time, with the global
     generators seeded by the row's key.
@@ -50,7 +51,7 @@ class Postprocessing:
                 made = torch.cat(self._one_by_one(self._call, probabilities.split(1), keys))
             else:
                 made = self._call(probabilities)
-            hidden = made.clamp(min=torch.finfo(made.dtype).tiny).log().to(scores.dtype)
+            hidden = _logarithms(made).to(scores.dtype)
         return hidden + (scores - scores.detach())
 
     def describe(self) -> str:
@@ -77,6 +78,12 @@ class Postprocessing:
                 together, alone = self._call(few), torch.cat([self._call(row) for row in few.split(1)])
                 self._alone = global_state() != before or not torch.allclose(together, alone, rtol=0, atol=1e-6)
         return self._alone
+
+
+def _logarithms(scores: Tensor) -> Tensor:
+    """The logarithms of scores; what has none keeps its order, below all others."""
+    numbers = torch.finfo(scores.dtype)
+    return scores.clamp(min=numbers.tiny).log() + scores.clamp(numbers.min, 0)
 
 
 def postprocess_all(postprocessors: object) -> tuple[Postprocessing, ...]:

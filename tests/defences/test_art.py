@@ -9,10 +9,11 @@ import pytest
 import torch
 from art.defences.postprocessor import Rounded
 from art.defences.preprocessor import GaussianAugmentation, JpegCompression, SpatialSmoothing
+from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
-from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomRotation, audit, evaluate
+from counteract import Counteraction, DefendedClassifier, DefendedModule, RandomRotation, audit, evaluate, from_art
 from counteract.datasets import Dataset
 from counteract.defences.art import defended_of, is_art, undefended_of
 from counteract.whole import WholeModule
@@ -82,7 +83,7 @@ def test_a_classifier_is_audited_and_evaluated_as_it_is(digits_net: nn.Module, d
     made = classifier(digits_net, preprocessing_defences=[JPEG, noise])
     run = evaluate(made, data, defences=["undefended", made], attacks=["clean", "bpda-apgd-ce"], preset="quick")
     assert {row.defence for row in run.rows} == {"undefended", "PyTorchClassifier"}
-    with pytest.raises(ValueError, match="network has defences of its own"):
+    with pytest.raises(ValueError, match="network has defences or a predict of its own"):
         evaluate(made, data, attacks=["clean"])
     found = audit(made, images=data, preset="quick", seeds=1, draws=1)
     assert found.defence == "PyTorchClassifier"
@@ -90,3 +91,31 @@ def test_a_classifier_is_audited_and_evaluated_as_it_is(digits_net: nn.Module, d
     assert "JpegCompression: quality 30" in words
     with pytest.raises(ValueError, match="network is missing"):
         audit("counteraction", images=data)
+
+
+class Reversing(PyTorchClassifier):  # type: ignore[misc]
+    """A classifier whose answers are not its network's."""
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return -super().predict(x, *args, **kwargs)
+
+
+def smoothed(net: nn.Module) -> PyTorchClassifier:
+    given = {"loss": nn.CrossEntropyLoss(), "input_shape": (3, 32, 32), "nb_classes": 10}
+    return PyTorchRandomizedSmoothing(net, clip_values=(0, 1), sample_size=8, scale=0.1, alpha=0.1, **given)
+
+
+def test_a_predict_of_its_own_is_what_is_evaluated(net: nn.Module, digits: Dataset) -> None:
+    data = digits.take(8)
+    made = Reversing(net, nn.CrossEntropyLoss(), (3, 32, 32), 10, clip_values=(0, 1))
+    right = float((made.predict(data.images.numpy()).argmax(1) == data.labels.numpy()).mean())
+    run = evaluate(made, data, attacks=["clean"], defences=["undefended", made])
+    plain = float((net(data.images).argmax(1) == data.labels).float().mean())
+    assert [row.accuracy for row in run.rows] == pytest.approx([100 * plain, 100 * right])
+    random = smoothed(net)
+    assert isinstance(defended_of(random, undefended_of(random)), WholeModule)
+    for each in (made, random):
+        with pytest.raises(ValueError, match="a predict of its own, which only the classifier as a defence"):
+            evaluate(each, data, attacks=["clean"])
+        with pytest.raises(ValueError, match="whose predict is its own"):
+            from_art(each)

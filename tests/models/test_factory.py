@@ -26,7 +26,7 @@ def make(): return TinyNet()
 def fails(): raise KeyError("layer")
 def leaves(): raise SystemExit(0)
 class Failing(TinyNet):
-    def eval(self): raise KeyError("mode")
+    def train(self, mode=True): raise KeyError("mode")
 def wrong(): return 1 + "a"
 def probabilities(): return torch.nn.Sequential(TinyNet(), torch.nn.Softmax(1))
 def needs(width): return TinyNet()

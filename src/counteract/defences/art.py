@@ -12,7 +12,7 @@ from counteract._errors import UserError
 from counteract._network import to_eval
 from counteract.defended import DefendedModule
 from counteract.models.checks import LogProbabilities, are_probabilities, outputs_of, probe
-from counteract.models.factory import network_of
+from counteract.models.factory import network_of, predicts_itself
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.adapter import Adapted
 from counteract.whole import Defended, whole_module
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 class Predictions(nn.Module):
-    """A classifier's own `predict` as a network, for defences that act on whatever its model returns.
+    """A classifier's own `predict` as a network.
 
-    It has no gradient.
+    It is for one that has another than ART's, and for defences that act on whatever its model returns. It has no
+    gradient.
 
     Args:
         classifier: The classifier.
@@ -72,7 +73,7 @@ def defended_of(classifier: PyTorchClassifier, network: nn.Module) -> Defended:
         UserError: (a ValueError) a defence cannot be used with it.
     """
     after = [each for each in classifier.postprocessing_defences or () if each.apply_predict]
-    if after and not isinstance(network, LogProbabilities):
+    if predicts_itself(classifier) or (after and not isinstance(network, LogProbabilities)):
         return whole_module(Predictions(classifier), probe(classifier.input_shape))
     pixels = _range_of(classifier)
     before = [_adapted(each, pixels) for each in classifier.preprocessing_defences or () if each.apply_predict]

@@ -37,6 +37,7 @@ from counteract.evaluation.threats import CORRUPTIONS
 from counteract.models import PreparedNetwork, load_model
 from counteract.models.about import About, about
 from counteract.models.checks import outputs_of
+from counteract.models.factory import predicts_itself
 
 if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
@@ -201,13 +202,15 @@ def _several(defences: Iterable[Defence]) -> Iterable[Defence]:
 
 
 def _check_own_defences(network: object, defences: Sequence[Defence]) -> None:
-    """Raises UserError where ART's classifier has defences that nobody asked for: they would be left out."""
+    """Raises UserError where ART's classifier has defences that nobody asked for, or is one: they would be left out."""
+    if not is_art(network) or any(each is network for each in defences):
+        return
     own = [*(getattr(network, "preprocessing_defences", None) or ()), *(getattr(network, "transforms", None) or ())]
     own += getattr(network, "postprocessing_defences", None) or ()
-    if is_art(network) and own and not any(each is network for each in defences):
+    if own or predicts_itself(network):
         raise UserError(
-            "network has defences of its own, which only the classifier as a defence has: pass it among the defences, "
-            'defences=["undefended", classifier], too'
+            "network has defences or a predict of its own, which only the classifier as a defence has: pass it among "
+            'the defences, defences=["undefended", classifier], too'
         )
 
 

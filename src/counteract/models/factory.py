@@ -53,8 +53,8 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
         classifier: A `PyTorchClassifier`, without defences of its own.
 
     Raises:
-        UserError: (a ValueError) it is another kind of classifier, has defences, takes images with channels last, or
-            its network returns no logits.
+        UserError: (a ValueError) it is another kind of classifier, has defences or a `predict` of its own, takes images
+            with channels last, or its network returns no logits.
 
     Examples:
         >>> import torch
@@ -77,6 +77,11 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
             "classifier has defences, which its network alone would lose: "
             "pass one without, and give the defences to DefendedModule"
         )
+    if predicts_itself(classifier):
+        raise UserError(
+            f"classifier is a {type(classifier).__name__}, whose predict is its own, which its network lacks: pass it "
+            "as a defence"
+        )
     network = network_of(classifier)
     check_network(network, "of the classifier", probe(classifier.input_shape), classifier.nb_classes)
     return network
@@ -94,6 +99,13 @@ def network_of(classifier: PyTorchClassifier) -> nn.Module:
         mean, std = (_per_channel(getattr(preprocessing, name, ()), channels) for name in ("mean", "std"))
         layers.append(Normalize(mean, std))
     return to_eval(nn.Sequential(*layers, getattr(classifier, "undefended", classifier.model)))
+
+
+def predicts_itself(classifier: PyTorchClassifier) -> bool:
+    """Returns True for a classifier with a `predict` of its own, as that of ART's randomized smoothing."""
+    from art.estimators.classification import PyTorchClassifier
+
+    return type(classifier).predict is not PyTorchClassifier.predict
 
 
 def _check_arguments(factory: Callable[..., object], what: str) -> None:
