@@ -38,7 +38,7 @@ def evaluating(thing: object) -> Iterator[None]:
     """
     modules = held_modules(thing)
     shared = functorch.patch(donated_buffer=False) if _is_compiled(modules) else nullcontext()
-    with _lowered("training", modules, lambda: [to_eval(each) for each in modules if _is_training(each)]), shared:
+    with _lowered("training", modules, lambda: [to_eval(each) for each in modules if is_training(each)]), shared:
         yield
 
 
@@ -51,15 +51,16 @@ def to_eval(model: nn.Module) -> nn.Module:
     if train is not nn.Module.train and _has_mode(train):
         with suppress(NotImplementedError):  # raised by what torch.export made, which stays as it was made
             model.train(False)
-    if _is_training(model):
+    if is_training(model):
         model.training = False
     for child in model.children():
         to_eval(child)
     return model
 
 
-def _is_training(module: nn.Module) -> bool:
-    return bool(getattr(module, "training", False))  # what torch.jit.freeze made has no mode
+def is_training(module: nn.Module) -> bool:
+    """Returns True for a module in training mode; what torch.jit.freeze made has none."""
+    return bool(getattr(module, "training", False))
 
 
 @functools.cache
@@ -154,7 +155,7 @@ class Asked(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.training = network.training
+        self.training = is_training(network)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits; see `ask`."""

@@ -21,7 +21,7 @@ class _InBfloat16(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.training = network.training
+        self.training = getattr(network, "training", False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits, float32."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._errors import UserError
 from counteract._images import check_images
-from counteract._network import answer_of, ask, check_model, device_of, dtype_of, evaluating
+from counteract._network import answer_of, ask, check_model, device_of, dtype_of, evaluating, is_training
 from counteract.defended import Average, DefendedModule
 from counteract.preprocessors import RandomPreprocessor
 from counteract.preprocessors.adapter import adapt_all
@@ -385,7 +385,7 @@ class _Activations(nn.Module):
     def __init__(self, network: nn.Module, layer: str) -> None:
         super().__init__()
         self.network, self.layer, self.shape = network, layer, torch.Size()
-        self.training = network.training
+        self.training = is_training(network)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the layer's activations."""

@@ -18,7 +18,7 @@ from counteract._answers import NO_LABEL, labels_of
 from counteract._arguments import check_count
 from counteract._errors import UserError, shown
 from counteract._images import check_clip_values, check_images
-from counteract._network import ask, check_model, dtype_of
+from counteract._network import ask, check_model, dtype_of, is_training
 from counteract._passes import Graphs, draws_of_all, pass_of
 from counteract._precision import at_least_float32, without_autocast
 from counteract.postprocessing import Postprocessing, postprocess_all
@@ -106,7 +106,7 @@ class DefendedModule(nn.Module):
         self.average = average
         self.executions_per_pass = executions_per_pass
         self.clip_values = check_clip_values(clip_values)
-        self.training = model.training
+        self.training = is_training(model)
 
     @property
     def parts(self) -> tuple[RandomPreprocessor[Any], ...]:
@@ -241,14 +241,14 @@ class DefendedModule(nn.Module):
 
     def _pass_size(self, x: Tensor, executions: int) -> tuple[int, int]:
         """The number of images in a pass, and of their executions; in training mode images depend on each other."""
-        if self.executions_per_pass or self.model.training:
+        if self.executions_per_pass or is_training(self.model):
             return len(x), self.executions_per_pass or draws_of_all(x)
         return pass_of(x, executions)
 
     def _graphs(self, x: Tensor, executions: int) -> Graphs:
         """The graphs of so many executions; a network in training mode must not be asked again."""
-        if self.executions_per_pass or self.model.training:
-            return Graphs(everything=self.model.training or executions <= (self.executions_per_pass or executions))
+        if self.executions_per_pass or is_training(self.model):
+            return Graphs(everything=is_training(self.model) or executions <= (self.executions_per_pass or executions))
         return Graphs.of(x, executions)
 
     def _pass(self, x: Tensor, keys: Tensor, numbers: Tensor, prepared: list[Tensor | None]) -> Tensor:

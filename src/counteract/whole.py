@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._answers import labels_of
 from counteract._images import check_images
-from counteract._network import ask, check_model, dtype_of
+from counteract._network import ask, check_model, dtype_of, is_training
 from counteract._seeding import seeded
 from counteract._softmax import log_probabilities
 from counteract.defended import DefendedModule, keep_winner
@@ -36,7 +36,7 @@ class WholeModule(nn.Module):
         check_model(model)
         self.answers = Answers(model)
         self.probabilities = probabilities
-        self.training = model.training
+        self.training = is_training(model)
 
     @property
     def model(self) -> nn.Module:
@@ -97,7 +97,7 @@ class Answers(nn.Module):
         super().__init__()
         self.model = model
         self.keyed = _takes_keys(model)
-        self.training = model.training
+        self.training = is_training(model)
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         """The network's own answers."""
@@ -119,7 +119,7 @@ class Through(nn.Module):
         super().__init__()
         self.defended = defended
         self.network = network
-        self.training = network.training
+        self.training = is_training(network)
 
     def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         """The defended network's log-probabilities."""

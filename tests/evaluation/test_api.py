@@ -486,6 +486,7 @@ def test_torchs_datasets_loaders_and_pairs_are_data(digits_net: nn.Module, digit
 KINDS: dict[str, Callable[[nn.Module], Any]] = {
     "traced": lambda net: torch.jit.trace(net, torch.rand(2, 3, 32, 32)),
     "scripted": torch.jit.script,
+    "frozen": lambda net: torch.jit.freeze(torch.jit.script(net)),
     "parallel": nn.DataParallel,
     "compiled": lambda net: torch.compile(net, backend="eager"),
     "compiled with its gradients": lambda net: torch.compile(net, backend="aot_eager"),
@@ -499,7 +500,11 @@ KINDS: dict[str, Callable[[nn.Module], Any]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_of_every_kind_are_evaluated_and_left_as_they_were(kind: str, digits: Dataset) -> None:
     net = TinyNet().eval()
-    data, more = digits.take(16), {"attacks": ["clean", "pgd2"], "defences": ["undefended", "counteraction"]}
+    data, defences = (
+        digits.take(16),
+        ["undefended", "counteraction", lambda net: nn.Sequential(nn.AvgPool2d(3, 1, 1), net)],
+    )
+    more = {"attacks": ["clean", "pgd2", "bpda-apgd-ce"], "defences": defences, "preset": "quick"}
     expected = accuracies(run(net, data, **more))
     given = KINDS[kind](net)
     found = run(given, data, **more)

@@ -20,7 +20,7 @@ from counteract._clamp import clamp
 from counteract._errors import UserError
 from counteract._images import check_images
 from counteract._labels import class_labels
-from counteract._network import ask, borrowed, check_model, device_of, dtype_of
+from counteract._network import ask, borrowed, check_model, device_of, dtype_of, is_training
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract._toml import validate
@@ -247,7 +247,7 @@ class _OneDraw(nn.Module):
     def __init__(self, module: WholeModule) -> None:
         super().__init__()
         self.module = module
-        self.training = module.training
+        self.training = is_training(module)
 
     def forward(self, x: Tensor) -> Tensor:
         """The log-probabilities of one draw."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError, shown
-from counteract._network import borrowed
+from counteract._network import borrowed, is_training
 from counteract._seeding import seeded
 from counteract.whole import Defended, WholeModule
 
@@ -50,7 +50,7 @@ class StraightThrough(nn.Module):
         super().__init__()
         self.network = network
         self.paths = tuple(paths)
-        self.training = network.training
+        self.training = is_training(network)
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Any:
         """Whatever the network returns."""

@@ -182,7 +182,7 @@ def _asked(victim: Victim, original: nn.Module) -> list[nn.Module]:
     if not isinstance(victim.defended, WholeModule):
         return [undefended]
     inside = [each for each in victim.defended.modules() if each is undefended or each is original]
-    return [undefended, *(each for each in inside or [victim.defended.model] if each is not undefended)]
+    return [undefended, *(each for each in inside or [victim.defended.answers] if each is not undefended)]
 
 
 def number_of(name: str) -> int:

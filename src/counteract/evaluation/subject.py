@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._network import ask, borrowed, device_of, dtype_of, folded
+from counteract._network import Asked, ask, borrowed, device_of, dtype_of, folded
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, repeats, same, seeded
 from counteract.attacks.registry import CLEAN
@@ -425,14 +425,17 @@ def ready(network: nn.Module, device: torch.device, images: Tensor) -> nn.Module
 
 
 def _laid_out(network: nn.Module, images: Tensor) -> nn.Module:
-    """Returns a network with its channels last, where it takes that: `view` behind a convolution does not."""
+    """Returns a network with its channels last, where it takes that: `view` behind a convolution does not.
+
+    One that torch.jit made comes back in another module, as it lets nobody count what it is asked.
+    """
     network.to(memory_format=torch.channels_last)
     try:
         with seeded(0), borrowed(network), torch.no_grad():
             ask(network, images[:1].to(device_of(network)))
     except Exception:  # noqa: BLE001  (a stranger's code may raise anything; as it was, it answered)
         network.to(memory_format=torch.contiguous_format)
-    return network
+    return Asked(network) if isinstance(network, torch.jit.ScriptModule) else network
 
 
 def _shrinks_to_a_pixel(network: nn.Module, images: Tensor) -> bool:

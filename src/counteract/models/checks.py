@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from counteract._answers import logits_in
 from counteract._errors import UserError
-from counteract._network import ask, borrowed, check_model, device_of
+from counteract._network import ask, borrowed, check_model, device_of, is_training
 from counteract._softmax import log_probabilities
 from counteract._strangers import strangers_code
 
@@ -31,7 +31,7 @@ class LogProbabilities(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.training = model.training
+        self.training = is_training(model)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logarithms of the probabilities."""
