@@ -95,3 +95,17 @@ def test_anything_else_is_one_sentence(answer: Any, message: str) -> None:
 def test_one_number_for_one_image_is_no_answer(answer: Tensor) -> None:
     with pytest.raises(UserError, match=r"must return|returns one number"):
         unwrap(answer, 1)
+
+
+def test_rows_are_preferred_to_a_number_for_each_image() -> None:
+    logits, confidence = torch.rand(1, 10), torch.rand(1)
+    assert logits_in((logits, confidence), 1) is logits
+
+
+def test_sparse_answers_and_images_are_refused() -> None:
+    with pytest.raises(UserError, match=r"dense tensor, found torch.sparse_coo: give it a .to_dense\(\)"):
+        logits_in(torch.rand(2, 10).to_sparse(), 2)
+    with pytest.raises(
+        UserError, match=r"of a part in front of a network give both, torch.nn.Sequential\(it, network\)"
+    ):
+        logits_in(torch.rand(2, 3, 8, 8), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ def _inner(answer: object, count: int, name: str) -> tuple[Tensor, list[str]]:
             return logits, [f"it returns a {kind}, of which 'logits' is taken"]
         parts = list(answer.values()) if len(answer) == 1 else []
     else:
-        parts = [part for part in answer if _fits(part, count)] if isinstance(answer, (tuple, list)) else []
+        parts = _candidates(answer, count) if isinstance(answer, (tuple, list)) else []
     if len(parts) == 1 and isinstance(parts[0], Tensor):
         return parts[0], [f"it returns a {kind}, of which the only part that can be logits is taken"]
     raise UserError(
@@ -68,12 +68,11 @@ def _inner(answer: object, count: int, name: str) -> tuple[Tensor, list[str]]:
     )
 
 
-def _fits(part: object, count: int) -> bool:
-    """Returns True for a part of an answer that can be its logits."""
-    if not isinstance(part, Tensor) or not part.is_floating_point():
-        return False
-    squeezed = count == 1 and part.ndim == 1
-    return squeezed or (part.ndim == 2 and len(part) == count)
+def _candidates(answer: Sequence[object], count: int) -> list[Tensor]:
+    """The parts of an answer that can be its logits: a row for each image; a single one's without its batch."""
+    numbers = [part for part in answer if isinstance(part, Tensor) and part.is_floating_point()]
+    rows = [part for part in numbers if part.ndim == 2 and len(part) == count]
+    return rows or [part for part in numbers if part.ndim == 1 and count == 1]
 
 
 def _check(logits: Tensor, count: int, name: str) -> None:
@@ -86,8 +85,12 @@ def _check(logits: Tensor, count: int, name: str) -> None:
             f"{name} returns one number for each image, found {shape}: of two classes let it return two, "
             "torch.cat([-z, z], 1) of a column z of logits"
         )
+    if logits.layout is not torch.strided:
+        raise UserError(f"{name} must return logits as a dense tensor, found {logits.layout}: give it a .to_dense()")
     if len(shape) != 2 or len(logits) != count:
-        raise UserError(f"{name} must return logits of shape ({count}, classes), found {shape}")
+        images = len(shape) == 4 and min(shape[2:]) > 1
+        hint = ": of a part in front of a network give both, torch.nn.Sequential(it, network)" if images else ""
+        raise UserError(f"{name} must return logits of shape ({count}, classes), found {shape}{hint}")
 
 
 def _described(answer: object, kind: str) -> str:

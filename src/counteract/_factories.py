@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +25,9 @@ def find_factory(name: str, what: str) -> tuple[ModuleType, Any]:
         UserError: (a ValueError) there is no such module or factory, or the module cannot be imported.
     """
     home, _, attribute = name.partition(":")
+    if home.endswith(".py"):
+        dotted = ".".join(PurePath(home).with_suffix("").parts)
+        raise UserError(f"{what} {name}: name the module and not its file, {dotted}:{attribute or 'factory'}")
     if not all(part.isidentifier() for part in [*home.split("."), attribute]):
         raise UserError(f"{what} {name} must be 'package.module:factory'")
     with strangers_code(f"{what} {name}"), _current_folder():

@@ -91,7 +91,7 @@ def test_normalisation_is_put_in_front(mine: str) -> None:
         (":make", "must be 'package.module:factory'"),
         ("a..b:make", "must be 'package.module:factory'"),
         ("MINE:", "must be 'package.module:factory'"),
-        ("MINE.py:make", "module 'MINE.py' cannot be imported"),
+        ("MINE.py:make", "name the module and not its file, MINE:make"),
         ("MINE:fails", "^model MINE:fails failed with KeyError: 'layer'$"),
         ("MINE:leaves", "^model MINE:leaves failed with SystemExit: 0$"),
         ("MINE:wrong", "^model MINE:wrong failed with TypeError: unsupported"),

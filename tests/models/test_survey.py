@@ -341,3 +341,22 @@ def test_a_network_of_other_classes_is_refused() -> None:
 
 def test_the_shipped_networks_are_as_they_must_be(digits_net: nn.Module, digits: Dataset) -> None:
     assert survey(digits_net, "digits", digits.images[:8], 10).notes() == []
+
+
+def test_scores_that_a_sigmoid_made_are_said(net: nn.Module) -> None:
+    x = torch.rand(8, 3, 32, 32)
+    said = "all of its scores lie between 0 and 1"
+    assert said in " ".join(survey(nn.Sequential(net, nn.Sigmoid()), "mine", x).notes())
+    for quiet in (net, nn.Sequential(net, nn.LogSoftmax(1))):
+        assert said not in " ".join(survey(quiet, "mine", x).notes())
+    assert said not in " ".join(survey(nn.Sequential(net, nn.Softmax(1)), "mine", x, whole=True).notes())
+
+
+def test_gradients_of_its_own_that_a_network_cannot_have_are_named(net: nn.Module) -> None:
+    class Adapting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            net(x).sum().backward()
+            return net(x)  # type: ignore[no-any-return]
+
+    with pytest.raises(UserError, match=r"let it work in torch.enable_grad\(\), and call requires_grad_\(\)"):
+        survey(Adapting(), "mine", torch.rand(8, 3, 32, 32))

@@ -356,7 +356,7 @@ class Subject:
             known = (self.original, *(self._computing_in(each, form) for each in made for form in forms))
             found = survey_networks(built.defended, self._few, self.survey.classes, known)
             self.check_unchanged(f"defence {variant.name}")
-            notes = [note for each in found for note in each.notes()]
+            notes = [note for each in found for note in each.notes(gradients=each.gradients)]
             self._about_defences[variant.name] = notes + self._hooks_of(variant)
 
     def _hooks_of(self, variant: Variant) -> list[str]:

@@ -91,10 +91,21 @@ def outputs_of(network: object, name: str, images: Tensor, keys: Tensor | None =
         except UserError:
             raise
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-            raise UserError(f"model {name} does not take images of shape {shape}: {one_line(error)}") from error
+            raise UserError(f"model {name} does not take images of shape {shape}: {_cause(error)}") from error
     if len(outputs) and not outputs.isfinite().all(1).any():
         raise UserError(f"model {name} returns NaN or infinite values for images of shape {shape} in [0, 1]")
     return outputs
+
+
+def _cause(error: Exception) -> str:
+    """An error's message on one line, and the way around what this package itself does to a network."""
+    said = one_line(error)
+    if "does not require grad" not in said:
+        return said
+    return (
+        "it needs gradients of its own, where gradients are off and parameters frozen: let it work in "
+        "torch.enable_grad(), and call requires_grad_() on what it adapts"
+    )
 
 
 def are_probabilities(outputs: Tensor) -> bool:

@@ -70,8 +70,6 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
 
     if not isinstance(classifier, PyTorchClassifier):
         raise UserError(f"classifier must be ART's PyTorchClassifier, found {type(classifier).__name__}")
-    if not classifier.channels_first:
-        raise UserError("classifier takes images with channels last: make its network take (N, C, H, W)")
     if classifier.preprocessing_defences or classifier.postprocessing_defences or _has_transforms(classifier):
         raise UserError(
             "classifier has defences, which its network alone would lose: "
@@ -89,6 +87,8 @@ def from_art(classifier: PyTorchClassifier) -> nn.Module:
 
 def network_of(classifier: PyTorchClassifier) -> nn.Module:
     """The network of an ART classifier without any of its defences, which takes pixels in [0, 1]: see `from_art`."""
+    if not classifier.channels_first:
+        raise UserError("classifier takes images with channels last: make its network take (N, C, H, W)")
     channels = classifier.input_shape[0]
     layers: list[nn.Module] = []
     low, high = (0.0, 1.0) if classifier.clip_values is None else (float(v) for v in _ends(classifier.clip_values))

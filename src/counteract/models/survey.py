@@ -17,7 +17,7 @@ from counteract._errors import UserError
 from counteract._keeping import check_memory
 from counteract._network import answer_of, ask, borrowed, device_of, dtype_of, parameter_dtype
 from counteract._seeding import draws_unkeyed, repeats, seeded
-from counteract.models.checks import check_logits, one_line, outputs_of
+from counteract.models.checks import are_probabilities, check_logits, one_line, outputs_of
 
 _COUNT = 8
 """Images in a survey: a batch for which CPU kernels round as they do for larger ones."""
@@ -89,6 +89,7 @@ class Survey:
         slopes: The gradients of the images that it was asked for.
         dtype: The dtype that it computes in.
         form: The things that are done to what it returns before it is logits, in words; empty for nothing.
+        squashed: True where all of its scores lie between 0 and 1, and are no probabilities.
     """
 
     classes: int
@@ -97,6 +98,7 @@ class Survey:
     slopes: Slopes
     dtype: torch.dtype
     form: str
+    squashed: bool = False
 
     @property
     def gradients(self) -> bool:
@@ -115,6 +117,11 @@ class Survey:
             gradients: False leaves out what is to be said of its gradients.
         """
         found = [self.form] if self.form else []
+        if self.squashed:
+            found.append(
+                "all of its scores lie between 0 and 1, as a sigmoid's do, and are attacked as they are: that may hide "
+                "what logits show"
+            )
         if not self.precise:
             found.append(f"it computes in {str(self.dtype).removeprefix('torch.')}, to which its images are rounded")
         if self.unkeyed and self.repeatable:
@@ -187,7 +194,14 @@ def survey(
         form = _form(network, asked, keys if keyed else None)
         if repeatable:
             check_memory(network, named, reply, 1 - asked)
-    return Survey(outputs.shape[1], unkeyed, repeatable, slopes, parameter_dtype(network), form)
+    squashed = _are_squashed(outputs)
+    return Survey(outputs.shape[1], unkeyed, repeatable, slopes, parameter_dtype(network), form, squashed)
+
+
+def _are_squashed(outputs: Tensor) -> bool:
+    """Returns True for scores between 0 and 1 that are no probabilities."""
+    finite = outputs[outputs.isfinite().all(1)]
+    return bool(((finite >= 0) & (finite <= 1)).all()) and not are_probabilities(outputs)
 
 
 def probe_images(shape: tuple[int, int, int]) -> Tensor:
@@ -253,7 +267,7 @@ def _check_company(answer: Answer, named: str, images: Tensor, tolerance: float,
         return _check_company(answer, named, images, tolerance, random=True)
     if found > tolerance:
         raise UserError(
-            f"{named} answers otherwise when an image is in other company (by up to {min(found, 1):.0%} of the largest "
+            f"{named} answers otherwise when an image is in other company (by up to {min(found, 1):.1%} of the largest "
             "score): the accuracy follows the batch size. Batch statistics in eval mode? Give it running ones"
         )
     return random
