@@ -170,6 +170,24 @@ def test_a_summary_tells_oblivious_from_adaptive() -> None:
     assert (bare.gain, bare.gain_n, bare.worst) == (None, None, bare.undefended)
 
 
+def test_an_attack_that_cannot_run_on_a_defence_is_no_gain() -> None:
+    undefended = [
+        cell("clean", "undefended", [1, 1, 1, 1]),
+        cell("smooth", "undefended", [0, 0, 0, 0]),
+        cell("square", "undefended", [0, 0, 0, 0]),
+    ]
+    given = [cell("clean", "d", [1, 1, 1, 1]), cell("square", "d", [1, 1, 1, 0])]
+    _, found = make_summaries("data", [*undefended, *given])
+    assert (found.gain, found.undefended) == (75, make_summaries("data", [undefended[0], undefended[2]])[0].worst)
+    _, found = make_summaries("data", [*undefended[:2], *given[:1]])
+    assert found.gain == 0
+    _, found = make_summaries("data", [*undefended, *given], cascade=True)
+    assert found.gain == -25  # of a cascade nobody knows what would be left without it
+    harmless = [undefended[0], cell("smooth", "undefended", [1, 1, 1, 1]), undefended[2]]
+    _, found = make_summaries("data", [*harmless, *given], cascade=True)
+    assert found.gain == 75
+
+
 def test_a_gain_is_about_the_examples_that_both_worst_cases_have() -> None:
     undefended = [cell("clean", "undefended", [1, 1, NAN, 1]), cell("pgd10", "undefended", [0, 0, 0, 1])]
     given = [cell("clean", "d", [1, 1, 1, 1]), cell("pgd10", "d", [NAN, 1, 1, 1])]

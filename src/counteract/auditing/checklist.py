@@ -17,7 +17,7 @@ from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import CLEAN, Cell, Paired, compare, paired, survived
+from counteract.evaluation.scores import CLEAN, Cell, Paired, comparable, compare, paired, survived
 from counteract.evaluation.spec import EvaluationSpec
 
 FLAT = 0.02
@@ -58,7 +58,8 @@ class Check:
 def check_run(run: Run, defence: str) -> list[Check]:
     """Checks the accuracies of one network with one defence, and without."""
     cells = [cell for cell in run.measured if cell.defence == defence]
-    undefended = [cell for cell in run.measured if cell.defence == UNDEFENDED]
+    bare = [cell for cell in run.measured if cell.defence == UNDEFENDED]
+    undefended = comparable(bare, cells, cascade=run.spec.cascade)
     claimed, beside = claimed_cells(cells, run.spec), claimed_cells(undefended, run.spec)
     return [
         _gain_is_confirmed(cells, undefended, _gain(claimed, beside), defence),

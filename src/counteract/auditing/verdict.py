@@ -13,7 +13,7 @@ from torch import Tensor
 from counteract.auditing.checklist import Check, claimed_cells
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import Cell, Paired, paired, survived
+from counteract.evaluation.scores import Cell, Paired, comparable, paired, survived
 
 Word: TypeAlias = Literal["sound", "no gain", "worse than no defence", "gain not confirmed", "cannot tell"]
 """The verdicts."""
@@ -109,7 +109,8 @@ def _shares(run: Run, defence: str) -> _Shares:
         return [cell for cell in run.measured if cell.defence == name]
 
     claimed, beside = (survived(claimed_cells(of(name), run.spec)) for name in (defence, UNDEFENDED))
-    return _Shares(survived(of(defence)), survived(of(UNDEFENDED)), paired(claimed, beside))
+    undefended = comparable(of(UNDEFENDED), of(defence), cascade=run.spec.cascade)
+    return _Shares(survived(of(defence)), survived(undefended), paired(claimed, beside))
 
 
 def _nothing(shares: Mapping[int, Tensor]) -> dict[int, Tensor]:

@@ -185,7 +185,7 @@ class Run:
     @cached_property
     def summaries(self) -> list[Summary]:
         """For each network and defence what its attacks come to, beside the undefended network."""
-        return make_summaries(self.spec.dataset, self.possible)
+        return make_summaries(self.spec.dataset, self.possible, cascade=self.spec.cascade)
 
     @cached_property
     def differences(self) -> list[Difference]:

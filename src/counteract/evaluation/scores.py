@@ -324,11 +324,41 @@ def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
     return {seed: torch.stack([each[seed] for each in given]).amin(0) for seed in seeds}
 
 
-def make_summaries(dataset: str, cells: Iterable[Cell]) -> list[Summary]:
-    """Returns for each network and defence what its attacks come to, beside the undefended network."""
+def make_summaries(dataset: str, cells: Iterable[Cell], *, cascade: bool = False) -> list[Summary]:
+    """Returns for each network and defence what its attacks come to, beside the undefended network.
+
+    Args:
+        dataset: The dataset's name.
+        cells: The cells, those of a cascade in its order.
+        cascade: True where attacks ran in turn, so that an accuracy is that under all attacks up to it.
+    """
     groups = _by_defence(cells)
     undefended = {group[0].model: group for group in groups if group[0].defence == UNDEFENDED}
-    return [_summarise(dataset, group, undefended.get(group[0].model, [])) for group in groups]
+    return [
+        _summarise(dataset, group, comparable(undefended.get(group[0].model, []), group, cascade=cascade))
+        for group in groups
+    ]
+
+
+def comparable(undefended: Sequence[Cell], cells: Sequence[Cell], *, cascade: bool) -> list[Cell]:
+    """Returns the undefended network's cells that a defence's worst case may be compared with.
+
+    An attack that cannot run on the defence, and breaks the undefended network, would show as a gain. Of a cascade,
+    where what it found is in all that comes after it, the cells before it are left.
+    """
+    attacks, kept = {cell.attack for cell in cells}, list[Cell]()
+    for cell in undefended:
+        if cell.attack in attacks:
+            kept.append(cell)
+        elif cascade and _found_more(cell, kept):
+            break
+    return kept
+
+
+def _found_more(cell: Cell, before: Sequence[Cell]) -> bool:
+    """Returns True where an attack broke an example that those before it did not."""
+    known = survived(before)
+    return any(bool((shares < known[seed]).any()) for seed, shares in cell.measured.items() if seed in known)
 
 
 def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell]) -> Summary:
