@@ -345,3 +345,14 @@ def test_a_network_that_fails_in_the_probes_is_named(digits: Dataset, monkeypatc
     monkeypatch.setattr("counteract.auditing.runner._strongest", fail)
     with pytest.raises(StrangersError, match=r"^model Later failed with KeyError: 'layer'$"):
         audit("undefended", network, digits.take(4), seeds=1, draws=1)
+
+
+def test_the_spec_of_an_audit_keeps_what_a_label_stands_for() -> None:
+    given = {
+        "dataset": "digits",
+        "models": ["digits-resnet-iat"],
+        "defences": {"mine": {"use": "rotation", "degrees": 9}},
+    }
+    made = make_audit_spec(given, "mine")
+    assert made.defences == {"undefended": "undefended", "mine": "rotation(degrees=9)"}
+    assert make_audit_spec(given, "hedge").defences == {"undefended": "undefended", "hedge": "hedge"}

@@ -548,3 +548,19 @@ def test_networks_in_training_are_evaluated_in_eval_mode_and_put_back(digits: Da
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     expected = run(Training().eval(), data, **more, preset={"preset": "quick", "steps": 2})
     assert list(accuracies(found).values()) == list(accuracies(expected).values())
+
+
+def test_fields_of_a_spec_are_kept_or_refused(net: nn.Module, digits: Dataset) -> None:
+    found = run(net, digits.take(16), limit=6)
+    assert (found.examples, {row.n for row in found.rows}) == (6, {6})
+    assert run(net, digits.take(4), pictures={}).examples == 4
+    for more, words in (
+        ({"dataset": "cifar10"}, "dataset: what is in hand says this itself"),
+        ({"models": {"a": "digits-resnet-iat"}, "own_network": {}}, "models, own_network: what is in hand"),
+        ({"eps": 0.1, "threat_model": {"norm": "L2", "eps": 2}}, "threat_model has a norm and an eps of its own"),
+        ({"pictures": None}, "pictures"),
+        ({"pictures": 3}, "pictures"),
+        ({"limit": 0}, "limit must be"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run(net, digits.take(4), **more)

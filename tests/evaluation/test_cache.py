@@ -79,3 +79,15 @@ def test_clearing_leaves_other_files_alone(cache: ExampleCache, tmp_path: Path) 
     assert cache.clear() > 8000
     assert cache.files() == []
     assert (tmp_path / "cache" / "mine.txt").exists()
+
+
+def test_other_files_in_the_folder_are_no_entries(tmp_path: Path) -> None:
+    cache = ExampleCache(tmp_path, warn=pytest.fail)
+    key = "0123456789abcdef" * 2
+    cache.store(key, Made(torch.zeros(1, 3, 2, 2), 1.0))
+    (tmp_path / "m1").mkdir()
+    for other in ("m1/model.safetensors", f"m1/{key}.safetensors"):
+        (tmp_path / other).write_bytes(b"weights")
+    assert [path.stem for path in cache.files()] == [key]
+    cache.clear()
+    assert sorted(path.name for path in tmp_path.glob("*/*")) == [f"{key}.safetensors", "model.safetensors"]

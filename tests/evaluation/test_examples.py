@@ -93,3 +93,50 @@ def test_names_as_folders() -> None:
     assert _plain("pgd50-targeted") == "pgd50-targeted"
     assert _plain("a/b") != _plain("a:b")
     assert "/" not in _plain("file:../x/y")
+
+
+def test_examples_of_another_run_are_neither_kept_nor_mixed(net: nn.Module, digits: Dataset, tmp_path: Path) -> None:
+    data, place = digits.take(8), tmp_path / "network/pgd2/seed-0"
+    run(net, data, "pgd2", save_examples=tmp_path)
+    run(net, data, "pgd2", save_examples=tmp_path)
+    with pytest.raises(
+        UserError, match=f"{place} has examples of another run, with another eps_step, threat_model: del"
+    ):
+        run(net, data, "pgd2", eps=EPS / 2, save_examples=tmp_path)
+    with torch.no_grad():
+        next(net.parameters()).mul_(2)
+    with pytest.raises(UserError, match="has examples of another run, with another network"):
+        run(net, data, "pgd2", save_examples=tmp_path)
+    with torch.no_grad():
+        next(net.parameters()).div_(2)
+    run(net, digits.take(12), "pgd2", save_examples=tmp_path)
+    with np.load(place / "block-0000000.npz") as arrays:
+        assert len(arrays["images"]) == 12
+
+
+def test_a_cascade_keeps_what_any_defence_needed(digits_net: nn.Module, digits: Dataset, tmp_path: Path) -> None:
+    data, attacks = digits.take(30), ["clean", "pgd2", "apgd-ce"]
+    found = evaluate(
+        digits_net,
+        data,
+        defences=["undefended", "rotation(degrees=40, executions=3)"],
+        attacks=attacks,
+        eps=8 / 255,
+        cascade=True,
+        preset={"preset": "quick", "steps": 2},
+        options=RunOptions(watcher=Watcher(), save_examples=tmp_path),
+    )
+    left = {cell.defence: cell.measured[0] > 0 for cell in found.cells if cell.attack == "pgd2"}
+    needed = torch.stack(list(left.values())).any(0)
+    assert len({int(each.sum()) for each in (*left.values(), needed)}) == 3  # each is left something of its own
+    with np.load(tmp_path / "network/apgd-ce/seed-0/block-0000000.npz") as arrays:
+        assert arrays["index"].tolist() == needed.nonzero()[:, 0].tolist()
+
+
+def test_of_images_that_are_twice_there_one_example_is_taken_and_that_is_said(
+    digits_net: nn.Module, digits: Dataset, tmp_path: Path
+) -> None:
+    data = digits.select(torch.tensor([0, 1, 2, 3, 0, 1]))
+    run(digits_net, data, "pgd2-targeted", save_examples=tmp_path)
+    again = run(digits_net, data, f"file:{tmp_path}")
+    assert "2 of its examples are of images that others are of, too: of these the last one" in " ".join(remarks(again))

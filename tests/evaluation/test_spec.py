@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from counteract._errors import UserError
 from counteract.evaluation.experiments import spec_for_dataset
 from counteract.evaluation.spec import EvaluationSpec, Variant, make_spec
 
@@ -169,3 +170,21 @@ def test_a_sweep_changes_counteraction_alone() -> None:
     found = [spec.parameters_for("net", None, targeted=False, variant=variant) for variant in variants]
     assert "counteraction" not in found[0]
     assert [given["counteraction"]["eps_step"] for given in found[1:]] == [1 / 255, 8 / 255]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"defences": {"undefended": "hedge"}}, "undefended is no label for hedge"),
+        ({"models": "digits-resnet-iat"}, "models: .*must be a list of names, or a table"),
+        ({"models": [1]}, "models: .*must be a list of names, or a table"),
+        ({"settings": [{"method": "IAT", "parameters": {}}]}, "method 'IAT' is not known; did you mean iat"),
+        ({"alone": ["bpda-apgd-cE"]}, "alone names bpda-apgd-cE, which is none of the attacks"),
+        ({"sweep": {"parameter": "eps", "values": [1]}, "defences": ["hedge"]}, "sweep is about counteraction"),
+    ],
+)
+def test_what_would_be_left_out_is_refused(changes: dict[str, Any], words: str) -> None:
+    data = {"dataset": "digits", "models": ["digits-resnet-iat"], "attacks": ["clean"], "defences": ["undefended"]}
+    make_spec(dict(data), "mine.toml")
+    with pytest.raises(UserError, match=words):
+        make_spec(data | changes, "mine.toml")

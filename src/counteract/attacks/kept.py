@@ -96,8 +96,14 @@ class Kept:
         found: dict[str, tuple[Path, int]] = {}
         for path in sorted(self.folder.glob(BLOCKS)):
             for row, clean in enumerate(_load(self.name, path)["clean"].tolist()):
+                self._twice.extend([clean] * (clean in found))
                 found[str(clean)] = (path, row)
         return found
+
+    @cached_property
+    def _twice(self) -> list[str]:
+        """The clean images that several examples are of, as far as they were read."""
+        return []
 
     def check(self, network: nn.Module, threat_model: ThreatModel, num_classes: int, images: Tensor) -> None:
         """Makes sure that there are examples, of this threat model.
@@ -132,6 +138,9 @@ class Kept:
         through = f", through {about['defence']}" if about.get("defence") else ""
         warnings.warn(f"its examples were {made}{through}", AttackWarning, stacklevel=2)
         rows = [self._place(image) for image in images]
+        if self._twice:
+            many = f"{len(self._twice)} of its examples are of images that others are of, too"
+            warnings.warn(f"{many}: of these the last one is taken for all", AttackWarning, stacklevel=2)
         files = {path: _load(self.name, path)["images"] for path in {path for path, _ in rows}}
         found = torch.from_numpy(np.stack([files[path][row] for path, row in rows]))
         if found.shape != images.shape:
@@ -143,7 +152,7 @@ class Kept:
         if place is None:
             raise AttackError(
                 f"attack {self.name} failed: there is no example of one of the images; they were made of "
-                f"{self.about.get('dataset')}, {len(self.places)} images"
+                f"{self.about.get('dataset')}, {len(self.places) + len(self._twice)} images"
             )
         return place
 

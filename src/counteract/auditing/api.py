@@ -13,7 +13,7 @@ from counteract._errors import UserError
 from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec
 from counteract.datasets import Dataset, load_dataset
 from counteract.defences.art import is_art
-from counteract.evaluation.api import Images, make_data, make_network, make_pool, name_defences
+from counteract.evaluation.api import Images, check_more, make_data, make_network, make_pool, name_defences
 from counteract.evaluation.inputs import Inputs, Network
 from counteract.evaluation.options import RunOptions, checked
 
@@ -86,6 +86,7 @@ def audit(
     """
     if refused := sorted(_FIXED & more.keys()):
         raise UserError(f"{', '.join(refused)}: an audit gives these itself; leave them out")
+    check_more(more, ["own_network"], norm, eps)
     options = checked(options)
     loaded = make_network(_network_of(defence) if network is None else network)
     if images is None:

@@ -157,15 +157,17 @@ def make_audit_spec(data: Mapping[str, Any], defence: str, source: str = "option
     """Returns the spec of an audit: every attack on the undefended network and on the defended one.
 
     Args:
-        data: A spec; its attacks and defences, a sweep and a cascade do not count.
-        defence: The defence.
+        data: A spec; its attacks, other defences, a sweep and a cascade do not count.
+        defence: The defence: a label among the spec's, or a name.
         source: The place of the data, for errors.
 
     Raises:
         UserError: (a ValueError) a key is missing, unknown or has an invalid value, there are several networks, or no
             attack climbs in the norm.
     """
-    defences = list(dict.fromkeys([UNDEFENDED, defence]))
+    given = data.get("defences")
+    labelled = given if isinstance(given, Mapping) else {}
+    defences = {UNDEFENDED: UNDEFENDED, defence: labelled.get(defence, defence)}
     fixed = {"attacks": [CLEAN], "defences": defences, "cascade": True, "alone": (), "sweep": None}
     made = make_spec({**data, **fixed}, source)
     steps = made.preset.steps

@@ -97,7 +97,9 @@ def _only_defence(data: dict[str, Any]) -> str:
     Raises:
         UserError: (a ValueError) there are several, so that one must be named.
     """
-    found = [name for name in data.get("defences", []) if name not in ("undefended", "none")]
+    given = data.get("defences", [])
+    named = given if isinstance(given, dict) else dict(zip(given, given, strict=True))
+    found = [label for label, name in named.items() if name not in ("undefended", "none")]
     if len(found) > 1:
         raise UserError(f"an audit is about one defence, found {', '.join(map(str, found))}: name one with --defence")
     return str(found[0]) if found else "undefended"

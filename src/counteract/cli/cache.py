@@ -29,8 +29,9 @@ def cache(
         make_folder(folder, "cache")  # which says why it is none
     examples = ExampleCache(folder, warn=typer.echo)
     if clear:
-        for probe in (folder / "probes").glob("*.json"):  # the answers of networks that the examples belong to
-            probe.unlink(missing_ok=True)
+        if not (folder / "run.json").exists():  # a run has probes of its own
+            for probe in (folder / "probes").glob("*.json"):  # the answers of networks that the examples belong to
+                probe.unlink(missing_ok=True)
         typer.echo(f"{folder}: {_megabytes(examples.clear())} freed")
         return
     files = examples.files()

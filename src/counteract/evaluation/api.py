@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from counteract._arguments import check_count
 from counteract._errors import UserError, shown
 from counteract._images import check_images
 from counteract._labels import class_labels
 from counteract._network import check_model
 from counteract._seeding import seeded
 from counteract._toml import validate
+from counteract._values import Strict
 from counteract.attacks import CLEAN
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.datasets.registry import ready
@@ -45,7 +47,16 @@ if TYPE_CHECKING:
     Part: TypeAlias = Preprocessor | Postprocessor
     Defence: TypeAlias = str | nn.Module | Part | Sequence[Part] | Callable[..., object]
 
+_FIXED = frozenset({"dataset", "models", "own_network"})
+"""Fields of a spec that a network and images in hand stand for."""
+
 Images = Tensor | npt.NDArray[Any] | Dataset | TorchDataset[Any] | DataLoader[Any] | tuple[Any, Any]
+
+
+class _Ways(Strict):
+    """The argument `pictures`."""
+
+    pictures: Pictures
 
 
 @torch.inference_mode(False)
@@ -88,7 +99,7 @@ def evaluate(
         pool: The images that mixup inference mixes with.
         surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.
-        **more: Other fields of a spec: `eps_step`, `parameters`, `cascade`, `pictures`, ...
+        **more: Other fields of a spec: `eps_step`, `parameters`, `limit`, `cascade`, `pictures`, ...
 
     Returns:
         The run: `run.rows`, `run.worst_cases`, `run.summaries`; `counteract.reporting` prints it.
@@ -106,9 +117,12 @@ def evaluate(
         [('clean', 100.0), ('pgd10', 0.0)]
     """
     options, defences = checked(options), list(_several(defences))
+    check_more(more, _FIXED, norm, eps)
     _check_own_defences(network, defences)
     loaded = make_network(network)
     data = make_data(images, labels, loaded, options, more)
+    if (limit := more.get("limit")) is not None:
+        data = data.take(check_count("limit", limit))
     in_hand = name_defences(defences)
     threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
     fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
@@ -135,6 +149,21 @@ def evaluate(
     return evaluate_spec(spec, options, inputs=inputs)
 
 
+def check_more(more: Mapping[str, Any], fixed: Iterable[str], norm: object, eps: object) -> None:
+    """Raises UserError for fields of a spec that what is in hand gives itself, or that say a thing twice.
+
+    Args:
+        more: The fields.
+        fixed: The names of those that are given.
+        norm: The norm that was given by itself; None for none.
+        eps: The eps, likewise.
+    """
+    if refused := sorted(more.keys() & set(fixed)):
+        raise UserError(f"{', '.join(refused)}: what is in hand says this itself; leave it out")
+    if "threat_model" in more and (norm, eps) != (None, None):
+        raise UserError("threat_model has a norm and an eps of its own: give these alone, or it alone")
+
+
 def make_data(
     images: Images,
     labels: Tensor | npt.NDArray[Any] | None,
@@ -155,7 +184,7 @@ def make_data(
         UserError: (a ValueError) they are no images in [0, 1], or the labels do not fit.
     """
     if labels is None and is_data(images):
-        asked = validate(Pictures, dict(more.get("pictures", {})), "arguments")
+        asked = validate(_Ways, {"pictures": more.get("pictures", Pictures())}, "arguments").pictures
         return with_class_names(
             ready(adopt(images, IN_HAND), make_reading(asked, options, preparation_of(network.module))), network
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from counteract._errors import UserError
 from counteract._files import write_atomically
 
 _SUFFIX = ".safetensors"
+
+_KEY = re.compile("[0-9a-f]{32}")
+"""A key: see `fingerprint`."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,9 @@ class ExampleCache:
             self._stores = False
 
     def files(self) -> list[Path]:
-        """Every file in the cache."""
-        return sorted(self.folder.glob(f"??/*{_SUFFIX}")) if self.folder else []
+        """Every file in the cache, by the names that it gives: in its folder other things may be."""
+        found = sorted(self.folder.glob(f"??/*{_SUFFIX}")) if self.folder else []
+        return [path for path in found if path == self._path(path.stem) and _KEY.fullmatch(path.stem)]
 
     def clear(self) -> int:
         """Deletes every file, and returns how many bytes that freed."""

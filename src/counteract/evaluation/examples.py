@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from counteract._errors import UserError
 from counteract._files import write_atomically
-from counteract._sealed import seal
+from counteract._sealed import seal, unseal
 from counteract.attacks.kept import ABOUT, image_hash
 from counteract.attacks.registry import CLEAN
 from counteract.evaluation.blocks import Block, Sample
@@ -31,13 +32,32 @@ class Examples:
     def __init__(self, folder: Path | None, spec: EvaluationSpec) -> None:
         self.folder, self.spec = folder, spec
 
-    def lacks(self, task: Task, block: Block) -> bool:
-        """Returns True where a cell's examples of a block are still to be written."""
-        place = self._place(task)
-        return place is not None and not (place / _file(block)).exists()
+    def lacks(self, task: Task, block: Block, network: str) -> bool:
+        """Returns True where a cell's examples of a block are still to be written.
 
-    def write(self, task: Task, sample: Sample, rows: Tensor, images: Tensor) -> None:
+        Args:
+            task: The cell.
+            block: The block.
+            network: The key of the network.
+
+        Raises:
+            UserError: (a ValueError) the folder has examples of another run.
+        """
+        place = self._place(task)
+        if place is None:
+            return False
+        self._check(place, self._about(task, network))
+        return not _holds(place / _file(block), block)
+
+    def write(self, task: Task, sample: Sample, rows: Tensor, images: Tensor, network: str) -> None:
         """Writes the examples of some rows of a block, as the network gets them.
+
+        Args:
+            task: The cell.
+            sample: The block.
+            rows: The rows: int64, shape (N,).
+            images: Their examples.
+            network: The key of the network.
 
         Raises:
             UserError: (a ValueError) they cannot be written.
@@ -46,7 +66,7 @@ class Examples:
         if place is None:
             return
         (place / "png").mkdir(parents=True, exist_ok=True)
-        write_atomically(place / ABOUT, seal(self._about(task), indent=1))
+        write_atomically(place / ABOUT, seal(self._about(task, network), indent=1))
         at = rows.to(sample.images.device)
         index, labels = sample.index[at].cpu().numpy(), sample.labels[at].cpu().numpy()
         pixels = images.detach().cpu().float().numpy()
@@ -54,7 +74,7 @@ class Examples:
             write_atomically(place / "png" / f"{number:06}-label-{label}.png", _png(image))
         clean = np.array([image_hash(image) for image in sample.images[at]], dtype="U32")
         content = io.BytesIO()
-        np.savez(content, images=pixels, labels=labels, index=index, clean=clean)
+        np.savez(content, images=pixels, labels=labels, index=index, clean=clean, digest=sample.block.digest)
         write_atomically(place / _file(sample.block), content.getvalue())
 
     def _place(self, task: Task) -> Path | None:
@@ -66,7 +86,20 @@ class Examples:
             *map(_plain, (task.place.model, task.attack.name, *through)), f"seed-{task.place.seed}"
         )
 
-    def _about(self, task: Task) -> dict[str, object]:
+    def _check(self, place: Path, about: dict[str, object]) -> None:
+        """Raises UserError where a folder says that its examples are others, and not these."""
+        try:
+            found = unseal((place / ABOUT).read_bytes())
+        except (OSError, ValueError):  # there are none, or they are damaged and written anew
+            return
+        others = sorted(key for key in about if found.get(key) != about[key])
+        if others:
+            raise UserError(
+                f"save_examples: {place} has examples of another run, with another {', '.join(others)}: delete "
+                "them, or name another folder"
+            )
+
+    def _about(self, task: Task, network: str) -> dict[str, object]:
         spec = self.spec
         return {
             "model": spec.models[task.place.model],
@@ -79,11 +112,22 @@ class Examples:
             "seed": task.place.seed,
             "pixels": spec.pixels,
             "surrogate": spec.surrogate,
+            "network": network,
+            "defended": task.judged.key if task.attack.adaptive else None,
         }
 
 
 def _file(block: Block) -> str:
     return f"block-{block.start:07}.npz"
+
+
+def _holds(path: Path, block: Block) -> bool:
+    """Returns True for a file with the examples of this block's images, of all of them as of fewer."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return str(arrays["digest"]) == block.digest
+    except Exception:  # noqa: BLE001  (there is none, or it is damaged: a damaged archive raises anything)
+        return False
 
 
 def _png(image: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from counteract._errors import unknown_name
 from counteract._precision import Precision
 from counteract._preparation import Interpolation
 from counteract._toml import validate
@@ -16,6 +17,9 @@ from counteract.defences import UNDEFENDED, check_parameters, parse_defence, spe
 from counteract.evaluation.threats import with_published
 from counteract.evaluation.upgrade import upgrade_spec
 from counteract.models.normalize import check_deviation, check_mean
+
+_METHODS = ("standard", "mixup", "iat", "adversarial")
+"""The methods of training that cards and RobustBench's names tell."""
 
 _MOST = 10_000
 """The largest number of seeds and of draws."""
@@ -97,6 +101,14 @@ class Setting(Strict):
     @classmethod
     def _list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("method")
+    @classmethod
+    def _check_method(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for each in value or ():
+            if each not in _METHODS:
+                raise unknown_name("method", each, _METHODS)
+        return value
 
     @field_validator("parameters")
     @classmethod
@@ -210,6 +222,8 @@ class EvaluationSpec(Strict):
     def _label_models(cls, value: Any) -> Any:
         """Lets each name of a plain list be its own label."""
         listed = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+        if not (listed or isinstance(value, dict)):
+            raise ValueError("must be a list of names, or a table of labels and names")
         return {name: name for name in value} if listed else value
 
     @field_validator("defences", mode="before")
@@ -222,6 +236,8 @@ class EvaluationSpec(Strict):
             return value
         spelled = {label: _spelled(label, each) for label, each in value.items()}
         bare = (UNDEFENDED, "none")
+        if spelled.get(UNDEFENDED, UNDEFENDED) not in bare:
+            raise ValueError(f"undefended is no label for {spelled[UNDEFENDED]}: it stands for no defence")
         return dict((UNDEFENDED, UNDEFENDED) if name in bare else (label, name) for label, name in spelled.items())
 
     @field_validator("eps_step")
@@ -250,6 +266,10 @@ class EvaluationSpec(Strict):
                 raise ValueError(f"settings name the model {setting.model!r}; models are {', '.join(self.models)}")
             if setting.defence not in (None, *self.defences):
                 parse_defence(str(setting.defence))
+        if other := [name for name in self.alone if name not in self.attacks]:
+            raise ValueError(f"alone names {', '.join(other)}, which is none of the attacks")
+        if self.sweep is not None and not any("counteraction" in name for name in self.defences.values()):
+            raise ValueError("sweep is about counteraction, which none of the defences has")
         return self
 
     @property

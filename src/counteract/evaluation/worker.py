@@ -78,7 +78,7 @@ class Worker:
 
     def _is_done(self, task: Task, block: Block) -> bool:
         entry = self.journal.entries.get(unit_key(task.place.key, block))
-        return entry is not None and (bool(entry.failed) or not self.kept.lacks(task, block))
+        return entry is not None and (bool(entry.failed) or not self._lacks(task, block))
 
     def _measure(self, tasks: Sequence[Task], sample: Sample) -> None:
         for seed in range(self.spec.seeds):
@@ -116,7 +116,9 @@ class Worker:
             if _work(task) in self._failed:
                 raise self._failed[_work(task)]
             if attack.adaptive:
-                return self.crafter.craft(attack, task.judged, seed, sample, rows)
+                found = self.crafter.craft(attack, task.judged, seed, sample, rows)
+                self._keep(task, sample, rows, found.images)
+                return found
             if attack.name not in made:
                 if attack.path is not None:
                     together = {each.attack.name: each.attack for each in paths[attack.path]}
@@ -129,9 +131,20 @@ class Worker:
                     )
                     made[attack.name] = (self.crafter.craft(attack, task.judged, seed, sample, wanted), wanted)
             found, wanted = made[attack.name]
+            self._keep(task, sample, wanted, found.images)
             return replace(found, images=rows_of(found.images, torch.searchsorted(wanted, rows)))
 
         return examples
+
+    def _lacks(self, task: Task, block: Block) -> bool:
+        return self.kept.lacks(task, block, self.subject.key)
+
+    def _keep(self, task: Task, sample: Sample, rows: Tensor, made: Tensor) -> None:
+        """Writes examples to the folder where they are kept, if there is one that lacks them."""
+        if self._lacks(task, sample.block):
+            clean = rows_of(sample.images, rows)
+            images = self._handed_on(task, clean, keep_within(self.spec.threat_model, clean, made)[0])
+            self.kept.write(task, sample, rows, images, self.subject.key)
 
     def _wanted(self, tasks: Sequence[Task], attack: Attack, block: Block) -> Tensor:
         """Returns the rows of an attack that is made now, and of later ones with it, which in a cascade are fewer."""
@@ -161,8 +174,6 @@ class Worker:
         clean = rows_of(sample.images, rows)
         within, outside = keep_within(self.spec.threat_model, clean, made.images)
         images = self._handed_on(task, clean, within)
-        if self.kept.lacks(task, sample.block):
-            self.kept.write(task, sample, rows, images)
         keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
         predict = functools.partial(self._predict, task, images, keys, sample.block)
         predicted, seconds = timed(predict)

@@ -228,7 +228,7 @@ def _contained(what: str, kind: type[UserError]) -> Iterator[None]:
             warnings.simplefilter("ignore")
             with torch.enable_grad():
                 yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         found = " ".join(str(error).split()).rstrip(".")
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         raise kind(f"{what}: {name}{found}"[:_LONGEST]) from error
