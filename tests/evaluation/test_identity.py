@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from watching import Watcher
 from counteract import GaussianNoise
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions, evaluate
-from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
+from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key, sources_of
 from counteract.models import Normalize
 
 
@@ -336,3 +337,18 @@ class Doubled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.sign * self.net(x)
         return out
+
+
+def test_the_sources_of_a_strangers_code_are_its_files_and_those_they_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "helper_of_sources.py").write_text("STEPS = 3\n")
+    (tmp_path / "sources.py").write_text(
+        "import torch, helper_of_sources as helper\ndef inner(x): return x\ndef make(network, eps):\n    return inner\n"
+    )
+    made = importlib.import_module("sources").make
+    assert sources_of(made) == ["STEPS = 3\n", (tmp_path / "sources.py").read_text()]
+    assert sources_of(functools.partial(made, eps=1)) == sources_of(made)
+    assert sources_of("torchattacks 3.5.1") == []
+    assert sources_of(nn.Linear(2, 2)) == []

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from counteract import __version__
 from counteract._errors import UserError
 from counteract._files import write_atomically
+from counteract._reach import reachable
 from counteract._sealed import seal, unseal
 from counteract._seeding import same
 
@@ -88,6 +90,34 @@ def network_key(network: nn.Module, source: Sequence[str] = ()) -> str:
 def object_key(thing: object) -> str:
     """Returns a hash of anything that acts as a defence: its attributes, the networks in it and its code."""
     return fingerprint(*_describe(thing, {}, 0))
+
+
+def sources_of(thing: object) -> list[str]:
+    """Returns the texts of the files that a stranger's code is in, and of those that they import, in a fixed order.
+
+    Files of installed packages are not among them.
+
+    Args:
+        thing: A function, or an object with methods; nothing is known of text.
+    """
+    ahead = [getattr(each, "__module__", None) for each in reachable(thing) if not isinstance(each, nn.Module)]
+    ahead += [type(thing).__module__]
+    texts: dict[str, str] = {}
+    while ahead:
+        name = ahead.pop()
+        module = sys.modules.get(str(name))
+        if module is None or name in texts or not _is_own_file(getattr(module, "__file__", None)):
+            continue
+        texts[str(name)] = module_source(str(name))
+        for value in vars(module).values():
+            ahead.append(value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None))
+    return [texts[name] for name in sorted(texts)]
+
+
+def _is_own_file(file: str | None) -> bool:
+    """Returns True for a file that is neither Python's, nor in this package, nor where packages are installed."""
+    installed = (*sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
+    return file is not None and not file.startswith(installed)
 
 
 def _describe_network(network: nn.Module, seen: Seen) -> Iterator[str | Tensor]:

@@ -11,7 +11,7 @@ from counteract.attacks.norms import Name
 from counteract.attacks.registry import Attack, find_attack, obstacle
 from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
-from counteract.evaluation.identity import Part, ProbeStore, fingerprint, object_key
+from counteract.evaluation.identity import Part, ProbeStore, fingerprint, object_key, sources_of
 from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.probe import probe_images
 from counteract.evaluation.spec import EvaluationSpec
@@ -211,5 +211,6 @@ def _attack_parts(spec: EvaluationSpec, attack: Attack) -> tuple[Part, ...]:
     """Returns the parts of a key that an attack's own work depends on."""
     effort: tuple[Part, ...] = (spec.preset,) if attack.preset else ()
     if attack.origin is not None:
-        effort = (*effort, object_key(attack.origin), spec.preset.precision if attack.adaptive else "float32")
+        precision = spec.preset.precision if attack.adaptive else "float32"
+        effort = (*effort, object_key(attack.origin), *sources_of(attack.origin), precision)
     return (attack.name, spec.threat_model, spec.step, spec.attack_label, *effort)
