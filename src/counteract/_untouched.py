@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -49,6 +50,21 @@ def give(network: nn.Module, make: Callable[[nn.Module], Made], name: str) -> Ma
     return make(own)
 
 
+@contextmanager
+def as_it_was(network: nn.Module) -> Iterator[Callable[[], bool]]:
+    """Puts a network back as it was; yields a function that returns True where its weights or buffers are others.
+
+    Args:
+        network: The network.
+    """
+    before = _Snapshot(network)
+    try:
+        yield before.is_changed
+    finally:
+        if before.differs():
+            before.put_back()
+
+
 class _Snapshot:
     """A network as it was: its modules' attributes, and the values of its parameters and buffers.
 
@@ -64,9 +80,12 @@ class _Snapshot:
 
     def differs(self) -> bool:
         """Returns True if the network is another one by now."""
-        return not all(_alike(_attributes(module), kept) for module, kept in self._attributes) or not all(
-            _equal(each, kept) for each, kept in self._values
-        )
+        alike = all(_alike(_attributes(module), kept) for module, kept in self._attributes)
+        return not alike or self.is_changed()
+
+    def is_changed(self) -> bool:
+        """Returns True if a parameter or a buffer has other values by now."""
+        return not all(_equal(each, kept) for each, kept in self._values)
 
     def put_back(self) -> None:
         """Makes the network what it was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from networks import Averaging, Dark, FailingBackward, Returning, Shifted, TinyN
 from networks import Keyed as Batched
 from torch import Tensor, nn
 
-from counteract import Counteraction, DefendedClassifier, DefendedModule, GaussianNoise, RandomCropPad, _random
+from counteract import (
+    Counteraction,
+    DefendedClassifier,
+    DefendedModule,
+    GaussianNoise,
+    RandomCropPad,
+    _random,
+    evaluate,
+)
 from counteract._errors import StrangersError, UserError
 from counteract.attacks import (
     AttackPreset,
@@ -24,9 +33,12 @@ from counteract.attacks import (
     defence_keys,
     example_keys,
     find_attack,
+    registry,
 )
 from counteract.attacks.api import _OneDraw
+from counteract.attacks.libraries import registered
 from counteract.attacks.norms import NORMS
+from counteract.attacks.registry import register_attack
 from counteract.datasets import Dataset
 from counteract.whole import WholeModule
 
@@ -480,3 +492,33 @@ def test_black_and_white_pixels_of_a_module_that_draws_have_a_gradient(net: Tiny
     (found,) = torch.autograd.grad(_OneDraw(whole)(ends).square().sum(), ends)
     assert (expected != 0).all()
     torch.testing.assert_close(found, expected)
+
+
+def test_an_attack_that_changes_the_module_is_refused_and_undone(
+    net: TinyNet, x: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(network: nn.Module) -> Any:
+        def run(images: Tensor, labels: Tensor) -> Tensor:
+            for parameter in network.parameters():
+                parameter.data.mul_(0)
+            return images
+
+        return run
+
+    def leave(network: nn.Module) -> Any:
+        return lambda images, labels: sys.exit(3)
+
+    monkeypatch.setattr(registered, "REGISTERED", {})
+    monkeypatch.setattr(registry, "REGISTERED", registered.REGISTERED)
+    register_attack("ruining", make)
+    register_attack("leaving", leave)
+    expected = net(x)
+    with pytest.raises(UserError, match=r"attack ruining changed the module's weights, .* they are put back"):
+        attack("ruining", net, x, torch.zeros(len(x), dtype=torch.int64), eps=8 / 255)
+    with pytest.raises(UserError, match="changed the network"):
+        evaluate(net, x, torch.zeros(len(x), dtype=torch.int64), attacks=["ruining"])
+    assert torch.equal(net(x), expected)
+    with pytest.raises(UserError, match="attack leaving failed: SystemExit: 3"):
+        attack("leaving", net, x, torch.zeros(len(x), dtype=torch.int64), eps=8 / 255)
+    with pytest.raises(UserError, match="seed must be an integer of 64 bits"):
+        attack("pgd2", net, x, torch.zeros(len(x), dtype=torch.int64), eps=8 / 255, seed=2**70)

@@ -564,3 +564,29 @@ def test_fields_of_a_spec_are_kept_or_refused(net: nn.Module, digits: Dataset) -
     ):
         with pytest.raises(UserError, match=words):
             run(net, digits.take(4), **more)
+
+
+def test_images_of_few_classes_are_said(net: nn.Module, digits: Dataset) -> None:
+    images = digits.select(digits.labels.argsort(stable=True)).take(40)
+    said = " ".join(remarks(run(net, images)))
+    assert f"its 40 images are of {len(images.labels.unique())} of 10 classes" in said
+    for data in (digits.take(40), digits.take(1)):
+        assert "classes, which says little" not in " ".join(remarks(run(net, data)))
+
+
+def test_a_pool_that_leaks_is_said_and_what_is_no_pool_refused(net: nn.Module, digits: Dataset) -> None:
+    data, mixing = digits.take(8), {"defences": ["undefended", "mixup-inference"]}
+    found = run(net, data, pool=digits.take(20), **mixing)
+    assert "mixup inference mixes with 8 of the images that are classified: a leak" in " ".join(remarks(found))
+    assert found.spec.pool == "images in hand"
+    others = digits.select(torch.arange(20, 40))
+    for pool in (others, (others.images, others.labels)):
+        assert "a leak" not in " ".join(remarks(run(net, data, pool=pool, **mixing)))
+    with pytest.raises(UserError, match=r"pool must be a dataset, .*found"):
+        run(net, data, pool=others.images, **mixing)
+
+
+def test_no_images_are_refused(net: nn.Module, digits: Dataset) -> None:
+    for data in ((digits.take(0),), (digits.images[:0], digits.labels[:0])):
+        with pytest.raises(UserError, match="holds no images"):
+            run(net, *data)

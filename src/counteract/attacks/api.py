@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,7 @@ from counteract._network import ask, borrowed, check_model, device_of, dtype_of,
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract._toml import validate
+from counteract._untouched import as_it_was
 from counteract._values import Positive, Strict
 from counteract.attacks.bounds import keep_within
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
@@ -121,6 +123,8 @@ def attack(
     if batch_size is not None:
         check_count("batch_size", batch_size)
     seed = check_integer("seed", seed)
+    if not -(2**63) <= seed < 2**63:
+        raise UserError(f"seed must be an integer of 64 bits, found {seed}")
     network = _as_module(module)
     device = device_of(network) or torch.device("cpu")
     pixels = _check_images(images, device, dtype_of(network))
@@ -144,8 +148,14 @@ def attack(
     warn = partial(warnings.warn, stacklevel=2)
     size = BatchSize(batch_size, device, warn, pixels.shape[1:])
     where = (seed,) if found.unkeyed else None
-    with among_strangers(strangers):
+    held = as_it_was(network) if found.unkeyed else nullcontext(lambda: False)
+    with among_strangers(strangers), held as changed:
         made = torch.cat([part[:kept] for part, kept in batches(attacked, len(pixels), size, where)])
+        if changed():
+            raise UserError(
+                f"attack {name} changed the module's weights, and its result is of another module; they are put back. "
+                "Let it work on a copy"
+            )
     adversarial, outside = keep_within(given.threat_model, pixels, made)
     if outside.any():
         warnings.warn(f"attack {name}: {_PROJECTED.format(int(outside.sum()), len(made))}", AttackWarning, stacklevel=2)

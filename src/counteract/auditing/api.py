@@ -14,7 +14,7 @@ from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_s
 from counteract.datasets import Dataset, load_dataset
 from counteract.defences.art import is_art
 from counteract.evaluation.api import Images, check_more, make_data, make_network, make_pool, name_defences
-from counteract.evaluation.inputs import Inputs, Network
+from counteract.evaluation.inputs import IN_HAND, Inputs, Network
 from counteract.evaluation.options import RunOptions, checked
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def audit(
     (name,) = named
     other = None if surrogate is None else make_network(surrogate, "surrogate")
     named_other = {} if other is None else {"surrogate": other.name}
+    named_other |= {} if pool is None else {"pool": IN_HAND}
     spec = make_audit_spec(places | fields | named_other | more, name, "arguments")
     in_hand = {name: each for name, each in named.items() if not isinstance(each, str)}
     given = make_pool(pool) if pool is not None else spare

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from counteract._arguments import check_count
 from counteract._errors import UserError
+
+_BLOCK = 1000
+"""The images that are read at once to be hashed."""
 
 
 class Dataset(ABC):
@@ -104,6 +107,12 @@ class Dataset(ABC):
         for array in (pixels, labels):
             content.update(array.contiguous().numpy().data)
         return content.hexdigest()
+
+    def hashes(self) -> Iterator[bytes]:
+        """Yields a hash of each image, by which those of two datasets that are kept alike are compared."""
+        for rows in torch.arange(len(self)).split(_BLOCK):
+            for image in self.stored(rows):
+                yield hashlib.sha256(image.contiguous().numpy().data).digest()
 
 
 class _Selection(Dataset):

@@ -315,6 +315,10 @@ class ItemDataset(Dataset):
             content.update(each)
         return content.hexdigest()
 
+    def hashes(self) -> Iterator[bytes]:
+        """Yields the hash of each image that was made when it was first read."""
+        yield from self._sums
+
 
 def _read(
     items: Items, reading: Reading, rows: Sequence[int], *, pixels: bool = True

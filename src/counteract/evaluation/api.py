@@ -25,6 +25,7 @@ from counteract._toml import validate
 from counteract._values import Strict
 from counteract.attacks import CLEAN
 from counteract.datasets import ArrayDataset, Dataset
+from counteract.datasets.items import Reading
 from counteract.datasets.registry import ready
 from counteract.datasets.strangers import adopt, is_data
 from counteract.defences.art import is_art, undefended_of
@@ -141,6 +142,7 @@ def evaluate(
         }
         | fields
         | ({} if other is None else {"surrogate": other.name})
+        | ({} if pool is None else {"pool": IN_HAND})
         | more,
         "arguments",
     )
@@ -269,12 +271,22 @@ def make_network(network: object, argument: str = "network") -> Network:
     return Network(type(module).__name__, module, about("", module) if isinstance(module, PreparedNetwork) else About())
 
 
-def make_pool(pool: Dataset | None) -> Callable[[], Dataset]:
-    """Returns a function that returns the pool, or says that it is missing."""
+def make_pool(pool: object) -> Callable[[], Dataset]:
+    """Returns a function that returns the pool, or says that it is missing.
+
+    Raises:
+        UserError: (a ValueError) it is no dataset.
+    """
+    if pool is not None and not is_data(pool):
+        raise UserError(
+            "pool must be a dataset, torch's or counteract's (load_dataset), or a pair of images and labels; found "
+            f"{shown(pool)}"
+        )
+    given = None if pool is None else ready(adopt(pool, "pool"), Reading())
 
     def found() -> Dataset:
-        if pool is None:
+        if given is None:
             raise UserError("mixup-inference needs images to mix with: pass pool=, a dataset of training images")
-        return pool
+        return given
 
     return found

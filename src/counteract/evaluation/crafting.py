@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from counteract._answers import NO_LABEL, labels_of
 from counteract._batches import BatchSize, batches
 from counteract._network import ask, borrowed
+from counteract._untouched import as_it_was
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.libraries import heard
 from counteract.attacks.meter import metered
@@ -120,10 +122,12 @@ class Crafter:
 
         where = (seed, sample.block.start, number_of(attack.name))
         unkeyed = attack.unkeyed or self.subject.survey.unkeyed or judged.unkeyed
-        with metered(*_asked(victim, self.subject.original)) as meter, heard() as said:
-            parts = list(batches(attacked, len(rows), self.batch_size, where if unkeyed else None))
-        if attack.unkeyed:
-            self.subject.check_unchanged(f"attack {attack.name}")
+        kept = as_it_was(self.subject.module) if attack.unkeyed else nullcontext()
+        with kept:
+            with metered(*_asked(victim, self.subject.original)) as meter, heard() as said:
+                parts = list(batches(attacked, len(rows), self.batch_size, where if unkeyed else None))
+            if attack.unkeyed:
+                self.subject.check_unchanged(f"attack {attack.name}")
         # Our own attacks ask about the padding, too.
         share = 1.0 if attack.unkeyed else len(rows) / sum(len(found) for found, _ in parts)
         passes = meter.passes * share

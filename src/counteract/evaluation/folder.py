@@ -226,7 +226,16 @@ def _failures(conditions: Conditions, entries: Mapping[str, Entry]) -> dict[tupl
 
 
 def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> None:
-    """Puts the answers to one block into a cell."""
+    """Puts the answers to one block into a cell.
+
+    Raises:
+        UserError: (a ValueError) the entry is not about as many images.
+    """
+    if entry.n != len(block) or 4 * len(entry.correct) < entry.n * entry.draws:
+        raise UserError(
+            f"the journal's entry for {cell.attack} on {cell.defence} does not hold the answers to {len(block)} "
+            "images: measure again, in another folder"
+        )
     if seed not in cell.correct:
         cell.correct[seed] = torch.full((examples,), torch.nan, dtype=torch.float64)
     cell.correct[seed][block.start : block.stop] = entry.shares()

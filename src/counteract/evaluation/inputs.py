@@ -120,6 +120,31 @@ def check_card(label: str, known: About, data: Dataset) -> str | None:
     return None
 
 
+def leak_of(data: Dataset, pool: Dataset) -> str | None:
+    """Returns what must be said of a pool that the classified images are in, or some of them; None of others."""
+    classified = set(data.hashes())
+    count = sum(each in classified for each in pool.hashes())
+    if not count:
+        return None
+    return f"mixup inference mixes with {count} of the images that are classified: a leak of their labels"
+
+
+def few_classes(data: Dataset) -> str | None:
+    """Returns what must be said of images of far fewer classes than as many drawn at random would be; None of others.
+
+    Such are the first ones of data that are sorted by class.
+    """
+    count, classes = len(data), data.num_classes
+    found = len(data.labels.unique())
+    expected = classes * (1 - (1 - 1 / max(classes, 1)) ** count)
+    if found >= expected / 2:
+        return None
+    return (
+        f"its {count} images are of {found} of {classes} classes, which says little of the others: if they are the "
+        "first of images that are sorted by class, shuffle these or take all"
+    )
+
+
 def _check_order(label: str, classes: Sequence[str], data: Dataset) -> None:
     """Raises UserError where a class of the data is known to the network by the same name in another place.
 

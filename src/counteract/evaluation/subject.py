@@ -21,7 +21,7 @@ from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
 from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
-from counteract.evaluation.inputs import Inputs, Network, check_card
+from counteract.evaluation.inputs import LEAKING, Inputs, Network, check_card, few_classes, leak_of
 from counteract.evaluation.probe import probe_images, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
@@ -182,6 +182,8 @@ class Subject:
             network.module, f"model {network.name}", "name the undefended network, and what defends it as a defence"
         )
         spec.threat_model.check_shape(data.image_shape)
+        if len(data) == 0:
+            raise UserError(f"dataset {data.name} holds no images")
         self._card = check_card(label, network.about, data)
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
@@ -297,7 +299,8 @@ class Subject:
         found, threat = self.survey, self.spec.threat_model
         said = found.notes(gradients=found.gradients or (self.surrogate is None and not self.over))
         said += [_OVER.format(", ".join(self.over))] * bool(self.over)
-        notes = [*said, *self.network.about.notes, *filter(None, [self._card]), *self._inputs.data.notes]
+        notes = [*said, *self.network.about.notes, *filter(None, [self._card, few_classes(self._inputs.data)])]
+        notes += [*self._inputs.data.notes, *self._leak]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
         attacked = set(self.spec.attacks) != {CLEAN}
@@ -396,6 +399,15 @@ class Subject:
         pooled = [self._pool_key] if any(part.name == "mixup-inference" for _, part in parts) else []
         strange = [] if built.ours else [self.key, object_key(built.parts)]
         return fingerprint(variant.defence, self.spec.precision, *given, *pooled, *strange)
+
+    @cached_property
+    def _leak(self) -> list[str]:
+        """What must be said of the images that mixup inference mixes with; where their name tells it reports do."""
+        mixing = any("mixup-inference" in name for name in self.spec.defences.values())
+        if not mixing or self.spec.pool in LEAKING:
+            return []
+        found = leak_of(self._inputs.data, self._inputs.pool())
+        return [] if found is None else [found]
 
     @cached_property
     def _pool_key(self) -> str:
