@@ -24,6 +24,7 @@ COLUMNS = {
         "pang/table2", "pang/table3-cifar100", "pang/table4-cifar100", "pang/figure1-cifar100", "pang/figure2-cifar100",
         "pang/figure3-cifar100", "pang/perturbations-cifar100",
     ),
+    "the same, Table 6's settings": ("pang/table2-appendix",),
 }  # fmt: skip
 """The records of each column; one that is not there has measured nothing."""
 
@@ -34,10 +35,18 @@ LATER = {
 """The records of attacks that a record lacked, made later on another machine: of the same networks, images and seed."""
 
 
+WITHIN = {"pang/table2-appendix": "pang/table2"}
+"""The records of some networks alone, each with one that has the others, for which both have the same settings."""
+
+
 def read_whole(name: str) -> Run:
-    """Returns the run of a record with the cells of those that were made later, in place of its own."""
-    run = read_run(RESULTS / name)
-    for later in LATER.get(name, ()):
+    """Returns the run of a record with the cells of those that were made later, in place of its own.
+
+    One of some networks alone has the cells of the others from the record that it is within.
+    """
+    of = WITHIN.get(name, name)
+    run = read_run(RESULTS / of)
+    for later in (*LATER.get(of, ()), *([name] if of != name else [])):
         found = {(cell.model, cell.attack, cell.defence): cell for cell in read_run(RESULTS / later).measured}
         run = replace(run, cells=[found.get((cell.model, cell.attack, cell.defence), cell) for cell in run.cells])
     return run

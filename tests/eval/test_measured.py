@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from scripts import EVAL, load_script
 
-from counteract.evaluation import read_run
+from counteract.evaluation import make_spec, read_run
+from counteract.evaluation.experiments import read_spec
 
 MEASURED = load_script("measured.py")
 
@@ -42,3 +43,22 @@ def test_what_was_made_later_is_of_the_same_networks_images_and_parameters(name:
     for label, network in then.spec.models.items():
         assert Path(network).stem == Path(first.spec.models[label]).stem
     assert then.defences.items() <= first.defences.items()
+
+
+@pytest.mark.parametrize(("name", "whole"), MEASURED.WITHIN.items())
+def test_a_record_of_some_networks_is_within_one_of_the_same_settings_for_the_others(name: str, whole: str) -> None:
+    own, other = (read_run(EVAL / "results" / each) for each in (name, whole))
+    assert own.complete
+    assert (own.examples, own.spec.dataset, own.spec.threat_model) == (
+        other.examples,
+        other.spec.dataset,
+        other.spec.threat_model,
+    )
+    specs = [make_spec(read_spec(each.partition("/")[2]), each) for each in (name, whole)]
+    for label in other.spec.models.keys() - own.spec.models.keys():
+        for variant in specs[0].variants():
+            for targeted in (False, True):
+                first, second = (
+                    each.parameters_for(label, label, targeted=targeted, variant=variant) for each in specs
+                )
+                assert first == second
