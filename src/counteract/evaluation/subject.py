@@ -402,7 +402,7 @@ class Subject:
 
     @cached_property
     def _leak(self) -> list[str]:
-        """What must be said of the images that mixup inference mixes with; where their name tells it reports do."""
+        """The sentence about a pool that leaks, if it does and its name does not say so already, which reports read."""
         mixing = any("mixup-inference" in name for name in self.spec.defences.values())
         if not mixing or self.spec.pool in LEAKING:
             return []
