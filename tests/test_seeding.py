@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,3 +69,50 @@ def test_one_of_few_answers_is_seen_to_be_drawn(draw: Callable[[], float], net: 
 
 def test_draws_of_no_account_are_none(net: nn.Module, x: Tensor) -> None:
     assert not draws_unkeyed(lambda images: net(images) + 0 * random.random(), x)
+
+
+GLOBAL = np.random.default_rng(3)
+"""A generator of this module."""
+
+
+class Globally:
+    """An object whose method draws from a global generator."""
+
+    def draw(self, value: float) -> float:
+        return value + float(GLOBAL.random())
+
+
+class Deeply:
+    """An object that holds generators where nobody looks first."""
+
+    def __init__(self, generator: object) -> None:
+        self.holder = {"inner": [SimpleNamespace(generator=generator)]}
+
+    def draw(self, value: float) -> float:
+        generator = self.holder["inner"][0].generator
+        if isinstance(generator, torch.Generator):
+            return value + float(torch.rand((), generator=generator))
+        return value + float(generator.random() if hasattr(generator, "random") else generator.rand())
+
+
+GENERATORS: list[Callable[[], object]] = [
+    lambda: torch.Generator().manual_seed(1),
+    lambda: np.random.default_rng(1),
+    lambda: np.random.RandomState(1),
+    lambda: random.Random(1),
+]
+
+
+@pytest.mark.parametrize("make", [lambda: GLOBAL, *GENERATORS])
+def test_generators_wherever_they_are_follow_the_keys(make: Callable[[], object]) -> None:
+    thing = Globally() if make() is GLOBAL else Deeply(make())
+    values, keys = [1.0, 2.0, 3.0], torch.tensor([7, 8, 9])
+    first = OneByOne(thing)(thing.draw, values, keys)
+    assert OneByOne(thing)(thing.draw, values[::-1], keys.flip(0)) == first[::-1]
+
+
+@pytest.mark.parametrize("make", GENERATORS)
+def test_generators_are_put_back(make: Callable[[], object]) -> None:
+    thing, other = Deeply(make()), Deeply(make())
+    OneByOne(thing)(thing.draw, [1.0, 2.0], torch.tensor([7, 8]))
+    assert thing.draw(0) == other.draw(0)

@@ -6,13 +6,14 @@ import functools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from counteract import _random
+from counteract._reach import reachable
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class OneByOne:
     def __call__(self, call: Callable[[T], T], examples: Sequence[T], keys: Tensor) -> list[T]:
         """Returns what the call makes of each example; keys: int64, shape (N,)."""
         generators, seeds = own_generators(self._holder), [key % 2**63 for key in keys.tolist()]
-        with seeded(0):
+        with seeded(0), _restored(generators):
             while True:
                 before, made = _states(), []
                 for example, seed in zip(examples, seeds, strict=True):
@@ -92,14 +93,38 @@ def _accelerated() -> bool:
 
 
 def own_generators(thing: object) -> list[Generator]:
-    """Returns the generators that an object holds among its attributes, or in lists and dicts there."""
-    found: list[Generator] = []
-    for value in getattr(thing, "__dict__", {}).values():
-        inner = list(value.values()) if isinstance(value, dict) else value
-        for each in inner if isinstance(inner, (list, tuple)) else [inner]:
-            if isinstance(each, _GENERATORS):
-                found.append(each)
-    return found
+    """Returns the generators that an object can reach: in what it holds, in closures, among globals that it names."""
+    return [each for each in reachable(thing) if isinstance(each, _GENERATORS)]
+
+
+@contextmanager
+def _restored(generators: Sequence[Generator]) -> Iterator[None]:
+    """Puts generators back as they were: they may be somebody else's, too."""
+    before = [_state_of(each) for each in generators]
+    try:
+        yield
+    finally:
+        for each, state in zip(generators, before, strict=True):
+            _set_state(each, state)
+
+
+def _state_of(generator: Generator) -> Any:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
+
+
+def _set_state(generator: Generator, state: Any) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.set_state(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    else:
+        generator.setstate(state)
 
 
 def seed_generator(generator: Generator, seed: int) -> None:
