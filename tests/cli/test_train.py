@@ -81,6 +81,8 @@ def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: 
         (["--dataset", "digit"], "dataset 'digit' is not known"),
         (["--dataset", "mine.npz"], "--test names the test split exactly when"),
         (["--test", "mine.npz"], "--test names the test split exactly when"),
+        (["--dataset", "mine.npz", "--test", "mine.npz"], "--test mine.npz is the training set itself"),
+        (["--method", "standard", "--alpha", "2"], "--alpha is about mixup, and --method standard mixes nothing"),
         (["--limit", "9"], "at least 10"),
         (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left"),
         (["--precision", "half"], "precision"),

@@ -198,7 +198,9 @@ def test_resuming_another_run_is_refused(make_run: MakeRun, tmp_path: Path, digi
         train(replace(replace(run, resume=True), architecture="resnet18"), *digits)
     with pytest.raises(UserError, match="was made with width 8, this run has 4"):
         train(replace(replace(run, resume=True), width=4), *digits)
-    with pytest.raises(UserError, match="was made with recipe"):
+    with pytest.raises(
+        UserError, match=r"was made with recipe {'epochs': 1}, this run has {'epochs': 2}: say the same"
+    ):
         train(replace(make_run(tmp_path / "out", epochs=2), resume=True), *digits)
 
 

@@ -58,6 +58,8 @@ def train(
 
     if method not in METHODS:
         raise UserError(f"--method {method!r} is not known; known: {', '.join(METHODS)}")
+    if alpha is not None and method not in ("mixup", "iat"):
+        raise UserError(f"--alpha is about mixup, and --method {method} mixes nothing: leave it out")
     run = Run(
         architecture=arch,
         width=width,
@@ -99,6 +101,8 @@ def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Datase
             "--test names the test split exactly when --dataset is one split: an .npz file, folder:DIR or "
             "package.module:factory"
         )
+    if test == dataset:
+        raise UserError(f"--test {test} is the training set itself: its accuracy would be no test")
     train_set = load_dataset(dataset, "train", data_dir=data_dir)
     test_set = load_dataset(test or dataset, "test", data_dir=data_dir)
     if not train_set.class_names:

@@ -53,6 +53,18 @@ def load_checkpoint(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         )
         raise UserError(f"--resume: {path} is damaged ({type(error).__name__}); {rest}") from error
     for name, ours in identity.items():
-        if theirs.get(name) != ours:
-            raise UserError(f"--resume: {path} was made with {name} {theirs.get(name)!r}, this run has {ours!r}")
+        if (known := theirs.get(name)) != ours:
+            there, here = _differing(known, ours)
+            raise UserError(
+                f"--resume: {path} was made with {name} {there}, this run has {here}: say the same again, or begin in "
+                "another folder"
+            )
     return state
+
+
+def _differing(known: object, ours: object) -> tuple[str, str]:
+    """Returns two things that differ in words, of two tables the entries that differ."""
+    if isinstance(known, dict) and isinstance(ours, dict):
+        names = [name for name in {**known, **ours} if known.get(name) != ours.get(name)]
+        known, ours = ({name: each.get(name) for name in names} for each in (known, ours))
+    return repr(known), repr(ours)
