@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from counteract._calls import Call
+from counteract._errors import UserError
 from counteract.defences import check_parameters, find_defence, parse_defence, spell_call
+from counteract.defences.names import checked
+from counteract.defences.registry import Defence
 
 
 def test_a_name_is_split_into_its_parts() -> None:
@@ -68,6 +71,16 @@ def test_what_is_given_is_validated_and_the_rest_is_left_out() -> None:
 def test_wrong_parameters(values: dict[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_parameters(values)
+
+
+def test_a_factory_that_takes_any_name_is_given_any() -> None:
+    def make(network: object, strength: float = 1.0, **more: object) -> object:
+        return network
+
+    given = {"strength": "1/4", "other": [1, 2], "executions": 3}
+    assert checked(Defence("mine", "", make), given) == {"strength": 0.25, "other": [1, 2], "executions": 3}
+    with pytest.raises(UserError, match="rotation: parameter 'bogus' is not known"):
+        checked(find_defence("rotation"), {"bogus": 1})
 
 
 def test_the_papers_settings_are_the_defaults() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from counteract._calls import Call, parse_call, split_joined
 from counteract._errors import UserError, unknown_name
-from counteract._signatures import signature_of
+from counteract._signatures import signature_of, takes_any_name
 from counteract._toml import validate
 from counteract.defences.registry import (
     UNDEFENDED,
@@ -77,11 +77,11 @@ def checked(defence: Defence, given: Mapping[str, Any]) -> dict[str, Any]:
         UserError: (a ValueError) a parameter is unknown, or a value is of a wrong kind.
     """
     known = defence.parameters.model_fields
-    for name in given:
-        if name not in known:
-            raise unknown_name(f"{defence.name}: parameter", name, known)
-    made = validate(defence.parameters, dict(given), defence.name)
-    found = {name: getattr(made, name) for name in made.model_fields_set}
+    others = {name: value for name, value in given.items() if name not in known}
+    if others and (defence.ours or not takes_any_name(defence.factory)):
+        raise unknown_name(f"{defence.name}: parameter", next(iter(others)), known)
+    made = validate(defence.parameters, {name: given[name] for name in given if name in known}, defence.name)
+    found = {name: getattr(made, name) for name in made.model_fields_set} | others
     if defence.ours and "pool" not in signature_of(defence.factory):
         _try(defence, found)
     return found
