@@ -136,6 +136,17 @@ def test_a_spec_is_audited_with_what_it_says(tmp_path: Path, monkeypatch: pytest
     assert without.parameters["counteraction"]["eps"] == "12/255"
 
 
+def test_a_label_is_audited_as_what_it_stands_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, head = tmp_path / "mine.toml", SPEC.replace('defences = ["none", "rotation"]', "")
+    tables = '[defences]\nbare = "none"\nmine = {use = "rotation", degrees = 9}\nundefended = {use = "undefended"}\n'
+    own.write_text(head + tables)
+    spec = given([str(own), "--model", "iat"], monkeypatch)
+    assert spec.defences == {"undefended": "undefended", "mine": "rotation(degrees=9)"}
+    own.write_text(head + tables + 'other = "hedge"\n')
+    spec = given([str(own), "--model", "iat", "--defence", "other"], monkeypatch)
+    assert spec.defences == {"undefended": "undefended", "other": "hedge"}
+
+
 def test_a_spec_of_several_needs_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = tmp_path / "mine.toml"
     own.write_text(SPEC)
