@@ -36,7 +36,12 @@ def evaluating(thing: object) -> Iterator[None]:
     Args:
         thing: A network, with those that PyTorch does not know to be inside of it, or any other object that holds some.
     """
-    modules = held_modules(thing)
+    with _in_eval(held_modules(thing)):
+        yield
+
+
+@contextmanager
+def _in_eval(modules: Sequence[nn.Module]) -> Iterator[None]:
     shared = functorch.patch(donated_buffer=False) if _is_compiled(modules) else nullcontext()
     with _lowered("training", modules, lambda: [to_eval(each) for each in modules if is_training(each)]), shared:
         yield
@@ -87,15 +92,14 @@ def borrowed(model: nn.Module) -> Iterator[None]:
 
     Frozen parameters spare whoever calls `backward` everything but the gradient of the input, and keep their `.grad`.
     """
-    parameters = list(
-        dict.fromkeys(each for module in held_modules(model) for each in module.parameters(recurse=False))
-    )
+    held = held_modules(model)
+    parameters = list(dict.fromkeys(each for module in held for each in module.parameters(recurse=False)))
 
     def freeze() -> None:
         for parameter in parameters:  # a scripted module cannot do it as a whole
             parameter.requires_grad_(False)
 
-    with evaluating(model), _lowered("requires_grad", parameters, freeze):
+    with _in_eval(held), _lowered("requires_grad", parameters, freeze):
         yield
 
 

@@ -99,7 +99,7 @@ def _only_defence(data: dict[str, Any]) -> str:
     """
     given = data.get("defences", [])
     named = given if isinstance(given, dict) else dict(zip(given, given, strict=True))
-    uses = {label: given.get("use") if isinstance(given, dict) else given for label, given in named.items()}
+    uses = {label: name.get("use") if isinstance(name, dict) else name for label, name in named.items()}
     found = [label for label, use in uses.items() if not {label, use} & {"undefended", "none"}]
     if len(found) > 1:
         raise UserError(f"an audit is about one defence, found {', '.join(map(str, found))}: name one with --defence")
