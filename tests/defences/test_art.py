@@ -112,6 +112,8 @@ def test_a_predict_of_its_own_is_what_is_evaluated(net: nn.Module, digits: Datas
     run = evaluate(made, data, attacks=["clean"], defences=["undefended", made])
     plain = float((net(data.images).argmax(1) == data.labels).float().mean())
     assert [row.accuracy for row in run.rows] == pytest.approx([100 * plain, 100 * right])
+    ((_, words),) = run.parameters("network", "Reversing")
+    assert words.startswith("Reversing: a whole network")
     random = smoothed(net)
     assert isinstance(defended_of(random, undefended_of(random)), WholeModule)
     for each in (made, random):

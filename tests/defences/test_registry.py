@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import EntryPoint
 from types import ModuleType
+from typing import Any
 
 import pytest
 from art.defences.preprocessor import JpegCompression
 from torch import nn
 
 import counteract
-from counteract.defences import defence_lines, defence_names, find_defence, parse_defence, registry
+from counteract.defences import Defence, defence_lines, defence_names, find_defence, parse_defence, registry
 from counteract.preprocessors import Counteraction
 
 
@@ -33,7 +35,7 @@ def test_every_defence_has_one_line() -> None:
 def test_ours_are_found_by_name_with_their_classes() -> None:
     found = find_defence("counteraction")
     assert found.factory is Counteraction
-    assert found.takes_network
+    assert found.network_parameter == "model"
     assert {"eps", "num_labels", "executions"} <= set(found.parameters.model_fields)
     assert not {"model", "clip_values", "seed"} & set(found.parameters.model_fields)
     assert find_defence("counteraction-untargeted").parameters.model_fields == found.parameters.model_fields
@@ -49,7 +51,7 @@ def test_arts_act_at_inference_on_images_with_channels_first() -> None:
         True,
         False,
     )
-    assert not found.takes_network
+    assert found.network_parameter is None
     assert found.help
     assert find_defence("art:GaussianAugmentation").factory().apply_predict
     with pytest.raises(ValueError, match="ART's defence 'JpegCompresion' is not known; did you mean JpegCompression"):
@@ -108,13 +110,50 @@ def test_packages_bring_defences_by_entry_points(monkeypatch: pytest.MonkeyPatch
         find_defence("broken")
 
 
+def _by_name(strength: float = 0.5, *, model: nn.Module) -> nn.Module:
+    return model
+
+
+def _second(images: int, net: nn.Module) -> nn.Module:
+    return net
+
+
+def _positional(anything: nn.Module, /, strength: float = 0.5) -> nn.Module:
+    return anything
+
+
+@pytest.mark.parametrize(
+    ("factory", "given", "name"),
+    [
+        (_by_name, {}, "model"),
+        (_second, {"images": 3}, "net"),
+        (_positional, {"strength": 1}, "anything"),
+        (lambda *anything: anything[0], {}, "anything"),
+    ],
+)
+def test_a_factory_is_passed_the_network_where_it_wants_it(
+    factory: Callable[..., nn.Module], given: dict[str, Any], name: str
+) -> None:
+    network = nn.Identity()
+    defence = Defence("mine", "", factory)
+    assert defence.network_parameter == name
+    assert defence.make(network, **given) is network
+    assert name not in defence.parameters.model_fields
+
+
+def test_a_network_that_a_factory_has_already_stays() -> None:
+    bound = partial(_by_name, model=nn.Flatten())
+    assert Defence("mine", "", bound).network_parameter is None
+    assert isinstance(Defence("mine", "", bound).make(nn.Identity()), nn.Flatten)
+
+
 def test_anyones_factory_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("own")
     module.make = lambda network, *, strength=1: network  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "own", module)
     found = find_defence("own:make")
     assert found.factory is module.make
-    assert found.takes_network
+    assert found.network_parameter == "network"
     with pytest.raises(
         ValueError, match="defence own:mak: in module 'own', factory 'mak' is not known; did you mean make"
     ):

@@ -21,6 +21,7 @@ from counteract import Counteraction, DefendedModule, GaussianNoise, RandomRotat
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions
+from counteract.evaluation.api import name_defences
 from counteract.reporting.words import remarks
 
 FEW: dict[str, Any] = {"attacks": ["clean", "pgd3"], "eps": 12 / 255}
@@ -190,6 +191,16 @@ def test_defences_in_hand(digits_net: nn.Module, digits: Dataset) -> None:
             "Whole: a whole network, without a useful gradient: attacks take that of the undefended network (BPDA)",
         )
     ]
+
+
+def test_functions_in_hand_take_no_name_from_others() -> None:
+    def undefended(network: nn.Module) -> nn.Module:
+        return network
+
+    def hedge(network: nn.Module) -> nn.Module:
+        return network
+
+    assert list(name_defences([undefended, hedge, hedge, "hedge"])) == ["undefended#2", "hedge#2", "hedge#3", "hedge"]
 
 
 def test_attacks_that_cannot_run_are_said_and_the_others_run(digits_net: nn.Module, digits: Dataset) -> None:

@@ -45,7 +45,7 @@ def test_pools() -> None:
     assert test.labels.equal(augmented.labels)
     assert not test.images.equal(augmented.images)
     with pytest.raises(ValueError, match="pool must be 'train', 'test', 'test-augmented', a path ending in"):
-        load_pool(spec(pool="tests"), RunOptions())
+        load_inputs(spec(pool="tests"), RunOptions())  # though no defence mixes
     with pytest.raises(ValueError, match="has no training split for mixup-inference"):
         load_pool(spec(dataset="x.npz"), RunOptions())
 

@@ -161,6 +161,15 @@ def test_a_setting_may_hold_for_one_defence() -> None:
         make_spec(LEAST | {"settings": [{"defence": "crop-pda", "parameters": {}}]}, "test")
 
 
+def test_a_sweep_leaves_a_strangers_defence_of_a_similar_name() -> None:
+    sweep = {"parameter": "steps", "values": [1, 2]}
+    defences = ["my-counteraction", "counteraction-untargeted", "counteraction(eps=0.1)+crop-pad"]
+    spec = make_spec(LEAST | {"defences": defences, "sweep": sweep}, "test")
+    own, *swept = spec.variants()
+    assert own.name == "my-counteraction"
+    assert [each.name for each in swept] == [f"{name}@{steps}" for name in defences[1:] for steps in (1, 2)]
+
+
 def test_a_sweep_changes_counteraction_alone() -> None:
     sweep = {"parameter": "eps_step", "values": ["1/255", "8/255"]}
     spec = make_spec(LEAST | {"defences": ["undefended", "counteraction+crop-pad"], "sweep": sweep}, "test")

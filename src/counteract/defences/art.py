@@ -35,6 +35,7 @@ class Predictions(nn.Module):
         super().__init__()
         self.network = classifier.model  # so that it is found, moved and borrowed with this
         self.classifier = classifier
+        self.__name__ = type(classifier).__name__  # as reports call it
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:

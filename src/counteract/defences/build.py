@@ -264,12 +264,10 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
         arguments["num_labels"] = min(labels.default, of.num_classes - (given.get("labels") != "all"))
     try:
         with strangers_code(f"defence {defence.name}"):
-            if not defence.takes_network:
-                return factory(**arguments)
-            if defence.ours:
-                return factory(of.network, **arguments)
+            if defence.ours or defence.network_parameter is None:
+                return defence.make(of.network, **arguments)
             original = of.network if of.original is None else of.original
-            return give(original, lambda network: factory(network, **arguments), f"defence {defence.name}")
+            return give(original, lambda network: defence.make(network, **arguments), f"defence {defence.name}")
     except StrangersError:
         raise
     except UserError as error:
@@ -324,7 +322,7 @@ def _words(name: str, parts: Sequence[Part], executions: int | None, average: Av
 def _words_of(defended: Defended) -> str:
     """The parameters of a defended network in hand."""
     if isinstance(defended, WholeModule):
-        return f"{type(defended.model).__name__}: a whole network"
+        return f"{name_of(defended.model)}: a whole network"
     parts: list[Part] = [*defended.parts, *defended.postprocessing_defences]
     each = [_words(name_of(part), [part], None) for part in parts]
     return "; ".join([*each, f"{defended.executions} executions"])

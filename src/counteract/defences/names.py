@@ -93,10 +93,9 @@ def _try(defence: Defence, given: Mapping[str, Any]) -> None:
     Raises:
         UserError: (a ValueError) a parameter is out of its range.
     """
-    network = [nn.Identity()] if defence.takes_network else []
     try:
         own = {name: value for name, value in given.items() if name not in ("executions", "average")}
-        defence.factory(*network, **own)
+        defence.make(nn.Identity(), **own)
     except UserError as error:
         raise UserError(f"{defence.name}: {error}") from error
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from art.defences.postprocessor.postprocessor import Postprocessor
 from art.defences.preprocessor.preprocessor import Preprocessor
 from pydantic import create_model
+from torch import nn
 
 from counteract._arguments import check_text
 from counteract._errors import UserError, shown, unknown_name
@@ -71,15 +72,31 @@ class Defence:
         """The factory, imported."""
         return find_factory(self.source, "defence")[1] if isinstance(self.source, str) else self.source
 
-    @property
-    def takes_network(self) -> bool:
-        """True if the factory's first parameter is the network."""
-        first = next(iter(signature_of(self.factory).values()), None)
+    @cached_property
+    def network_parameter(self) -> str | None:
+        """The name of the parameter that is passed the network, and None where there is none.
+
+        It is one that is called so and has no default, else the first.
+        """
+        taken = signature_of(self.factory)
+        for name, parameter in taken.items():
+            if name in _NETWORKS and parameter.default is inspect.Parameter.empty:
+                return name
+        first = next(iter(taken.values()), None)
         if first is None or first.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
-            return False
+            return None
         inner = getattr(self.factory, "func", self.factory)  # of a partial
         part = inspect.isclass(inner) and issubclass(inner, (Preprocessor, Postprocessor))
-        return first.name in _NETWORKS or not (part or first.default is not inspect.Parameter.empty)
+        wanted = first.name in _NETWORKS or not (part or first.default is not inspect.Parameter.empty)
+        return first.name if wanted else None
+
+    def make(self, network: nn.Module, **arguments: Any) -> object:
+        """Calls the factory, with the network where it takes one."""
+        name = self.network_parameter
+        if name is None:
+            return self.factory(**arguments)
+        first = name == next(iter(signature_of(self.factory)))
+        return self.factory(network, **arguments) if first else self.factory(**{name: network}, **arguments)
 
     @cached_property
     def parameters(self) -> type[Strict]:
@@ -88,8 +105,7 @@ class Defence:
             return Strict
         if self.like is not None:
             return find_defence(self.like).parameters
-        network = list(signature_of(self.factory))[: int(self.takes_network)]
-        found = parameters_of(self.factory, without=(*network, *OFFERED))
+        found = parameters_of(self.factory, without=(self.network_parameter or "", *OFFERED))
         # Whatever runs on the input can be redrawn for each of several executions, whose outputs are averaged.
         repeated: dict[str, Any] = {
             "executions": (Count | None, self.executions),

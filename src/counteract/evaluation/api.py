@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +29,7 @@ from counteract.datasets import ArrayDataset, Dataset
 from counteract.datasets.items import Reading
 from counteract.datasets.registry import ready
 from counteract.datasets.strangers import adopt, is_data
+from counteract.defences import UNDEFENDED
 from counteract.defences.art import is_art, undefended_of
 from counteract.defences.build import name_of
 from counteract.defended import check_undefended
@@ -209,21 +211,26 @@ def make_data(
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
-    """Returns defences by names for the tables: a name its own, anything else that of its class.
+    """Returns defences by names for the tables: a name its own, anything else that of its class, numbered if taken.
 
     Raises:
         UserError: (a ValueError) one is no defence.
     """
+    given = list(_several(defences))
     named: dict[str, Defence] = {}
-    for defence in _several(defences):
+    taken = {UNDEFENDED, "none", *(each for each in given if isinstance(each, str))}
+    for defence in given:
         _check_defence(defence)
-        name = defence if isinstance(defence, str) else name_of(defence)
-        number = 1
-        while not isinstance(defence, str) and name in named:
-            number += 1
-            name = f"{name_of(defence)}#{number}"
+        name = defence if isinstance(defence, str) else _free(name_of(defence), taken)
+        taken.add(name)
         named[name] = defence
     return named
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Returns a name, with the next number behind it where it is taken."""
+    numbered = (f"{name}#{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def _several(defences: Iterable[Defence]) -> Iterable[Defence]:

@@ -180,6 +180,7 @@ def load_inputs(spec: EvaluationSpec, options: RunOptions) -> Inputs:
         UserError: (a ValueError) something cannot be loaded.
     """
     _check_own_network(spec)
+    _check_pool(spec.pool)
     # Networks of libraries say how their pictures are prepared, and anyone's is tried with the data's first images.
     early = {
         label: load_network(name, spec, _OF_ITS_OWN, options)
@@ -210,6 +211,20 @@ def _check_own_network(spec: EvaluationSpec) -> None:
         )
     if own.classes is not None and not any(map(is_clip, names)):
         raise UserError("classes go with clip:FOLDER; the other networks have a number of classes of their own")
+
+
+def _check_pool(pool: str) -> None:
+    """Raises UserError for what names no pool."""
+    if not (pool in ("train", *LEAKING) or _is_named(pool)):
+        raise UserError(
+            "pool must be 'train', 'test', 'test-augmented', a path ending in .npz, folder:DIR or "
+            f"package.module:factory, found {pool!r}"
+        )
+
+
+def _is_named(pool: str) -> bool:
+    """Returns True for the name of a pool of its own, and False for a split of the dataset."""
+    return pool.endswith(".npz") or ":" in pool
 
 
 def _own_preparation(spec: EvaluationSpec, networks: Mapping[str, Network]) -> Preparation | None:
@@ -260,19 +275,14 @@ def load_pool(spec: EvaluationSpec, options: RunOptions, reading: Reading | None
     """Loads the images that mixup inference mixes with.
 
     Raises:
-        UserError: (a ValueError) the spec's pool is none, or cannot be loaded.
+        UserError: (a ValueError) it cannot be loaded.
     """
     load = functools.partial(load_dataset, data_dir=options.data_dir, reading=reading)
-    if spec.pool.endswith(".npz") or ":" in spec.pool:
+    if _is_named(spec.pool):
         return load(spec.pool)
     if spec.pool in LEAKING:
         test = load(spec.dataset, "test")
         return Augmented(test) if spec.pool == "test-augmented" else test
-    if spec.pool != "train":
-        raise UserError(
-            "pool must be 'train', 'test', 'test-augmented', a path ending in .npz, folder:DIR or "
-            f"package.module:factory, found {spec.pool!r}"
-        )
     if not find_source(spec.dataset).splits:
         raise UserError(f"dataset {spec.dataset} has no training split for mixup-inference: name one with --pool")
     return load(spec.dataset, "train")

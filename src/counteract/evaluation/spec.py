@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from counteract._calls import parse_call, split_joined
 from counteract._errors import unknown_name
 from counteract._precision import Precision
 from counteract._preparation import Interpolation
@@ -20,6 +21,9 @@ from counteract.models.normalize import check_deviation, check_mean
 
 _METHODS = ("standard", "mixup", "iat", "adversarial")
 """The methods of training that cards and RobustBench's names tell."""
+
+_SWEPT = ("counteraction", "counteraction-untargeted")
+"""The defences whose parameters a sweep changes."""
 
 _MOST = 10_000
 """The largest number of seeds and of draws."""
@@ -268,7 +272,7 @@ class EvaluationSpec(Strict):
                 parse_defence(str(setting.defence))
         if other := [name for name in self.alone if name not in self.attacks]:
             raise ValueError(f"alone names {', '.join(other)}, which is none of the attacks")
-        if self.sweep is not None and not any("counteraction" in name for name in self.defences.values()):
+        if self.sweep is not None and not any(map(_is_swept, self.defences.values())):
             raise ValueError("sweep is about counteraction, which none of the defences has")
         return self
 
@@ -281,7 +285,7 @@ class EvaluationSpec(Strict):
         """Returns every defence under the name that the tables have for it, the values of a sweep told apart."""
         found = []
         for label, defence in self.defences.items():
-            if self.sweep is None or "counteraction" not in defence:
+            if self.sweep is None or not _is_swept(defence):
                 found.append(Variant(name=label, label=label, defence=defence))
                 continue
             for value in self.sweep.values:
@@ -309,6 +313,12 @@ class EvaluationSpec(Strict):
             if setting.applies(model, method, variant, targeted=targeted):
                 values = _merged(values, setting.parameters)
         return check_parameters(_merged(values, variant.parameters))
+
+
+def _is_swept(defence: str) -> bool:
+    """Returns True for a defence with counteraction in it, of either kind, which a sweep is about."""
+    names = {parse_call(part, "defence").name for part in split_joined(defence, "defence")}
+    return not names.isdisjoint(_SWEPT)
 
 
 def _spelled(label: str, given: Any) -> Any:
