@@ -65,3 +65,10 @@ def test_floats_are_hashed_as_floats() -> None:
     digest = ArrayDataset("mine", images, LABELS, NAMES).digest(0, 8)
     assert digest == ArrayDataset("mine", images.double().numpy(), LABELS, NAMES).digest(0, 8)
     assert digest != ArrayDataset("mine", images * (1 - 1e-7), LABELS, NAMES).digest(0, 8)
+
+
+def test_images_are_the_same_however_they_are_kept() -> None:
+    as_floats = ArrayDataset("floats", DATA.images[[3, 1]], LABELS[[3, 1]], NAMES)
+    hashes = list(DATA.hashes())
+    assert list(as_floats.hashes()) == [hashes[3], hashes[1]]
+    assert len(set(hashes)) == 8
