@@ -1,4 +1,4 @@
-"""Strangers' networks with folded normalisation: the same answers, or the network itself; theirs is left as it was."""
+"""Networks with folded normalisation: the same answers, or the network itself; what was given is left as it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torchvision
 from torch import Tensor, nn
 
 from counteract import Counteraction, _folding
-from counteract._folding import fold_stranger
+from counteract._folding import folded
+from counteract.models.resnet import ARCHITECTURES
 
 
 def norms(network: nn.Module) -> int:
@@ -34,7 +35,7 @@ def images() -> Tensor:
 
 def test_it_answers_the_same_and_is_left_as_it_was(resnet: nn.Module, images: Tensor) -> None:
     before = {name: value.clone() for name, value in resnet.state_dict().items()}
-    fast = fold_stranger(resnet.train(), images)
+    fast = folded(resnet.train(), images)
     assert norms(fast) == 0
     assert resnet.training
     assert norms(resnet) == 20
@@ -46,10 +47,10 @@ def test_it_answers_the_same_and_is_left_as_it_was(resnet: nn.Module, images: Te
 def test_weights_that_change_are_read_anew(images: Tensor) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(Bare(), nn.Flatten()).eval()
-    fold_stranger(network, images)
+    folded(network, images)
     for parameter in network.parameters():
         parameter.data.mul_(3)
-    fast = fold_stranger(network, images)
+    fast = folded(network, images)
     assert norms(fast) == 0
     torch.testing.assert_close(fast(images), network(images))
 
@@ -129,26 +130,26 @@ STAYING: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("kind", STAYING)
 def test_what_cannot_be_shown_stays(kind: str, images: Tensor) -> None:
     network = nn.Sequential(STAYING[kind](), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    assert fold_stranger(network, images) is network
+    assert folded(network, images) is network
 
 
 def test_a_graph_module_and_a_network_in_parallel_answer_the_same(resnet: nn.Module, images: Tensor) -> None:
     for network in (torch.fx.symbolic_trace(copy.deepcopy(resnet).eval()), nn.DataParallel(resnet).eval()):
-        torch.testing.assert_close(fold_stranger(network, images)(images), network(images), rtol=0, atol=1e-5)
+        torch.testing.assert_close(folded(network, images)(images), network(images), rtol=0, atol=1e-5)
 
 
 def test_hooks_keep_a_network_as_it_is(images: Tensor) -> None:
     network = nn.Sequential(Bare(), nn.Flatten())
     network.get_submodule("0.conv").register_forward_hook(lambda *_: None)
-    assert fold_stranger(network, images) is network
+    assert folded(network, images) is network
 
 
 def test_weights_are_folded_again_if_one_of_them_changes(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     network: Any = nn.Sequential(Bare(), nn.Flatten()).eval()
-    expected = fold_stranger(network, images)(images)
+    expected = folded(network, images)(images)
     with monkeypatch.context() as unchanged:
         unchanged.setattr(_folding, "fuse_conv_bn_weights", None)
-        assert torch.equal(fold_stranger(network, images)(images), expected)
+        assert torch.equal(folded(network, images)(images), expected)
 
     def change() -> None:
         network[0].bn.eps = 0.5
@@ -164,11 +165,22 @@ def test_weights_are_folded_again_if_one_of_them_changes(images: Tensor, monkeyp
     ):
         each()
         given = images.to(next(network.parameters()))
-        torch.testing.assert_close(fold_stranger(network, given)(given), network(given))
+        torch.testing.assert_close(folded(network, given)(given), network(given))
 
 
 def test_pairs_are_looked_for_again_if_the_network_goes_another_way(images: Tensor) -> None:
     network = Switched().eval()
-    assert norms(fold_stranger(network, images)) == 0
+    assert norms(folded(network, images)) == 0
     network.bare = True
-    assert fold_stranger(network, images) is network
+    assert folded(network, images) is network
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_our_own_networks_are_folded(name: str, images: Tensor) -> None:
+    torch.manual_seed(0)
+    network = ARCHITECTURES[name](num_classes=10, width=8, mean=(0.5,) * 3, std=(0.25,) * 3).double()
+    network(images.double())  # in train mode, so that the running statistics are not those of a new network
+    fast = folded(network.eval(), images)
+    assert norms(fast) == 0
+    assert folded(fast, images) is fast
+    torch.testing.assert_close(fast(images.double()), network(images.double()), rtol=0, atol=1e-10)

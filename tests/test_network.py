@@ -22,7 +22,6 @@ from counteract._network import (
     device_of,
     dtype_of,
     evaluating,
-    folded,
     parameter_dtype,
     to_eval,
 )
@@ -139,16 +138,6 @@ def test_something_else_is_no_network() -> None:
     check_model(TinyNet())
     with pytest.raises(UserError, match=r"network must be a torch\.nn\.Module .*, found dict .*from_art\(classifier\)"):
         check_model({}, "network")
-
-
-def test_a_network_that_folds_is_folded_and_another_stays() -> None:
-    class Folding(nn.Module):
-        def folded(self) -> nn.Module:
-            return nn.ReLU()
-
-    net = TinyNet()
-    assert folded(net) is net
-    assert isinstance(folded(Folding()), nn.ReLU)
 
 
 @pytest.mark.parametrize("use", [borrowed, evaluating])

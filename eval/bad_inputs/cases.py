@@ -153,7 +153,7 @@ def strangers() -> Iterator[Case]:
     networks = [f"makes_{name}" for name in own.MADE] + [f"answers_{name}" for name in own.CHANGES]
     for when, name in itertools.product(("make", "first", "later"), own.DONE):
         networks.append(f"{when}_{name}")
-    networks += ["NoGradient", "NoRepr", "NoEval", "NoState", "NoMove", "NoInit", "Folded"]
+    networks += ["NoGradient", "NoRepr", "NoEval", "NoState", "NoMove", "NoInit"]
     for name in networks:
         yield Case("strangers", name, [*RUN, "--model", f"own:{name}"])
     yield Case("strangers", "NoLoad", [*RUN, "--model", "own:NoLoad", "--weights", "good.pt"])

@@ -127,13 +127,6 @@ class NoInit(nn.Module):
         pass
 
 
-class Folded(Net):
-    """A network that cannot be made faster."""
-
-    def folded(self):
-        raise KeyError("folded")
-
-
 class Answers(Net):
     """A network that answers with something else."""
 

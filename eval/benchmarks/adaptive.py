@@ -23,7 +23,8 @@ from timing import conditions, device, rounds, show
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, Hedge, RandomCropPad, load_model
-from counteract._network import borrowed, folded
+from counteract._folding import folded
+from counteract._network import borrowed
 from counteract.attacks.losses import cross_entropy
 from counteract.attacks.objective import Objective
 
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("--model", default="cifar10-resnet18w16-iat")
     options = parser.parse_args()
     net = load_model(options.model).to(device())
-    fast = folded(net)
+    fast = folded(net, random_images(2).to(device()))
     print(conditions(options.model))
     with borrowed(fast):
         for count in options.images:

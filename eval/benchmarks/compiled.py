@@ -15,7 +15,7 @@ from subjects import image_options, random_images, random_resnet18
 from timing import conditions, rounds, seconds, show
 from torch import Tensor, nn
 
-from counteract._network import folded
+from counteract._folding import folded
 
 
 def forward(net: nn.Module, x: Tensor) -> None:
@@ -33,7 +33,8 @@ def gradient(net: nn.Module, x: Tensor) -> None:
 def main() -> None:
     """Times the rounds and prints the ratios."""
     options = image_options("whether torch.compile pays, as ratios", repeats=5, images=64).parse_args()
-    x, net = random_images(options.images), folded(random_resnet18(options.width)).requires_grad_(False)
+    x = random_images(options.images)
+    net = folded(random_resnet18(options.width), x).requires_grad_(False)
     compiled: nn.Module = torch.compile(net)  # type: ignore[assignment]
     print(conditions(f"resnet18 of width {options.width}, {options.images} images"))
     for call in (forward, gradient):

@@ -18,7 +18,7 @@ from timing import conditions, rounds, show
 from torchvision.models import resnet18 as strangers_resnet18
 
 from counteract import DefendedModule, RandomCropResize
-from counteract._network import folded
+from counteract._folding import folded
 from counteract.evaluation.subject import ready
 
 EXECUTIONS = 50
@@ -28,7 +28,7 @@ def main() -> None:
     """Times the rounds and prints the ratios."""
     options = image_options("the speed of averaged executions, as ratios", repeats=3, images=128).parse_args()
     x, net = random_images(options.images), random_resnet18(options.width)
-    fast = folded(net)
+    fast = folded(net, x)
     module = DefendedModule(fast, transforms=[RandomCropResize()], executions=EXECUTIONS)
     crops = RandomCropResize(apply_fit=False, apply_predict=True)
     art = PyTorchClassifier(

@@ -23,7 +23,7 @@ from timing import conditions, rounds, show
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, RandomCropResize
-from counteract._network import folded
+from counteract._folding import folded
 
 LABELS = (1, 3, 9, 20, 50, 99)
 EXECUTIONS = (1, 5, 20, 50, 100)
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, nargs="+", default=[1000, 10_000, 20_000])
     options = parser.parse_args()
     x = random_images(options.images)
-    hundred, ten = (folded(random_resnet18(options.width, classes)) for classes in (100, 10))
+    hundred, ten = (folded(random_resnet18(options.width, classes), x) for classes in (100, 10))
     print(conditions(f"resnet18 of width {options.width}, {options.images} images"))
     labels = {n: Counteraction(hundred, num_labels=n).forward for n in LABELS}
     crops = {n: DefendedModule(ten, transforms=[RandomCropResize()], executions=n) for n in EXECUTIONS}

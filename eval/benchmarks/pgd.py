@@ -19,7 +19,7 @@ from subjects import image_options, random_images, random_resnet18
 from timing import conditions, rounds, show
 from torch import Tensor, nn
 
-from counteract._network import folded
+from counteract._folding import folded
 from counteract.attacks import PGD, draw_starts
 
 STEPS = (2, 5, 10)
@@ -45,7 +45,7 @@ def art_pgd(net: nn.Module, x: Tensor, labels: Tensor, steps: int) -> Callable[[
 def compare(net: nn.Module, x: Tensor, steps: Sequence[int], repeats: int) -> None:
     """Times all of them on one network, and prints the ratios."""
     labels = torch.randint(0, 10, (len(x),), device=x.device)
-    fast, longest = folded(net), max(steps)
+    fast, longest = folded(net, x), max(steps)
     snapshots = PGD(fast, eps=EPS, alpha=STEP, steps=steps)
     plain = {count: torchattacks.PGD(net, eps=EPS, alpha=STEP, steps=count) for count in steps}
 

@@ -12,7 +12,7 @@ import argparse
 import torch
 
 from counteract import DefendedModule, RandomCropPad, RandomCropResize, load_model
-from counteract._network import folded
+from counteract._folding import folded
 from counteract.attacks import PGD, draw_starts
 from counteract.datasets import load_dataset
 
@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--model", default="digits-resnet-mixup")
     parser.add_argument("--eps", type=float, default=12, help="of PGD-10, in grey levels")
     options = parser.parse_args()
-    net, data = folded(load_model(options.model)), load_dataset(options.dataset, "test").take(options.limit)
+    data = load_dataset(options.dataset, "test").take(options.limit)
+    net = folded(load_model(options.model), data.images)
     keys, eps = torch.arange(len(data)), options.eps / 255
     attack = PGD(net, eps=eps, alpha=eps / 4, steps=[10])
     images = data.images

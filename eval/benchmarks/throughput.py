@@ -26,7 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 from train_step import random_images, trainer_step
 
 from counteract import Counteraction
-from counteract._network import folded
+from counteract._folding import folded
 from counteract.training import Method, Recipe, Run, load_recipe
 from counteract.training.outputs import build_network
 
@@ -139,7 +139,7 @@ def counteraction(options: argparse.Namespace, device: torch.device) -> Subject:
     """Counteraction as an evaluation runs it."""
     dataset = random_images(options.batch_size)
     images = dataset.images.to(device)
-    network = folded(build_network(options.arch, options.width, dataset, 0).eval()).to(device)
+    network = folded(build_network(options.arch, options.width, dataset, 0).eval().to(device), images)
     network.to(memory_format=torch.channels_last)
     defence = Counteraction(network, num_labels=NUM_LABELS)
 

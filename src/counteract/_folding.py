@@ -1,4 +1,4 @@
-"""Folding the batch normalisation of somebody else's network, where torch.fx shows that it changes round-off alone."""
+"""Batch normalisation folded into convolutions, where torch.fx shows that it changes round-off alone."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _TRACING = threading.Lock()
 """Held while torch.fx traces: it changes how modules are called, and two traces at once would not put that back."""
 
 
-def fold_stranger(network: nn.Module, like: Tensor) -> nn.Module:
+def folded(network: nn.Module, like: Tensor) -> nn.Module:
     """The same function in eval mode, faster: a copy with folded normalisation that shares all other parameters.
 
     The forward methods stay as they are, and so do the names of all modules. A network that torch.fx cannot follow, or
@@ -107,7 +107,7 @@ def _find(network: nn.Module, like: Tensor) -> tuple[Pair, ...]:
     weight = next(each for each in network.parameters() if each.is_floating_point())
     x = torch.rand((_PROBE, *like.shape[1:]), generator=torch.Generator().manual_seed(0)).to(weight)
     try:
-        bare = _copy(network, {}).eval()  # nothing that tracing does to a module's attributes reaches the stranger's
+        bare = _copy(network, {}).eval()  # nothing that tracing does to a module's attributes reaches the network's
         with torch.autocast(x.device.type, enabled=False), torch.no_grad(), seeded(0):
             pairs = _traced(bare)
             if pairs and _agree(bare, _folded(network, _Known(None, pairs)), x):

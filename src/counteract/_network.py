@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from counteract._answers import logits_in
 from counteract._errors import UserError
-from counteract._folding import fold_stranger
 from counteract._layout import laid_out
 from counteract._precision import with_autocast
 from counteract._reach import held_modules
@@ -189,17 +188,3 @@ def check_model(model: object, name: str = "model") -> None:
             f"{name} must be a torch.nn.Module that maps images to logits, found {type(model).__name__}"
             " (of an ART classifier, pass counteract.from_art(classifier))"
         )
-
-
-def folded(model: nn.Module, like: Tensor | None = None) -> nn.Module:
-    """The same function in eval mode, faster, if there is such a thing; else the model itself.
-
-    Args:
-        model: The network. A method `folded()` of its own decides; anyone else's is folded where torch.fx can show it.
-        like: Images of the shape that it takes; without them a stranger's stays as it is.
-    """
-    method = getattr(model, "folded", None)
-    if not callable(method):
-        return model if like is None else fold_stranger(model, like)
-    fast: nn.Module = method()
-    return fast

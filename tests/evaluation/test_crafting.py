@@ -15,6 +15,7 @@ from watching import Watcher
 
 from counteract import _random
 from counteract._batches import BatchSize
+from counteract._folding import folded
 from counteract.attacks import draw_starts
 from counteract.attacks.keys import attack_keys
 from counteract.attacks.registry import find_attack
@@ -103,9 +104,9 @@ def test_one_run_of_steps_gives_what_separate_runs_of_torchattacks_give(digits_n
     made = crafted(digits_net, data, names, seed=3, threat_model={"eps": eps}, eps_step=3 / 255)
     keys = attack_keys(_random.fold(_random.key(3), torch.arange(16)))
     starts = draw_starts(keys, data.images, eps)
-    folded = digits_net.folded()
+    fast = folded(digits_net, data.images)
     for name in names:
-        attack = torchattacks.PGD(folded, eps=eps, alpha=3 / 255, steps=int(name[3:]), random_start=True)
+        attack = torchattacks.PGD(fast, eps=eps, alpha=3 / 255, steps=int(name[3:]), random_start=True)
         with mock.patch("torch.Tensor.uniform_", lambda noise, low, high: noise.copy_(starts - data.images)):
             assert torch.equal(made[name], attack(data.images, data.labels)), name
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._network import Asked, ask, borrowed, device_of, dtype_of, folded
+from counteract._folding import folded
+from counteract._network import Asked, ask, borrowed, device_of, dtype_of
 from counteract._precision import Precision, in_precision
 from counteract._seeding import draws_unkeyed, repeats, same, seeded
 from counteract.attacks.registry import CLEAN
@@ -429,8 +430,8 @@ class Subject:
 
 def ready(network: nn.Module, device: torch.device, images: Tensor) -> nn.Module:
     """Returns a network as it is computed with for such images: on its device, in the fastest form that there is."""
-    placed = _laid_out(folded(network).to(device), images)
-    fast = folded(placed, images)  # a stranger's, whose other parameters it shares, and which must not be left halfway
+    placed = _laid_out(network.to(device), images)
+    fast = folded(placed, images)  # a copy that shares all other parameters, which must not be left halfway
     if fast is not placed and _shrinks_to_a_pixel(fast, images.to(device)):
         fast.to(memory_format=torch.contiguous_format)
     return fast

@@ -13,7 +13,8 @@ from counteract import _random
 from counteract._arguments import check_count, check_flag
 from counteract._clamp import clamp
 from counteract._errors import UserError
-from counteract._network import evaluating, folded
+from counteract._folding import folded
+from counteract._network import evaluating
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_change, number_in_words
 from counteract.preprocessors.first_order import FirstOrderPreprocessor

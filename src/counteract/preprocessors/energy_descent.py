@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from counteract._arguments import check_count, check_real
 from counteract._clamp import clamp
-from counteract._network import folded
+from counteract._folding import folded
 from counteract.preprocessors._smooth import gradient_of
 from counteract.preprocessors.base import Options
 from counteract.preprocessors.first_order import FirstOrderPreprocessor

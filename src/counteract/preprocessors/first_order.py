@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from counteract._errors import UserError
+from counteract._folding import folded
 from counteract._layout import layout_of
-from counteract._network import ask, check_model, device_of, evaluating, folded
+from counteract._network import ask, check_model, device_of, evaluating
 from counteract.preprocessors._smooth import Smooth
 from counteract.preprocessors.base import Options, Parameters, RandomPreprocessor
 

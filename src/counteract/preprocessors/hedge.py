@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from counteract import _random
 from counteract._arguments import check_count
 from counteract._clamp import clamp
-from counteract._network import folded
+from counteract._folding import folded
 from counteract.preprocessors._smooth import gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_change
 from counteract.preprocessors.first_order import FirstOrderPreprocessor

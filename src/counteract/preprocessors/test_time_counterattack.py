@@ -15,7 +15,8 @@ from counteract import _random
 from counteract._arguments import check_count, check_real, check_text
 from counteract._clamp import clamp
 from counteract._errors import UserError, shown
-from counteract._network import borrowed, folded
+from counteract._folding import folded
+from counteract._network import borrowed
 from counteract.preprocessors._smooth import STEEPNESS, gradient_of, smooth_sign
 from counteract.preprocessors.base import Options, check_change
 from counteract.preprocessors.first_order import FirstOrderPreprocessor

@@ -6,7 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from counteract._network import folded
+from counteract._folding import folded
 from counteract._random import fold, key
 from counteract._statistics import wilson
 from counteract.datasets import Dataset
@@ -25,15 +25,15 @@ def count_correct(fabric: Fabric, network: nn.Module, dataset: Dataset, *, eps: 
         eps: The radius of PGD, in units of pixels; its step is a quarter of that.
         steps: PGD's steps, from a random start on the true label; 0 leaves the images clean.
     """
-    network = folded(network)
     correct = torch.zeros((), dtype=torch.int64, device=fabric.device)
     mine = torch.arange(len(dataset))[fabric.global_rank :: fabric.world_size]
     for rows in torch.split(mine, _BATCH):
         x, y = dataset.read(rows).to(fabric.device), dataset.labels[rows].to(fabric.device)
+        fast = folded(network, x)
         if steps:
             keys = fold(key(0, fabric.device), rows)
-            x = attacked(network, x, y, keys, eps=eps, step=eps / 4, steps=steps)
-        correct += (predict(network, x) == y).sum()
+            x = attacked(fast, x, y, keys, eps=eps, step=eps / 4, steps=steps)
+        correct += (predict(fast, x) == y).sum()
     total = fabric.all_reduce(correct, reduce_op="sum")
     assert isinstance(total, Tensor)
     return int(total)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from counteract._answers import NO_LABEL
 from counteract._errors import UserError
-from counteract._network import folded
+from counteract._folding import folded
 from counteract._processes import launched
 from counteract._random import fold
 from counteract.datasets import Dataset
@@ -279,7 +279,7 @@ class Trainer:
                 predicted = predict(self.network, x)
                 y = predicted.where(predicted != NO_LABEL, y)
             return attacked(
-                folded(self.network),
+                folded(self.network, x),
                 x,
                 y,
                 fold(keys, _START),
