@@ -207,6 +207,22 @@ def test_a_module_that_fails_when_it_is_tried_is_let_alone(x: Tensor) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_nobody_looks_into_what_is_mapped_over_images(x: Tensor) -> None:
+    inner = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 10))
+
+    class Mapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Tensor) -> Tensor:
+            answers: Tensor = torch.func.vmap(lambda image: self.inner(image.unsqueeze(0)).squeeze(0))(x)
+            return answers
+
+    network = Mapped()
+    assert look_inside(network, lambda: network(x)) == {}
+
+
 def test_nobody_looks_into_scripted_modules(x: Tensor) -> None:
     network = Behind(torch.jit.trace(Levels(), x), Levels()).eval()
     assert looked_for(network, x) == ("before.1",)

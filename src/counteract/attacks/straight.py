@@ -161,8 +161,8 @@ def _look(found: dict[str, Inside | None], path: str, module: nn.Module, given: 
     found[path] = None
     if len(given) != 1 or not isinstance(given[0], Tensor) or not given[0].is_floating_point() or given[0].dim() < 2:
         return
-    point = given[0].detach().clone().requires_grad_()
     try:
+        point = given[0].detach().clone().requires_grad_()
         with torch.enable_grad(), seeded(0):
             answer = module.forward(point * 1)  # a copy: some write into what they get
             if isinstance(answer, Tensor) and answer.is_floating_point() and len(answer) == len(point) > 1:
