@@ -206,7 +206,6 @@ def test_a_module_that_fails_when_it_is_tried_is_let_alone(x: Tensor) -> None:
     assert "before.0" not in look_inside(network, lambda: network(x))
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_nobody_looks_into_what_is_mapped_over_images(x: Tensor) -> None:
     inner = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 10))
 
@@ -223,6 +222,7 @@ def test_nobody_looks_into_what_is_mapped_over_images(x: Tensor) -> None:
     assert look_inside(network, lambda: network(x)) == {}
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_nobody_looks_into_scripted_modules(x: Tensor) -> None:
     network = Behind(torch.jit.trace(Levels(), x), Levels()).eval()
     assert looked_for(network, x) == ("before.1",)
