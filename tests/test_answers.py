@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from counteract._answers import NO_LABEL, labels_of, logits_in, unwrap
+from counteract._answers import NO_LABEL, bounded_below, labels_of, logits_in, unwrap
 from counteract._errors import UserError
 
 LOGITS = torch.arange(6.0).view(2, 3)
@@ -24,6 +24,18 @@ def test_answers_that_are_not_finite_have_no_label() -> None:
     answers = torch.tensor([[0.0, 2, 1], [NAN, NAN, NAN], [5, NAN, 0], [INF, 0, 0], [0, -INF, 3], [3, 2, 1]])
     assert labels_of(answers).tolist() == [1, NO_LABEL, NO_LABEL, NO_LABEL, NO_LABEL, 0]
     assert labels_of(torch.empty(0, 3)).tolist() == []
+
+
+def test_a_class_that_is_ruled_out_comes_last() -> None:
+    answers = torch.tensor([[0.0, -INF, 3], [-INF, -INF, -INF], [-INF, NAN, 0], [-INF, INF, 0], [1e4, -1e4, -INF]])
+    found = bounded_below(answers)
+    assert labels_of(found).tolist() == [2, NO_LABEL, NO_LABEL, NO_LABEL, 0]
+    assert found[0].argmin() == 1
+    assert found[0, 1] < found[0, 0] - 17  # whose share is then less than round-off
+    assert found[4].argmin() == 2
+    assert torch.equal(found[:, 2].isnan(), answers[:, 2].isnan())
+    assert torch.equal(logits_in(answers, 5).argmax(1), found.argmax(1))
+    assert bounded_below(LOGITS) is LOGITS
 
 
 @pytest.mark.parametrize(

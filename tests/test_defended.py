@@ -310,7 +310,7 @@ def test_a_lost_winner_is_put_above_the_others_in_any_precision(dtype: torch.dty
     [{}, {"transforms": [GaussianNoise()], "executions": 5}, {"transforms": [GaussianNoise()], "average": "logits"}],
 )
 def test_an_answer_that_is_not_finite_has_no_label(x: Tensor, bad: float, options: dict[str, Any]) -> None:
-    ruled_out = bad == -torch.inf and "executions" in options  # of probability zero, which can be averaged
+    ruled_out = bad == -torch.inf  # of probability zero, as an answer may say
     answer = torch.zeros(10)
     answer[4], answer[7] = 3.0, bad
     module = DefendedModule(Fixed(answer), **options)
@@ -435,8 +435,8 @@ def test_a_class_that_is_ruled_out_has_no_gradient_and_spoils_none(x: Tensor) ->
     points = x.clone().requires_grad_()
     logs = DefendedModule(Ruling().eval(), transforms=[GaussianNoise()], executions=3)(points, KEYS)
     assert logs.isfinite().all()
-    assert (logs[:, 4] < -1e38).all()
-    (gradient,) = torch.autograd.grad(logs.clamp(min=-1e30).sum(), points)
+    assert (logs[:, 4] < -50).all()
+    (gradient,) = torch.autograd.grad(logs.sum(), points)
     assert gradient.isfinite().all()
     assert gradient.abs().max() > 0
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from networks import TinyNet
 from torch import Tensor, nn
 
@@ -240,3 +241,39 @@ def test_a_network_that_cannot_be_put_into_eval_mode_is_left_alone() -> None:
         with pytest.raises(KeyError), borrowed(net):
             pass
     assert all(state(net))
+
+
+class Merging(nn.Linear):
+    """A layer with a small addition, which it merges into its weight in eval mode, as LoRA's do."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 3)
+        self.weight.requires_grad_(False)
+        self.addition = nn.Parameter(torch.ones(3, 3))
+        self.frozen = nn.Dropout().train(False)
+        self.merged = False
+
+    def train(self, mode: bool = True) -> Merging:
+        super().train(mode)
+        if self.merged is mode:
+            self.weight.data += self.addition.data * (-1 if mode else 1)
+            self.merged = not mode
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight + (0 if self.merged else self.addition))
+
+
+def test_what_a_module_does_in_eval_mode_it_undoes() -> None:
+    net = nn.Sequential(Merging(), nn.Dropout())
+    net[0].frozen.eval()
+    weight, x = net[0].weight.clone(), torch.rand(2, 3)
+    with borrowed(net):
+        assert net[0].merged
+        with borrowed(net):
+            pass
+        assert net[0].merged
+    assert (net.training, net[0].merged, net[0].frozen.training, net[1].training) == (True, False, False, True)
+    torch.testing.assert_close(net[0].weight, weight)
+    net(x).sum().backward()
+    assert net[0].addition.grad is not None

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from counteract._errors import UserError
 
+_RULED_OUT = 50.0
+"""The distance of a class that is ruled out from the others: its probability is 2e-22 of theirs."""
+
 NO_LABEL = -1
 """The label of an answer that is not finite: no image has it, so that the answer counts as wrong."""
 
@@ -30,7 +33,23 @@ def logits_in(answer: object, count: int, name: str = "model") -> Tensor:
         UserError: (a ValueError) nothing in the answer, or more than one thing, can be the logits.
     """
     found = unwrap(answer, count, name)[0]
-    return found if found.dtype == torch.float64 else found.float()
+    return bounded_below(found if found.dtype == torch.float64 else found.float())
+
+
+def bounded_below(scores: Tensor) -> Tensor:
+    """Scores whose minus infinities, of classes that are ruled out, are finite: below all others by beyond round-off.
+
+    They are the same otherwise; a row of nothing but minus infinities, or with another one that is not finite, favours
+    no class and stays as it is.
+
+    Args:
+        scores: Logits or log-probabilities, shape (N, classes).
+    """
+    out = scores.isneginf()
+    if not out.any():
+        return scores
+    lowest = scores.detach().masked_fill(out, torch.inf).amin(1, keepdim=True)
+    return torch.where(out & lowest.isfinite(), lowest - _RULED_OUT, scores)
 
 
 def unwrap(answer: object, count: int, name: str = "model") -> tuple[Tensor, list[str]]:

@@ -90,7 +90,7 @@ def in_batches(work: Callable[[Tensor], T], count: int, size: BatchSize) -> Iter
         try:
             done = work(torch.cat([index, index[-1:].expand(-kept % GRANULE)]))
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             size.halve()
             continue
@@ -120,6 +120,6 @@ def batches(
         yield done, len(index)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
     """Returns True if that is what an error means; PyTorch has no type of its own for it on CPUs."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

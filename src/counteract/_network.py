@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from threading import RLock
+from typing import TypeVar
 
 import torch
 import torch._functorch.config as functorch
@@ -20,6 +21,8 @@ from counteract._reach import held_modules
 
 _BORROWERS: dict[int, int] = {}
 """The borrowers of each module and each parameter, by its identity: the last of them puts it back as it was."""
+
+Lent = TypeVar("Lent", nn.Module, Tensor)
 
 _LENDING = RLock()
 """Held by the thread that borrows or gives back: several may use one network."""
@@ -42,7 +45,13 @@ def evaluating(thing: object) -> Iterator[None]:
 @contextmanager
 def _in_eval(modules: Sequence[nn.Module]) -> Iterator[None]:
     shared = functorch.patch(donated_buffer=False) if _is_compiled(modules) else nullcontext()
-    with _lowered("training", modules, lambda: [to_eval(each) for each in modules if is_training(each)]), shared:
+
+    def lower() -> None:
+        for each in modules:
+            if is_training(each):
+                to_eval(each)
+
+    with _lowered("training", modules, lower, _to_train), shared:
         yield
 
 
@@ -51,8 +60,7 @@ def to_eval(model: nn.Module) -> nn.Module:
 
     A method `train` of its own is called where it takes a mode, as PyTorch's does; one that trains is not.
     """
-    train = type(model).train
-    if train is not nn.Module.train and _has_mode(train):
+    if _changes_mode(model):
         with suppress(NotImplementedError):  # raised by what torch.export made, which stays as it was made
             model.train(False)
     if is_training(model):
@@ -60,6 +68,29 @@ def to_eval(model: nn.Module) -> nn.Module:
     for child in model.children():
         to_eval(child)
     return model
+
+
+def _to_train(modules: Sequence[nn.Module]) -> None:
+    """Puts modules back into training mode, by a method `train` of their own where they have one; no others with them.
+
+    Such a method may do more than set a flag: LoRA's layers merge their weights in eval mode, and part them again.
+    """
+    own = [module for module in modules if _changes_mode(module)]
+    flags = {part: part.training for module in own for part in module.modules()} | dict.fromkeys(modules, True)
+    try:
+        for module in own:
+            with suppress(NotImplementedError):
+                module.train(True)
+    finally:
+        for module, training in flags.items():
+            if is_training(module) != training:
+                module.training = training
+
+
+def _changes_mode(module: nn.Module) -> bool:
+    """Returns True for a module with a method `train` of its own that takes a mode."""
+    train = type(module).train
+    return train is not nn.Module.train and _has_mode(train)
 
 
 def is_training(module: nn.Module) -> bool:
@@ -98,13 +129,19 @@ def borrowed(model: nn.Module) -> Iterator[None]:
         for parameter in parameters:  # a scripted module cannot do it as a whole
             parameter.requires_grad_(False)
 
-    with _in_eval(held), _lowered("requires_grad", parameters, freeze):
+    def thaw(lent: Sequence[Tensor]) -> None:
+        for parameter in lent:
+            parameter.requires_grad_(True)
+
+    with _in_eval(held), _lowered("requires_grad", parameters, freeze, thaw):
         yield
 
 
 @contextmanager
-def _lowered(flag: str, things: Iterable[nn.Module | Tensor], lower: Callable[[], object]) -> Iterator[None]:
-    """Lowers a flag that is True of some things, and raises it where it was once all borrowers have given them back."""
+def _lowered(
+    flag: str, things: Sequence[Lent], lower: Callable[[], object], lift: Callable[[Sequence[Lent]], object]
+) -> Iterator[None]:
+    """Lowers a flag that is True of some things, and lifts it where it was once all borrowers have given them back."""
     with _LENDING:
         lent = [thing for thing in things if getattr(thing, flag, False) or id(thing) in _BORROWERS]
         for thing in lent:
@@ -115,12 +152,9 @@ def _lowered(flag: str, things: Iterable[nn.Module | Tensor], lower: Callable[[]
         yield
     finally:
         with _LENDING:
-            for thing in lent:
-                left = _BORROWERS.pop(id(thing)) - 1
-                if left:
-                    _BORROWERS[id(thing)] = left
-                else:
-                    setattr(thing, flag, True)
+            left = {thing: _BORROWERS.pop(id(thing)) - 1 for thing in lent}
+            _BORROWERS.update({id(thing): borrowers for thing, borrowers in left.items() if borrowers})
+            lift([thing for thing, borrowers in left.items() if not borrowers])
 
 
 def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name: str = "model") -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from counteract import _random
 from counteract._reach import reachable
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
@@ -56,7 +57,7 @@ class OneByOne:
         self._holder = holder
         self._drawn = {"torch"} if _accelerated() else set[str]()
 
-    def __call__(self, call: Callable[[T], T], examples: Sequence[T], keys: Tensor) -> list[T]:
+    def __call__(self, call: Callable[[S], T], examples: Sequence[S], keys: Tensor) -> list[T]:
         """Returns what the call makes of each example; keys: int64, shape (N,)."""
         generators, seeds = own_generators(self._holder), [key % 2**63 for key in keys.tolist()]
         with seeded(0), _restored(generators):

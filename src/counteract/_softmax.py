@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from counteract._answers import bounded_below
+
 _SOFTMAX = frozenset({F.softmax, torch.softmax, torch.special.softmax, Tensor.softmax})
 
 
@@ -27,7 +29,7 @@ def log_probabilities(answer: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
         probabilities = answer()
     logits = watch.logits_of(probabilities)
     if logits is not None:
-        return logits.log_softmax(dim=1), probabilities
+        return bounded_below(logits).log_softmax(dim=1), probabilities
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log(), probabilities
 
 

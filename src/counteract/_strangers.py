@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sysconfig
@@ -10,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,6 +39,26 @@ def strangers_code(name: str) -> Iterator[None]:
     """
     with among_strangers({name: None}):
         yield
+
+
+def offered(thing: object, name: str, *arguments: object) -> Any:
+    """Returns what a method of this name returns; None where there is none that takes such arguments.
+
+    Args:
+        thing: The object that may have the method.
+        name: The method's name.
+        arguments: The arguments.
+
+    Raises:
+        StrangersError: (a ValueError) the method fails.
+    """
+    method = getattr(thing, name, None)
+    try:
+        inspect.signature(method).bind(*arguments)  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # no method, or one of the same name that wants something else
+        return None
+    with strangers_code(f"method {name} of {type(thing).__name__}"):
+        return method(*arguments)  # type: ignore[misc]
 
 
 @contextmanager

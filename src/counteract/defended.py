@@ -262,8 +262,7 @@ class DefendedModule(nn.Module):
                 rows = transform.sample(rows, transform.execution_keys(stream, numbers, position), shared)
             outputs = at_least_float32(ask(self.model, rows))
             if self.average == "probabilities":
-                # Finite where a class is ruled out: of infinities the logarithms of sums have no gradient.
-                outputs = outputs.log_softmax(dim=1).clamp(min=torch.finfo(outputs.dtype).min)
+                outputs = outputs.log_softmax(dim=1)
             return outputs.view(len(x), count, -1)
 
     def _added(self, outputs: Tensor, dim: int) -> Tensor:

@@ -123,7 +123,8 @@ class Through(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         """The defended network's log-probabilities."""
-        exact: Tensor = self.defended(x, keys).detach()
+        with torch.no_grad():
+            exact: Tensor = self.defended(x, keys)
         if not (torch.is_grad_enabled() and x.requires_grad):
             return exact
         scores = ask(self.network, x).log_softmax(dim=1).to(exact.dtype)

@@ -106,7 +106,7 @@ def test_other_norms_go_to_the_next_level_on_the_way_back(norm: Name) -> None:
     images = clean + torch.tensor([0.4, -0.4, 1.6, -1.6, 2.0, -2.0]) / 255
     found = in_grey_levels(ThreatModel(norm=norm, eps=1.0), clean, images)
     torch.testing.assert_close(255 * found.flatten(), torch.tensor([100.0, 100, 101, 99, 102, 98]))
-    nearly = in_grey_levels(ThreatModel(norm=norm, eps=1.0), clean, clean + torch.tensor([1.9995, -1.9995] * 3) / 255)
+    nearly = in_grey_levels(ThreatModel(norm=norm, eps=1.0), clean, clean + torch.tensor([1.99995, -1.99995] * 3) / 255)
     torch.testing.assert_close(255 * nearly.flatten(), torch.tensor([102.0, 98] * 3))
 
 
@@ -115,3 +115,16 @@ def test_pixels_at_the_ends_of_their_range_are_within_it() -> None:
     found, outside = keep_within(ThreatModel(eps=EPS), clean, clean)
     assert found is clean
     assert not outside.any()
+
+
+@pytest.mark.parametrize("eps", [0.4 / 255, 1.5 / 255, 0.03])
+@pytest.mark.parametrize("norm", NORMS)
+def test_nor_do_they_where_clean_pixels_or_bounds_lie_between_them(norm: Name, eps: float) -> None:
+    clean = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    bound = ThreatModel(norm=norm, eps=eps * {"Linf": 1, "L2": 8, "L1": 100}[norm])
+    for images in (draw_starts(torch.arange(8), clean, bound.eps, bound.metric), clean):
+        rounded = in_grey_levels(bound, clean, images)
+        assert (bound.metric.size(rounded - clean) <= bound.eps * (1 + 1e-3)).all()
+        off_grid = (255 * rounded - (255 * rounded).round()).abs() > 1e-3
+        assert torch.equal(rounded[off_grid], clean[off_grid])
+        assert not off_grid.all()

@@ -16,7 +16,9 @@ from counteract._sealed import seal
 from counteract.attacks import find_attack
 from counteract.attacks.kept import ABOUT, Kept, image_hash
 from counteract.attacks.libraries import AttackError, AttackWarning
+from counteract.attacks.norms import NORMS, Name
 from counteract.attacks.preset import AttackPreset
+from counteract.attacks.registry import obstacle
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 
@@ -180,3 +182,9 @@ def test_without_files_there_is_no_key(tmp_path: Path) -> None:
     assert Kept(f"file:{tmp_path}").origin != first
     (tmp_path / "notes.txt").write_text("nothing of it")
     assert Kept(f"file:{tmp_path}").origin == Kept(f"file:{tmp_path}@defended").origin
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_examples_of_every_norm_are_evaluated(tmp_path: Path, norm: Name) -> None:
+    keep(tmp_path)
+    assert obstacle(find_attack(f"file:{tmp_path}"), num_classes=10, norm=norm) is None

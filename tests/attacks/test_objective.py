@@ -7,14 +7,23 @@ from typing import Literal
 
 import pytest
 import torch
+from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, GaussianNoise, _random
 from counteract.attacks import objective as objective_module
 from counteract.attacks.losses import TargetedDLR, cross_entropy, margin
+from counteract.attacks.norms import NORMS, Name
 from counteract.attacks.objective import Objective
 
 LABELS = torch.arange(6)
+
+
+class Power(nn.Module):
+    """Brighter images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.pow(0.9)
 
 
 @pytest.fixture
@@ -128,3 +137,17 @@ def test_a_draw_that_is_no_number_is_wrong_and_leaves_the_gradient_to_the_others
     assert (gradient[[2, 5]] == 0).all()
     assert (values[[1, 3]] > expected[0][[1, 3]]).all()
     assert (gradient[[1, 3]] != 0).flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_an_infinite_slope_of_one_pixel_leaves_those_of_the_others(net: TinyNet, x: Tensor, norm: Name) -> None:
+    """A power below one has an infinite slope at black pixels."""
+    images = x.clone()
+    images[:, :, :2] = 0
+    powered = DefendedModule(nn.Sequential(Power(), net), clip_values=None)
+    objective = Objective([powered], cross_entropy, LABELS, torch.arange(6))
+    gradient = objective.gradient(images, 0)[1]
+    assert not gradient.isfinite().all()
+    moved = NORMS[norm].move(images, gradient, images, 0.01, 1.0)
+    assert ((moved - images)[:, :, 2:] != 0).float().mean() > 0.9
+    assert moved.isfinite().all()

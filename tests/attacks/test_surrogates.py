@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import AntiAdversary, Counteraction, DefendedModule, GaussianNoise, Hedge
+from counteract._errors import UserError
 from counteract.attacks import ThreatModel
-from counteract.attacks.surrogates import around, cheap, no_cheap, no_smooth, rebuilt, smooth, turned
+from counteract.attacks.surrogates import Around, cheap, no_cheap, no_smooth, rebuilt, smooth, turned
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import WholeModule
 
@@ -117,7 +119,7 @@ def test_a_part_without_a_smooth_surrogate_is_differentiated_as_it_is_and_says_s
 def test_gradients_around_an_image_are_their_mean_there(net: TinyNet, x: Tensor) -> None:
     """The answers are exact; of a function with jumps the mean gradient sees the slope that each point hides."""
     module = DefendedModule(net)
-    averaged = around(module, ThreatModel(eps=0.05), 3)
+    averaged = Around(module, ThreatModel(eps=0.05), 3)
     torch.testing.assert_close(averaged(x, KEYS), module(x, KEYS))
     points = x.clone().requires_grad_()
     torch.testing.assert_close(averaged(points, KEYS), module(x, KEYS))
@@ -127,8 +129,42 @@ def test_gradients_around_an_image_are_their_mean_there(net: TinyNet, x: Tensor)
         del keys
         return torch.where((20 * images) % 1 > 0.5, images, images.detach()).flatten(1)
 
-    (slope,) = torch.autograd.grad(around(steps, ThreatModel(eps=0.05), 40)(points, KEYS).sum(), points)
+    (slope,) = torch.autograd.grad(Around(steps, ThreatModel(eps=0.05), 40)(points, KEYS).sum(), points)
     (alone,) = torch.autograd.grad(steps(points, KEYS).sum(), points)
     assert set(alone.unique().tolist()) == {0.0, 1.0}
     inner = slope[(x > 0.1) & (x < 0.9)]
     assert ((inner > 0.2) & (inner < 0.8)).float().mean() > 0.99
+
+
+def test_those_of_a_subclass_are_of_its_class(net: TinyNet) -> None:
+    class Mine(Counteraction):
+        """A variant of somebody's."""
+
+    class Slow(Hedge):
+        """Another one."""
+
+    assert type(Mine(net).reversed()) is Mine
+    assert Mine(net).reversed().targeted is False
+    assert type(Slow(net, steps=20).with_fewer_steps(4)) is Slow
+
+
+def test_a_surrogate_that_fails_is_said_and_another_method_of_its_name_is_none(net: TinyNet) -> None:
+    class Failing(GaussianNoise):
+        def smooth(self) -> GaussianNoise:
+            raise TypeError("a slip of the author's")
+
+    class Another(nn.Module):
+        def smooth(self, images: Tensor) -> Tensor:
+            return images
+
+        def forward(self, x: Tensor) -> Tensor:
+            return net(x)
+
+    with pytest.raises(UserError, match="method smooth of Failing failed with TypeError: a slip of the author's"):
+        smooth(DefendedModule(net, transforms=[Failing()]))
+    assert no_smooth(WholeModule(Another())) is not None
+
+
+def test_the_graphs_of_a_neighbourhood_are_counted(net: TinyNet) -> None:
+    module = DefendedModule(net, transforms=[GaussianNoise()], executions=5)
+    assert Around(module, ThreatModel(), 8).executions == 40

@@ -59,6 +59,14 @@ def test_gradients(net: nn.Module, x: Tensor) -> None:
     assert not has_gradients(lambda images: net(images) * torch.nan, x)
 
 
+def test_a_lack_of_memory_is_no_lack_of_a_gradient(x: Tensor) -> None:
+    def starved(images: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        has_gradients(starved, x)
+
+
 def test_every_network_in_a_defended_one_is_surveyed_once(net: TinyNet, x: Tensor, pool: tuple[Tensor, Tensor]) -> None:
     other = TinyNet().eval().double()
     module = DefendedModule(

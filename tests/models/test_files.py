@@ -147,3 +147,9 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")
     with pytest.raises(ValueError, match="there is no such file"):
         load_network(tmp_path / "pipe.safetensors")
+
+
+def test_loading_draws_nothing_from_the_callers_generator(saved: Path) -> None:
+    before = torch.get_rng_state()
+    load_network(saved)
+    assert torch.equal(torch.get_rng_state(), before)

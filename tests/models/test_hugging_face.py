@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import pytest
 
 from counteract._errors import UserError
-from counteract.models.hugging_face import load_whole, silent
+from counteract._preparation import Preparation
+from counteract.models.hugging_face import load_whole, preparation_in, silent
 
 transformers = pytest.importorskip("transformers")
 
@@ -50,3 +51,9 @@ def test_its_own_settings_are_put_back() -> None:
     with silent():
         assert not logging.is_progress_bar_enabled()
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+def test_filters_go_by_pillows_numbers_of_which_none_is_bilinear() -> None:
+    size = {"size": {"height": 16, "width": 16}}
+    for given, name in (({"resample": 0}, "nearest"), ({"resample": 3}, "bicubic"), ({}, "bilinear")):
+        assert preparation_in(size | given) == Preparation((16, 16), (16, 16), name)

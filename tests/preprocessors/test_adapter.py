@@ -253,3 +253,27 @@ def test_a_network_in_it_is_in_eval_mode_and_left_as_it_was(layer: torch.nn.Modu
         torch.testing.assert_close(Adapted(made).sample(x, KEYS), x, atol=1e-4, rtol=0)
     assert layer.training
     assert all(torch.equal(old, new) for old, new in zip(buffers, network.buffers(), strict=True))
+
+
+def test_an_estimate_that_draws_is_seeded_by_keys(x: Tensor) -> None:
+    class Estimating(Plain):
+        def estimate_gradient(self, x: Array, grad: Array) -> Array:
+            return grad * np.random.rand(*x.shape)
+
+    part = Adapted(Estimating())
+    together = gradient(part, x)
+    assert torch.equal(gradient(part, x), together)
+    points, weights = x[2:4].clone().requires_grad_(), torch.linspace(-1, 1, x.numel()).view_as(x)[2:4]
+    (alone,) = torch.autograd.grad((part.apply(points, KEYS[2:4]) * weights).sum(), points)
+    assert torch.equal(alone, together[2:4])
+
+
+def test_an_estimate_that_fails_says_so_once_it_is_needed(x: Tensor) -> None:
+    class Failing(Plain):
+        def estimate_gradient(self, x: Array, grad: Array) -> Array:
+            raise NotImplementedError
+
+    part = Adapted(Failing())
+    torch.testing.assert_close(part.apply(x, KEYS), 0.5 * x)
+    with pytest.raises(NotImplementedError):
+        gradient(part, x)

@@ -13,7 +13,7 @@ ROUND_OFF = 1e-6
 _PIXEL = 2.0**-24
 """The round-off of a pixel, which adds up in norms that are not the largest change."""
 
-_HAIR = 1e-3
+_HAIR = 1e-4
 """The share of a grey level that counts as none, for float32."""
 
 
@@ -41,13 +41,14 @@ def keep_within(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> tup
 
 
 def in_grey_levels(threat_model: ThreatModel, clean: Tensor, images: Tensor) -> Tensor:
-    """Rounds images to grey levels, as files have them.
+    """Rounds images within a bound to grey levels within it, as files have them.
 
-    In the max norm to the nearest, which a bound of whole levels allows. In other norms many small changes add up:
-    there each pixel goes to the next level on its way back to the clean one.
+    In the max norm to the nearest that the bound allows. In other norms many small changes add up: there each pixel
+    goes to the next level on its way back to the clean one. A pixel without such a level is left as the clean one is.
     """
-    levels = images * 255
+    levels, start = images * 255, clean * 255
+    low, high = levels.minimum(start), levels.maximum(start)
     if threat_model.norm == "Linf":
-        return levels.round() / 255
-    back = torch.where(images > clean, (levels + _HAIR).floor(), (levels - _HAIR).ceil())
-    return back / 255
+        low, high = start - 255 * threat_model.eps, start + 255 * threat_model.eps
+    low, high = (low - _HAIR).ceil(), (high + _HAIR).floor()
+    return torch.where(low <= high, levels.round().clamp(low, high) / 255, clean)

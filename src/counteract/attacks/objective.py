@@ -107,7 +107,7 @@ class Objective:
             gradient = torch.zeros_like(images)
             for (network, keys), output, weight in zip(calls, outputs, weights, strict=True):
                 again = output if keep else network(points, keys)
-                gradient += torch.autograd.grad(again, points, weight)[0].nan_to_num(0)
+                gradient += torch.autograd.grad(again, points, weight)[0].nan_to_num(0, torch.inf, -torch.inf)
         last = [counted(output.detach(), self.labels) for output in outputs[-(len(outputs) // len(self.networks)) :]]
         return Slope(values.detach(), gradient, margin(mean_output(last), self.labels))
 

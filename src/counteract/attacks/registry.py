@@ -311,6 +311,7 @@ def _kept(found: Kept) -> Attack:
         found.run,
         adaptive=found.defended,
         gradients=False,
+        norms=tuple(NORMS),
         preset=False,
         least_classes=1,
         origin=found.origin,

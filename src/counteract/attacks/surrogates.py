@@ -8,12 +8,14 @@ is BPDA.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from counteract import _random
+from counteract._strangers import offered
 from counteract.attacks.objective import Scores
 from counteract.attacks.threat_model import ThreatModel
 from counteract.preprocessors import RandomPreprocessor
@@ -27,20 +29,20 @@ Change: TypeAlias = Callable[[Any], object]
 
 def cheap(module: Defended, executions: int) -> Defended:
     """The same defence with no more than so many executions, and with as many steps where its parts offer that."""
-    return _changed(module, lambda part: _offer(part, "with_fewer_steps", executions), executions)
+    return _changed(module, lambda part: offered(part, "with_fewer_steps", executions), executions)
 
 
 def turned(module: Defended) -> Defended | None:
     """The same defence with each part the other way round that offers it; None if none does."""
     parts = [module.answers.model] if isinstance(module, WholeModule) else module.parts
-    if not any(_offer(part, "reversed") is not None for part in parts):
+    if not any(offered(part, "reversed") is not None for part in parts):
         return None
-    return _changed(module, lambda part: _offer(part, "reversed"))
+    return _changed(module, lambda part: offered(part, "reversed"))
 
 
 def smooth(module: Defended) -> Defended:
     """The same defence, which gives the same answers, with derivatives of its own where its parts offer them."""
-    return _changed(module, lambda part: _offer(part, "smooth"))
+    return _changed(module, lambda part: offered(part, "smooth"))
 
 
 def no_smooth(module: Defended) -> str | None:
@@ -58,27 +60,38 @@ def rebuilt(module: Defended, executions: int | None = None) -> Defended:
     return _changed(module, lambda _: None, executions)
 
 
-def around(module: Scores, bound: ThreatModel, points: int) -> Scores:
-    """The same answers with the mean gradient at random points around an image.
+@dataclass(frozen=True, eq=False)
+class Around:
+    """A defended network's answers with the mean gradient at random points around an image.
 
     Where answers jump, or plateaus lie between steps, the gradient at one point says nothing about the next.
 
     Source: Tramer et al., "On adaptive attacks to adversarial example defenses", 2020, section 5, against k-WTA.
 
-    Args:
+    Attributes:
         module: The defended network.
         bound: The largest distance of a point from the image.
         points: The number of points.
     """
 
-    def scores(images: Tensor, keys: Tensor) -> Tensor:
-        exact = module(images, keys)
+    module: Scores
+    bound: ThreatModel
+    points: int
+
+    @property
+    def executions(self) -> int:
+        """The executions whose graphs are kept."""
+        return self.points * int(getattr(self.module, "executions", 1))
+
+    def __call__(self, images: Tensor, keys: Tensor) -> Tensor:
+        """Returns log-probabilities, as the defended network does."""
+        with torch.no_grad():
+            exact = self.module(images, keys)
         if not (torch.is_grad_enabled() and images.requires_grad):
             return exact
-        near = torch.stack([module(_moved(images, keys, number, bound), keys) for number in range(points)]).mean(0)
-        return exact.detach() + (near - near.detach())
-
-    return scores
+        moved = (_moved(images, keys, number, self.bound) for number in range(self.points))
+        near = torch.stack([self.module(each, keys) for each in moved]).mean(0)
+        return exact + (near - near.detach())
 
 
 def _moved(images: Tensor, keys: Tensor, number: int, bound: ThreatModel) -> Tensor:
@@ -91,18 +104,9 @@ def _moved(images: Tensor, keys: Tensor, number: int, bound: ThreatModel) -> Ten
 
 def _nothing(module: Defended, offer: str, *arguments: int) -> str | None:
     """The reason why an attack on a surrogate would be another attack once more, or None."""
-    if not isinstance(module, WholeModule) or _offer(module.answers.model, offer, *arguments) is not None:
+    if not isinstance(module, WholeModule) or offered(module.answers.model, offer, *arguments) is not None:
         return None
     return f"the module has no method {offer}, and without its surrogate this is bpda-apgd-cw"
-
-
-def _offer(part: object, name: str, *arguments: int) -> object:
-    """The surrogate that a part offers by a method of this name; None if it offers none."""
-    method = getattr(part, name, None)
-    try:
-        return method(*arguments) if callable(method) else None
-    except TypeError:  # a stranger's method of the same name, which wants something else
-        return None
 
 
 def _changed(module: Defended, change: Change, executions: int | None = None) -> Defended:

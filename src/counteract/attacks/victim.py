@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from counteract._batches import GRANULE
+from counteract._batches import GRANULE, out_of_memory
 from counteract.attacks.threat_model import ThreatModel
 from counteract.defended import DefendedModule
 from counteract.models.survey import Survey, survey
@@ -112,6 +112,8 @@ def has_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
             scores = answer(points)
             weights = torch.linspace(-1, 1, scores.shape[1], dtype=scores.dtype, device=scores.device)
             (gradient,) = torch.autograd.grad((scores * weights).sum(), points)
-    except RuntimeError:  # autograd's, for answers that do not depend on the images by anything that it knows of
-        return False
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        return False  # autograd's, for answers that do not depend on the images by anything that it knows of
     return bool((gradient.isfinite() & (gradient != 0)).any())

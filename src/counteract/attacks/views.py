@@ -93,7 +93,7 @@ def _under(victim: Victim, preset: AttackPreset, draws: int) -> tuple[Scores, ..
 
 def _around(victim: Victim, preset: AttackPreset, draws: int) -> tuple[Scores, ...]:
     points = _POINTS * preset.draws
-    return (surrogates.around(_averaging(victim, preset, draws), victim.threat_model, points),)
+    return (surrogates.Around(_averaging(victim, preset, draws), victim.threat_model, points),)
 
 
 def _averaging(victim: Victim, preset: AttackPreset, draws: int) -> Defended:

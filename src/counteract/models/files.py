@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from counteract._errors import UserError, unknown_name
 from counteract._extras import needing
+from counteract._seeding import seeded
 from counteract.models.resnet import ARCHITECTURES, ResNet
 
 with needing("evaluate"):
@@ -115,7 +116,8 @@ def load_network(path: Path) -> ResNet:
     try:
         with torch.device("meta"):  # what a card claims is known to fit before it takes any memory
             card.build().load_state_dict(tensors, assign=True)
-        network = card.build()
+        with seeded(0):  # the caller's generator goes on as if nothing had been drawn
+            network = card.build()
         network.load_state_dict(tensors)
     except UserError as error:
         raise UserError(f"weights {path} carry a damaged card: {error}") from error

@@ -89,7 +89,8 @@ def preparation_in(settings: Mapping[str, Any]) -> Preparation | None:
     """Returns the way from pictures to images of an image processor; None where it has none that is known."""
     size, crop = settings.get("size") or {}, settings.get("crop_size") or {}
     side, share = size.get("shortest_edge"), settings.get("crop_pct")
-    kind = _FILTERS.get(int(settings.get("resample") or 2), "bilinear")
+    resample = settings.get("resample")  # 0 is one of them
+    kind = "bilinear" if resample is None else _FILTERS.get(int(resample), "bilinear")
     if side is not None and share is not None:  # ConvNeXt's
         return (
             Preparation(int(side / share), (side, side), kind) if side < 384 else Preparation((side, side), None, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,12 +12,13 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from torch import Tensor
 from typing_extensions import Unpack
 
+from counteract._batches import out_of_memory
 from counteract._clamp import clamp
 from counteract._errors import StrangersError, UserError, describe
 from counteract._keeping import check_memory
 from counteract._network import evaluating
 from counteract._seeding import OneByOne, global_state, own_generators, seeded
-from counteract._strangers import strangers_code
+from counteract._strangers import offered, strangers_code
 from counteract.preprocessors.base import Options, RandomPreprocessor, number_in_words
 
 Gradient = Literal["exact", "estimate", "identity", "none"]
@@ -134,8 +135,7 @@ class Adapted(RandomPreprocessor[Tensor]):
         return self._offered("with_fewer_steps", steps)
 
     def _offered(self, offer: str, *arguments: int) -> Part | None:
-        method = getattr(self.preprocessor, offer, None)
-        made = method(*arguments) if callable(method) else None
+        made = offered(self.preprocessor, offer, *arguments)
         return None if made is None else adapt(made, self.name)
 
     def _differentiable(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
@@ -206,10 +206,14 @@ class Adapted(RandomPreprocessor[Tensor]):
             own = (own - low) / (high - low)
         return own.to(x.dtype)
 
-    def estimate(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient with respect to images, by the preprocessor's own estimate."""
-        if self._alone and len(x) > 1:
-            return torch.cat([self.estimate(*each) for each in zip(x.split(1), gradient.split(1), strict=True)])
+    def _estimate(self, x: Tensor, gradient: Tensor, keys: Tensor | None) -> Tensor:
+        """Returns the gradient with respect to images by the own estimate, of one after the other if there are keys."""
+        if keys is None:
+            return self._estimated(x, gradient)
+        each = list(zip(x.split(1), gradient.split(1), strict=True))
+        return torch.cat(self._one_by_one(lambda pair: self._estimated(*pair), each, keys))
+
+    def _estimated(self, x: Tensor, gradient: Tensor) -> Tensor:
         order = (0, 2, 3, 1) if self._channels_last else (0, 1, 2, 3)
         at, along = self._to_own(x).cpu().numpy(), gradient.permute(order).float().cpu().numpy()
         found = torch.from_numpy(np.array(self.preprocessor.estimate_gradient(at, along)))
@@ -225,11 +229,31 @@ class Adapted(RandomPreprocessor[Tensor]):
             few = torch.cat([x[:2], x[:1].flip(3)]).detach()
             with torch.no_grad(), seeded(0):
                 before = global_state()
-                together = self._differentiable(few)
-                alone = torch.cat([self._differentiable(image) for image in few.split(1)])
+                alike = [self._is_alike(ask, few) for ask in (self._differentiable, self._tried_estimate)]
                 drawn = global_state() != before or bool(own_generators(self.preprocessor))
-            self._alone = drawn or not torch.allclose(together, alone, rtol=0, atol=1e-5, equal_nan=True)
+            self._alone = drawn or not all(alike)
         return self._alone
+
+    def _is_alike(self, ask: Callable[[Tensor], Tensor], few: Tensor) -> bool:
+        """Returns True where images are treated together as they are alone."""
+        together = ask(few)
+        alone = torch.cat([ask(image) for image in few.split(1)])
+        return torch.allclose(together, alone, rtol=0, atol=1e-5, equal_nan=True)
+
+    def _tried_estimate(self, x: Tensor) -> Tensor:
+        """Returns the estimate of a gradient; nothing where there is none, or one that fails once it is needed."""
+        if not self._estimates:
+            return x
+        try:
+            return self._estimated(x, torch.ones_like(self._made(x, None)))
+        except Exception:  # noqa: BLE001  (a stranger's code may raise anything)
+            return x
+
+    @property
+    def _estimates(self) -> bool:
+        """True for a preprocessor in NumPy with an estimate of its own."""
+        own = type(self.preprocessor).estimate_gradient is not Preprocessor.estimate_gradient
+        return own and not isinstance(self.preprocessor, PreprocessorPyTorch)
 
     def _find_gradient(self, x: Tensor) -> Gradient:
         """Returns the kind of gradient, which a few images show the first time."""
@@ -241,8 +265,7 @@ class Adapted(RandomPreprocessor[Tensor]):
             if isinstance(self.preprocessor, PreprocessorPyTorch):
                 self._gradient = "exact" if self._is_differentiable(few) else fallback
             else:
-                own = type(self.preprocessor).estimate_gradient is not Preprocessor.estimate_gradient
-                self._gradient = "estimate" if own else fallback
+                self._gradient = "estimate" if self._estimates else fallback
         return self._gradient
 
     def _check_memory(self, x: Tensor) -> None:
@@ -260,8 +283,10 @@ class Adapted(RandomPreprocessor[Tensor]):
             try:
                 made = self._made(points, None)
                 (gradient,) = torch.autograd.grad((made * (1 + made.detach())).sum(), points)
-            except RuntimeError:  # autograd's, for what does not depend on the images by anything that it knows of
-                return False
+            except RuntimeError as error:
+                if out_of_memory(error):
+                    raise
+                return False  # autograd's, for what does not depend on the images by anything that it knows of
         return bool(gradient.isfinite().all() and (gradient != 0).any())
 
     def _value(self, name: str) -> object:
@@ -305,14 +330,14 @@ class _Estimated(torch.autograd.Function):
     def forward(context: Any, x: Tensor, adapted: Adapted, keys: Tensor | None) -> Tensor:
         """Applies the preprocessor."""
         context.save_for_backward(x)
-        context.adapted = adapted
+        context.adapted, context.keys = adapted, keys
         return adapted._made(x, keys)
 
     @staticmethod
     def backward(context: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         """Asks for the estimate."""
         (x,) = context.saved_tensors
-        return context.adapted.estimate(x, gradients[0]), None, None
+        return context.adapted._estimate(x, gradients[0], context.keys), None, None
 
 
 def adapt(preprocessor: object, name: str | None = None) -> Part:

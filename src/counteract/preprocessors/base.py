@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor, nn
-from typing_extensions import TypedDict
+from typing_extensions import Self, TypedDict
 
 from counteract import _random
 from counteract._arguments import check_count, check_integer, check_real
@@ -180,6 +181,12 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
         if not self._stays_in_range(in_range):
             setattr(out, _OUT_OF_RANGE, True)
         return out, y
+
+    def _with(self, **given: Any) -> Self:
+        """Returns the same defence, of the same class, with other parameters: for surrogates."""
+        made = copy.copy(self)
+        made.set_params(**given)
+        return made
 
     def set_params(self, **kwargs: Any) -> None:
         """Changes parameters after construction; on an error nothing is changed.

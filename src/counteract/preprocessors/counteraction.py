@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from typing_extensions import Unpack
+from typing_extensions import Self, Unpack
 
 from counteract import _random
 from counteract._arguments import check_count, check_flag
@@ -156,10 +156,9 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
         others += [self.combine] * (self.combine != "sum-of-signs")
         return ", ".join([kind, f"N = {self.num_labels}", *bounds, *others])
 
-    def reversed(self) -> Counteraction:
+    def reversed(self) -> Self:
         """The same towards its labels where this is away from them, and the other way round."""
-        given = {name: getattr(self, name) for name in self.params}
-        return Counteraction(given.pop("model"), **given | {"targeted": not self.targeted})
+        return self._with(targeted=not self.targeted)
 
     def smooth_perturbation(self, x: Tensor, parameters: Tensor) -> Tensor:
         """The perturbation with each sign and the clamp smoothed."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import Unpack
+from typing_extensions import Self, Unpack
 
 from counteract._arguments import check_count, check_real
 from counteract._clamp import clamp
@@ -111,10 +111,9 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
         given = f"eps {self.eps:g} (L2), eps_step {self.eps_step:g} (L2), steps {self.steps}"
         return f"{given}, temperature {self.temperature:g}"
 
-    def with_fewer_steps(self, steps: int) -> EnergyDescent:
+    def with_fewer_steps(self, steps: int) -> Self:
         """The same with at most so many steps."""
-        given = {name: getattr(self, name) for name in self.params}
-        return EnergyDescent(given.pop("model"), **given | {"steps": min(self.steps, steps)})
+        return self._with(steps=min(self.steps, steps))
 
     @property
     def passes(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from typing_extensions import Unpack
+from typing_extensions import Self, Unpack
 
 from counteract import _random
 from counteract._arguments import check_count
@@ -94,10 +94,9 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
             change = clamp(change + self.eps_step * ascent, -self.eps, self.eps)
         return change
 
-    def with_fewer_steps(self, steps: int) -> Hedge:
+    def with_fewer_steps(self, steps: int) -> Self:
         """The same with at most so many steps."""
-        given = {name: getattr(self, name) for name in self.params}
-        return Hedge(given.pop("model"), **given | {"steps": min(self.steps, steps)})
+        return self._with(steps=min(self.steps, steps))
 
     @property
     def passes(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import Unpack
+from typing_extensions import Self, Unpack
 
 from counteract import _random
 from counteract._arguments import check_count, check_real, check_text
@@ -150,10 +150,9 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
         stable = (0.5 + 0.5 * torch.tanh(STEEPNESS * below)).view(-1, 1, 1, 1)
         return torch.lerp(changes[0], self._mean(changes), stable.to(x.dtype))
 
-    def with_fewer_steps(self, steps: int) -> TestTimeCounterattack:
+    def with_fewer_steps(self, steps: int) -> Self:
         """The same with at most so many steps."""
-        given = {name: getattr(self, name) for name in self.params}
-        return TestTimeCounterattack(given.pop("model"), **given | {"steps": min(self.steps, steps)})
+        return self._with(steps=min(self.steps, steps))
 
     @property
     def passes(self) -> int:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from typing_extensions import Unpack
+from typing_extensions import Self, Unpack
 
 from counteract._arguments import check_count, check_real
 from counteract._clamp import clamp
@@ -74,10 +74,9 @@ class TotalVariation(RandomPreprocessor[None]):
         denoised: Tensor = x - self.weight * _divergence(dual)
         return denoised if self.clip_values is None else clamp(denoised, *self.clip_values)
 
-    def with_fewer_steps(self, steps: int) -> TotalVariation:
+    def with_fewer_steps(self, steps: int) -> Self:
         """The same with at most so many iterations."""
-        given = {name: getattr(self, name) for name in self.params}
-        return TotalVariation(**given | {"steps": min(self.steps, steps)})
+        return self._with(steps=min(self.steps, steps))
 
     def _iterate(self, dual: Tensor, x: Tensor) -> Tensor:
         """One step of the projection."""
