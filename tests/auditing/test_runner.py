@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from art.defences.preprocessor import JpegCompression
 from effort import TINY
 from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
-from counteract import audit
+from counteract import AntiAdversary, DefendedModule, GaussianNoise, attack, audit
 from counteract._errors import StrangersError, UserError
 from counteract._sealed import unseal
 from counteract.attacks import ATTACKS, Attack, find_attack
@@ -287,8 +288,50 @@ def test_nothing_depends_on_the_batch_size(net: TinyNet, digits: Dataset) -> Non
 def test_a_whole_defended_network(net: TinyNet, digits: Dataset) -> None:
     found = run(Through(before=lambda x: (x + 0.01).clamp(0, 1)), net, digits)
     assert found.defence == "Through"
-    assert {attack for _, attack, name in found.run.obstacles if name == "Through"} == {"smooth", "cheap"}
+    met = {made: why for (_, made, name), why in found.run.obstacles.items() if name == "Through"}
+    assert {made for made, why in met.items() if "has no method" in why} == {"smooth", "cheap"}
+    assert met.keys() - {"smooth", "cheap"} == ONCE_MORE
     assert found.probes is not None
+
+
+ONCE_MORE = {"fixed", "bpda-apgd-losses", "bpda-pgd-losses"}
+
+
+@pytest.mark.parametrize(
+    ("defence", "repeated"),
+    [
+        ("art:JpegCompression", {"smooth", "cheap", *ONCE_MORE}),
+        ("total-variation", {"smooth", *ONCE_MORE}),
+        ("anti-adversary", {"cheap", *ONCE_MORE}),
+        ("hedge(steps=2)", set()),
+        ("gaussian-noise", {"smooth"}),
+    ],
+)
+def test_attacks_that_would_be_others_once_more_are_left_out(
+    net: TinyNet, digits: Dataset, defence: str, repeated: set[str]
+) -> None:
+    others = {"smooth": "bpda-apgd-cw", "cheap": "bpda-apgd-cw", "fixed": "bpda-apgd-cw"}
+    others |= {"bpda-apgd-losses": "bpda-apgd-ce", "bpda-pgd-losses": "bpda-pgd"}
+    found = run(defence, net, digits, parameters=FEW)
+    met = {made: why for (_, made, name), why in found.run.obstacles.items() if name == defence}
+    assert {made: why for made, why in met.items() if "once more" in why} == {
+        name: f"on this defence it would be {others[name]} once more" for name in repeated
+    }
+
+
+def test_those_make_the_very_examples_of_the_others(net: TinyNet, digits: Dataset) -> None:
+    steady = DefendedModule(net, preprocessing_defences=[AntiAdversary(net)])
+    noise = DefendedModule(net, transforms=[GaussianNoise()], executions=2)
+    plain = DefendedModule(net, preprocessing_defences=[JpegCompression((0, 1), channels_first=True)])
+    pairs = [(steady, "fixed", "bpda-apgd-cw"), (steady, "bpda-apgd-losses", "bpda-apgd-ce")]
+    pairs += [
+        (steady, "bpda-pgd-losses", "bpda-pgd"),
+        (noise, "smooth", "bpda-apgd-cw"),
+        (plain, "cheap", "bpda-apgd-cw"),
+    ]
+    for module, *names in pairs:
+        one, other = (attack(name, module, digits.images[:4], digits.labels[:4], preset="quick") for name in names)
+        assert torch.equal(one, other)
 
 
 def test_the_spec_of_an_audit() -> None:

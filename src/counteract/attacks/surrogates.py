@@ -34,8 +34,7 @@ def cheap(module: Defended, executions: int) -> Defended:
 
 def turned(module: Defended) -> Defended | None:
     """The same defence with each part the other way round that offers it; None if none does."""
-    parts = [module.answers.model] if isinstance(module, WholeModule) else module.parts
-    if not any(offered(part, "reversed") is not None for part in parts):
+    if not offers(module, "reversed"):
         return None
     return _changed(module, lambda part: offered(part, "reversed"))
 
@@ -43,6 +42,12 @@ def turned(module: Defended) -> Defended | None:
 def smooth(module: Defended) -> Defended:
     """The same defence, which gives the same answers, with derivatives of its own where its parts offer them."""
     return _changed(module, lambda part: offered(part, "smooth"))
+
+
+def offers(module: Defended, name: str, *arguments: int) -> bool:
+    """Returns True where a part of a defence offers a surrogate by a method of this name."""
+    parts = [module.answers.model] if isinstance(module, WholeModule) else module.parts
+    return any(offered(part, name, *arguments) is not None for part in parts)
 
 
 def no_smooth(module: Defended) -> str | None:
@@ -104,7 +109,7 @@ def _moved(images: Tensor, keys: Tensor, number: int, bound: ThreatModel) -> Ten
 
 def _nothing(module: Defended, offer: str, *arguments: int) -> str | None:
     """The reason why an attack on a surrogate would be another attack once more, or None."""
-    if not isinstance(module, WholeModule) or offered(module.answers.model, offer, *arguments) is not None:
+    if not isinstance(module, WholeModule) or offers(module, offer, *arguments):
         return None
     return f"the module has no method {offer}, and without its surrogate this is bpda-apgd-cw"
 

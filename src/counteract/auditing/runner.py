@@ -21,6 +21,7 @@ from counteract.attacks import CLEAN, Attack, example_keys, find_attack
 from counteract.attacks.norms import CLIMBED, climbs_in
 from counteract.attacks.registry import CURES
 from counteract.attacks.straight import inner_network
+from counteract.attacks.surrogates import offers
 from counteract.attacks.victim import has_gradients
 from counteract.auditing.backward import FEW, Backward, look_through
 from counteract.auditing.checklist import (
@@ -91,6 +92,8 @@ _TESTED = (
 """The checks of the tests of the attack."""
 
 _NO_DEFENCE = "there is no defence that it could know of: it would be the same attack without"
+
+_ONCE_MORE = "on this defence it would be {} once more"
 
 _OF_SURROGATE = "; attacks took that of the surrogate"
 
@@ -338,13 +341,28 @@ class _Going:
         return run
 
     def _left_out(self) -> dict[tuple[str, str], str]:
-        """Returns the reasons why attacks that know of a defence are not made where there is none."""
+        """Returns the reasons why attacks are not made that would be others once more, by their names and defences."""
+        found = {(name, self.defence): _ONCE_MORE.format(other) for name, other in self._repeated().items()}
         judged = self.subject.judged(self.spec.variant(UNDEFENDED), targeted=False)
         plain = self.subject.surrogate is None and judged.attacked is judged.straight
-        if not plain or any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed:
-            return {}
+        if not plain or self._draws(judged):
+            return found
         made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
-        return {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
+        return found | {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
+
+    def _repeated(self) -> dict[str, str]:
+        """Returns the attacks that on this defence would be another one once more, each with that one's name."""
+        defended = self.judged.defended
+        found = {} if offers(defended, "smooth") else {"smooth": _SECOND}
+        if self._draws(self.judged):
+            return found
+        found |= {"fixed": _SECOND, "bpda-apgd-losses": "bpda-apgd-ce", "bpda-pgd-losses": "bpda-pgd"}
+        cheaper = defended.executions > 1 or offers(defended, "with_fewer_steps", 1)
+        return found if cheaper else found | {"cheap": _SECOND}
+
+    def _draws(self, judged: Judged) -> bool:
+        """Returns True where answers differ from draw to draw."""
+        return any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed
 
     def flagged(self, run: Run, backward: Backward) -> bool:
         """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""

@@ -118,9 +118,8 @@ def make_plan(
                 _check(attack, subject, spec)
                 for variant in spec.variants():
                     judged = subject.judged(variant, targeted=attack.targeted)
-                    reason = (left_out or {}).get((attack.name, variant.name)) or _obstacle(
-                        attack, subject, judged, spec.threat_model.norm
-                    )
+                    reason = _obstacle(attack, subject, judged, spec.threat_model.norm)
+                    reason = reason or (left_out or {}).get((attack.name, variant.name))
                     if reason is not None:
                         obstacles[subject.label, attack.name, variant.name] = reason
                         continue
