@@ -16,7 +16,6 @@ from counteract._network import ask
 from counteract.attacks.bounds import in_grey_levels, keep_within
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.libraries import AttackError
-from counteract.attacks.pgd import Path
 from counteract.attacks.registry import CLEAN, Attack
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read, rows_of
@@ -102,13 +101,11 @@ class Worker:
     def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Made]:
         """Returns a function from a task and rows to their adversarial images.
 
-        What does not know of the defence is made once for all defences, of the rows that any of them needs; what failed
-        once is not tried again.
+        What does not know of the defence is made once for all defences, of the rows that any of them needs, those
+        included that are done already: so it is the same whether the run was interrupted or not. What failed once is
+        not tried again.
         """
-        paths: dict[Path, list[Task]] = {}
-        for task in tasks:
-            if task.attack.path is not None:
-                paths.setdefault(task.attack.path, []).append(task)
+        every = [task for task in self.tasks if task.place.seed == seed]
         made: dict[str, tuple[Made, Tensor]] = {}
 
         def examples(task: Task, rows: Tensor) -> Made:
@@ -121,18 +118,18 @@ class Worker:
                 return found
             if attack.name not in made:
                 if attack.path is not None:
-                    together = {each.attack.name: each.attack for each in paths[attack.path]}
-                    wanted = self._wanted(paths[attack.path], attack, sample.block)
+                    wanted = self._wanted([each for each in every if each.attack.path == attack.path], attack, sample)
+                    together = {each.attack.name: each.attack for each in tasks if each.attack.path == attack.path}
                     on_path = self.crafter.on_path(attack.path, together.values(), seed, sample, wanted)
                     made.update({name: (found, wanted) for name, found in on_path.items()})
                 else:
-                    wanted = self._wanted(
-                        [each for each in tasks if each.attack.name == attack.name], attack, sample.block
-                    )
+                    wanted = self._wanted([each for each in every if each.attack.name == attack.name], attack, sample)
                     made[attack.name] = (self.crafter.craft(attack, task.judged, seed, sample, wanted), wanted)
             found, wanted = made[attack.name]
             self._keep(task, sample, wanted, found.images)
-            return replace(found, images=rows_of(found.images, torch.searchsorted(wanted, rows)))
+            places = torch.searchsorted(wanted, rows)
+            assert torch.equal(wanted[places], rows), f"{attack.name} was not made of all that it is needed for"
+            return replace(found, images=rows_of(found.images, places))
 
         return examples
 
@@ -146,11 +143,11 @@ class Worker:
             images = self._handed_on(task, clean, keep_within(self.spec.threat_model, clean, made)[0])
             self.kept.write(task, sample, rows, images, self.subject.key)
 
-    def _wanted(self, tasks: Sequence[Task], attack: Attack, block: Block) -> Tensor:
+    def _wanted(self, tasks: Sequence[Task], attack: Attack, sample: Sample) -> Tensor:
         """Returns the rows of an attack that is made now, and of later ones with it, which in a cascade are fewer."""
         if any(not task.after for task in tasks):
-            return torch.arange(len(block))
-        rows = [self._remaining(task, block) for task in tasks if task.attack.name == attack.name]
+            return torch.arange(len(sample.block))
+        rows = [self._remaining(task, sample.block) for task in tasks if task.attack.name == attack.name]
         wanted: Tensor = torch.cat(rows).unique()
         return wanted
 
