@@ -250,6 +250,21 @@ def test_a_failed_attack_leaves_the_rest_of_a_cascade_everything(broken: list[in
     assert [row.accuracy for row in with_it.rows] == [row.accuracy for row in without.rows]
 
 
+def test_what_a_failed_attack_left_to_others_is_measured_again_with_it(broken: list[int], tmp_path: Path) -> None:
+    broken.append(1)
+    options: dict[str, Any] = {"seeds": 1, "draws": 1, "cascade": True, "attacks": ["clean", "odd", "noise"]}
+    run(tmp_path, Listening(), **options)
+    resumed, fresh = run(tmp_path, Listening(), **options), run(**options)
+    assert [row.accuracy for row in resumed.rows] == [row.accuracy for row in fresh.rows]
+    assert fresh.rows[0].accuracy > fresh.rows[-1].accuracy
+
+
+def test_results_that_were_projected_are_counted_among_those_that_there_are(broken: list[int]) -> None:
+    given: dict[str, Any] = {"defences": ["gaussian-noise"], "attacks": ["clean", "far"], "seeds": 1, "draws": 1}
+    clean, far = run(watcher=Listening(), cascade=True, **given).measured
+    assert far.projected == far.tried == clean.correct[0].sum() < 40
+
+
 def test_what_an_attack_costs_is_counted(broken: list[int]) -> None:
     parameters = {"gaussian-noise": {"executions": 4}}
     names = ["clean", "pgd3", "odd", "torchattacks:FGSM", "torchattacks:FGSM@defended", "bpda-pgd"]

@@ -100,7 +100,7 @@ def test_what_must_be_said_of_attacks_of_others() -> None:
     names = ["clean", "torchattacks:CW(c=1)", "art:HopSkipJump@defended"]
     found = make_run(SPEC | {"models": {"a": "x", "b": "y"}, "seeds": 1, "attacks": names}, lambda *_: [1, 0])
     for cell in found.cells:
-        cell.attacked = 4
+        cell.tried = 4
         if cell.attack == "torchattacks:CW(c=1)" and cell.model == "a":
             cell.projected = 3
         if cell.attack == "art:HopSkipJump@defended" and (cell.model, cell.defence) == ("b", "rotation"):

@@ -244,6 +244,7 @@ def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> No
     cell.undefended_seconds += entry.undefended_seconds
     cell.unusable += entry.unusable
     cell.projected += entry.projected
+    cell.tried += entry.n if entry.tried is None else entry.tried
     if entry.attack_passes is not None:
         cell.attacked += entry.n
         cell.attack_passes += entry.attack_passes

@@ -39,6 +39,8 @@ class Entry:
         attack_passes: The forward passes that the attack took for all of them; None where they were not counted.
         projected: The number of adversarial images that lay outside of the threat model and were projected onto it.
         said: The attack's own warnings, a line each.
+        tried: The number of examples that the attack tried, fewer than all in a cascade; None where it was not counted.
+        partial: True where an attack before it in a cascade had failed: what that would have broken was tried, too.
         failed: The reason why the attack failed, so that there are no answers; empty where it did not.
     """
 
@@ -55,6 +57,8 @@ class Entry:
     projected: int = 0
     said: str = ""
     failed: str = ""
+    tried: int | None = None
+    partial: bool = False
 
     def shares(self) -> Tensor:
         """Returns the share of the draws in which each example was right: float64, shape (n,)."""
@@ -130,7 +134,8 @@ class Journal:
         if self._path is None:
             return
         left = read_entries(self._path.parent)
-        self.entries = {key: entry for key, entry in left.found.items() if not entry.failed}  # it may do better now
+        kept = {key: entry for key, entry in left.found.items() if not (entry.failed or entry.partial)}
+        self.entries = kept  # what failed may do better now
         self.damaged = left.damaged
         write_atomically(self._path, b"".join(map(_line, self.entries.values())))
         for path in set(self._path.parent.glob(_PATTERN)) - {self._path}:

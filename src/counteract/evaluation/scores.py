@@ -38,7 +38,8 @@ class Cell:
         unusable: The number of answers that were not finite, and so count as wrong.
         attacked: The number of examples for which the attack's forward passes were counted, seed by seed.
         attack_passes: The forward passes that it took for all of them.
-        projected: The number of its results that lay outside of the threat model and were projected onto it.
+        tried: The number of its results, which in a cascade are fewer than the examples, seed by seed.
+        projected: The number of those that lay outside of the threat model and were projected onto it.
         said: Its own warnings, the keys of a dict.
     """
 
@@ -53,6 +54,7 @@ class Cell:
     unusable: int = 0
     attacked: int = 0
     attack_passes: float = 0.0
+    tried: int = 0
     projected: int = 0
     said: dict[str, None] = field(default_factory=dict)
 

@@ -190,6 +190,8 @@ class Worker:
                 attack_passes=made.passes,
                 projected=int(outside.sum()),
                 said=made.said,
+                tried=len(rows),
+                partial=any(self.journal.entries[unit_key(key, sample.block)].failed for key in task.after),
             )
         )
 

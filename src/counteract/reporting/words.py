@@ -299,7 +299,7 @@ def _about_attacks(run: Run) -> list[str]:
     said: dict[tuple[str, str], list[str]] = {}
     for cell in run.measured:
         if cell.projected:
-            where = cell.model, cell.attack, cell.projected, cell.attacked
+            where = cell.model, cell.attack, cell.projected, cell.tried
             projected.setdefault(where, []).append(cell.defence)
         for text in cell.said:
             said.setdefault((cell.model, text), []).append(cell.defence)
