@@ -106,17 +106,17 @@ def named_globals(functions: Iterable[Callable[..., Any]]) -> list[tuple[dict[st
         if not isinstance(function, types.FunctionType) or _is_library(function):
             continue
         space = function.__globals__
-        for name in _names(function.__code__) & space.keys():
+        for name in names_in(function.__code__) & space.keys():
             if (id(space), name) not in found:
                 found[id(space), name] = (space, name)
                 ahead.append(space[name])
     return list(found.values())
 
 
-def _names(code: types.CodeType) -> set[str]:
+def names_in(code: types.CodeType) -> set[str]:
     """Returns the names in a function's code and in that of functions inside of it."""
     inner = (each for each in code.co_consts if isinstance(each, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return set(code.co_names).union(*map(names_in, inner))
 
 
 def _enclosed(function: types.FunctionType) -> list[object]:

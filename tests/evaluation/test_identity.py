@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 import importlib
+from collections import deque
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -352,3 +355,67 @@ def test_the_sources_of_a_strangers_code_are_its_files_and_those_they_import(
     assert sources_of(functools.partial(made, eps=1)) == sources_of(made)
     assert sources_of("torchattacks 3.5.1") == []
     assert sources_of(nn.Linear(2, 2)) == []
+
+
+class Slotted:
+    """An object whose attribute lies in a slot."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.float32(0.1), np.float32(0.3)),
+        (Fraction(1, 2), Fraction(1, 3)),
+        (range(3), range(9)),
+        ({0.1: 1}, {0.2: 1}),
+        (deque([1]), deque([2])),
+        (torch.sin, torch.cos),
+        (np.sin, np.cos),
+        (Slotted(1), Slotted(2)),
+    ],
+)
+def test_values_that_differ_have_other_keys(one: object, other: object) -> None:
+    assert object_key([one]) != object_key([other])
+    assert object_key([one]) == object_key([copy.deepcopy(one)])
+
+
+def test_the_globals_that_strangers_code_names_are_part_of_its_key() -> None:
+    space: dict[str, Any] = {"__name__": "a_notebook", "STRENGTH": 0.0, "OTHER": 0.0}
+    source = "def make(net):\n    return lambda images: STRENGTH * images\n"
+    source += "class Made:\n    def __call__(self, net):\n        return make(net)\n"
+    exec(source, space)
+    for thing in (space["make"], space["Made"]()):
+        space |= {"STRENGTH": 0.0, "OTHER": 0.0}
+        before = object_key(thing)
+        space["OTHER"] = 1.0
+        assert object_key(thing) == before
+        space["STRENGTH"] = 1.0
+        assert object_key(thing) != before
+
+
+def test_surrogates_are_told_apart_by_their_answers(few: Dataset, digits_net: nn.Module, tmp_path: Path) -> None:
+    sign = SimpleQueue[float]()
+
+    class Signed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = digits_net
+
+        def forward(self, x: Tensor) -> Tensor:
+            factor = sign.get()
+            sign.put(factor)
+            out: Tensor = factor * self.inner(x)
+            return out
+
+    fresh = []
+    for factor in (1.0, -1.0):
+        sign.put(factor)
+        fresh.append(hits(run(digits_net, few, surrogate=Signed(), attacks=["pgd3"])))
+        assert hits(run(digits_net, few, tmp_path, surrogate=Signed(), attacks=["pgd3"])) == fresh[-1]
+        sign.get()
+    assert fresh[0] != fresh[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from unittest import mock
 
@@ -166,15 +167,15 @@ class Listening(Watcher):
         self.warned.append(message)
 
 
-FAILURES: list[int] = []
-"""The failures to come; not in the closure of the attack, which is part of what it is known by."""
+FAILURES: SimpleQueue[bool] = SimpleQueue()
+"""The failures to come, True for one; nobody can see what is in a queue, so it is no part of what the attack is."""
 
 
 def odd(model: nn.Module) -> Any:
     """An attack that darkens images, if it does not fail."""
 
     def craft(images: Tensor, labels: Tensor) -> Tensor:
-        if FAILURES and FAILURES.pop():
+        if not FAILURES.empty() and FAILURES.get():
             raise RuntimeError("no luck")
         return images * 0.99
 
@@ -182,13 +183,14 @@ def odd(model: nn.Module) -> Any:
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Registers `odd`, which fails as often as there are numbers in the list, and then darkens images."""
+def broken(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[bool]:
+    """Registers `odd`, which fails as the queue says, and then darkens images."""
     monkeypatch.setattr(registered, "REGISTERED", {})
     monkeypatch.setattr(registry, "REGISTERED", registered.REGISTERED)
     register_attack("odd", odd)
     register_attack("far", lambda model: lambda images, labels: 1 - images)
-    FAILURES.clear()
+    while not FAILURES.empty():
+        FAILURES.get()
     return FAILURES
 
 
@@ -203,14 +205,15 @@ def spoiling(model: nn.Module) -> Any:
     return craft
 
 
-def test_an_attack_that_changes_the_network_ends_the_run(broken: list[int], tmp_path: Path) -> None:
+def test_an_attack_that_changes_the_network_ends_the_run(broken: SimpleQueue[bool], tmp_path: Path) -> None:
     register_attack("spoiling", spoiling)
     with pytest.raises(UserError, match=r"^attack spoiling changed the network, which answers otherwise than before"):
         run(tmp_path, Listening(), attacks=["clean", "spoiling", "pgd3"], limit=16, seeds=1, draws=1)
 
 
-def test_an_attack_that_fails_is_left_out_and_the_others_go_on(broken: list[int], tmp_path: Path) -> None:
-    broken.extend([1, 0])  # the last is the first block's, of several batches
+def test_an_attack_that_fails_is_left_out_and_the_others_go_on(broken: SimpleQueue[bool], tmp_path: Path) -> None:
+    broken.put(False)  # the first block's, of several batches
+    broken.put(True)
     watcher, names = Listening(), ["clean", "odd", "odd@defended", "pgd3"]
     found = run(tmp_path, watcher, attacks=names, limit=300, seeds=1, draws=1)
     assert watcher.begun == watcher.done
@@ -231,8 +234,8 @@ def test_an_attack_that_fails_is_left_out_and_the_others_go_on(broken: list[int]
     assert again.rows == found.rows
 
 
-def test_a_failed_attack_is_tried_again_by_the_next_run(broken: list[int], tmp_path: Path) -> None:
-    broken.append(1)
+def test_a_failed_attack_is_tried_again_by_the_next_run(broken: SimpleQueue[bool], tmp_path: Path) -> None:
+    broken.put(True)
     names: dict[str, Any] = {"attacks": ["clean", "odd"], "seeds": 1, "draws": 1}
     assert run(tmp_path, Listening(), **names).obstacles
     watcher = Watcher()
@@ -242,16 +245,18 @@ def test_a_failed_attack_is_tried_again_by_the_next_run(broken: list[int], tmp_p
     assert [row.attack for row in found.rows] == ["clean", "clean", "odd", "odd"]
 
 
-def test_a_failed_attack_leaves_the_rest_of_a_cascade_everything(broken: list[int]) -> None:
-    broken.append(1)
+def test_a_failed_attack_leaves_the_rest_of_a_cascade_everything(broken: SimpleQueue[bool]) -> None:
+    broken.put(True)
     options: dict[str, Any] = {"seeds": 1, "draws": 1, "cascade": True}
     with_it = run(watcher=Listening(), attacks=["clean", "odd", "pgd3"], **options)
     without = run(attacks=["clean", "pgd3"], **options)
     assert [row.accuracy for row in with_it.rows] == [row.accuracy for row in without.rows]
 
 
-def test_what_a_failed_attack_left_to_others_is_measured_again_with_it(broken: list[int], tmp_path: Path) -> None:
-    broken.append(1)
+def test_what_a_failed_attack_left_to_others_is_measured_again_with_it(
+    broken: SimpleQueue[bool], tmp_path: Path
+) -> None:
+    broken.put(True)
     options: dict[str, Any] = {"seeds": 1, "draws": 1, "cascade": True, "attacks": ["clean", "odd", "noise"]}
     run(tmp_path, Listening(), **options)
     resumed, fresh = run(tmp_path, Listening(), **options), run(**options)
@@ -259,13 +264,13 @@ def test_what_a_failed_attack_left_to_others_is_measured_again_with_it(broken: l
     assert fresh.rows[0].accuracy > fresh.rows[-1].accuracy
 
 
-def test_results_that_were_projected_are_counted_among_those_that_there_are(broken: list[int]) -> None:
+def test_results_that_were_projected_are_counted_among_those_that_there_are(broken: SimpleQueue[bool]) -> None:
     given: dict[str, Any] = {"defences": ["gaussian-noise"], "attacks": ["clean", "far"], "seeds": 1, "draws": 1}
     clean, far = run(watcher=Listening(), cascade=True, **given).measured
     assert far.projected == far.tried == clean.correct[0].sum() < 40
 
 
-def test_what_an_attack_costs_is_counted(broken: list[int]) -> None:
+def test_what_an_attack_costs_is_counted(broken: SimpleQueue[bool]) -> None:
     parameters = {"gaussian-noise": {"executions": 4}}
     names = ["clean", "pgd3", "odd", "torchattacks:FGSM", "torchattacks:FGSM@defended", "bpda-pgd"]
     found = run(attacks=names, parameters=parameters, seeds=1, preset=SMALL | {"draws": 2, "executions": 3})
@@ -281,7 +286,7 @@ def test_what_an_attack_costs_is_counted(broken: list[int]) -> None:
     assert attacked.attack_passes == pytest.approx(8 * clean.accuracy / 100)
 
 
-def test_results_outside_of_the_threat_model_are_judged_as_they_are_projected(broken: list[int]) -> None:
+def test_results_outside_of_the_threat_model_are_judged_as_they_are_projected(broken: SimpleQueue[bool]) -> None:
     asked, found = watch(attacks=["clean", "far", "odd"], defences=["undefended"], seeds=1)
     clean, far = asked["clean"], asked["far"]
     assert (far - clean).abs().max().item() == pytest.approx(5 / 255, abs=1e-6)

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
+import numbers
 import sys
 import sysconfig
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,7 +31,7 @@ from torch import Tensor, nn
 from counteract import __version__
 from counteract._errors import UserError
 from counteract._files import write_atomically
-from counteract._reach import reachable
+from counteract._reach import methods_of, names_in, reachable, strange_classes
 from counteract._sealed import seal, unseal
 from counteract._seeding import same
 
@@ -139,6 +142,10 @@ def _describe(value: object, seen: Seen, depth: int) -> Iterator[str | Tensor]:
     """Yields what tells a value from others: texts and tensors, in a fixed order."""
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, Path, torch.dtype)):
         yield repr(value)
+    elif isinstance(value, (numbers.Number, np.generic, np.dtype, range, slice)):
+        yield f"{type(value).__name__} {value!r}"
+    elif isinstance(value, (ModuleType, BuiltinFunctionType, np.ufunc, logging.Logger)):
+        yield f"{type(value).__name__} {getattr(value, '__name__', None) or getattr(value, 'name', '')}"
     elif isinstance(value, Tensor):
         yield from _plain(value)
     elif isinstance(value, np.ndarray):
@@ -156,9 +163,9 @@ def _describe_object(value: object, seen: Seen, depth: int) -> Iterator[str | Te
         yield from _describe_network(value, seen)
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield repr(key) if isinstance(key, (str, int)) else type(key).__qualname__
+            yield from _describe(key, seen, depth)
             yield from _describe(each, seen, depth)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, deque)):
         yield f"{type(value).__name__} {len(value)}"
         for each in value:
             yield from _describe(each, seen, depth)
@@ -175,14 +182,44 @@ def _describe_object(value: object, seen: Seen, depth: int) -> Iterator[str | Te
         yield _code_of_class(value)
     else:
         yield _code_of_class(type(value))
-        for key, each in sorted(getattr(value, "__dict__", {}).items()):
+        for key, each in sorted(_attributes(value).items()):
             yield key
             yield from _describe(each, seen, depth)
+        for kind in strange_classes(value):
+            for method in methods_of(kind):
+                yield from _describe_globals(method, seen, depth)
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    """Returns the attributes of an object, those in slots included."""
+    slots = [getattr(kind, "__slots__", ()) for kind in type(value).__mro__]
+    names = [name for each in slots for name in ((each,) if isinstance(each, str) else each)]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)} | getattr(value, "__dict__", {})
+
+
+def _describe_globals(function: FunctionType, seen: Seen, depth: int) -> Iterator[str | Tensor]:
+    """Yields the globals that a function of somebody's own names, and those of modules of their own that it names."""
+    if not _is_own(sys.modules.get(function.__module__)):
+        return
+    names, spaces = names_in(function.__code__), [function.__globals__]
+    for space in spaces:
+        for name in sorted(names & space.keys()):
+            yield name
+            yield from _describe(space[name], seen, depth)
+            if isinstance(space[name], ModuleType) and _is_own(space[name]) and vars(space[name]) not in spaces:
+                spaces.append(vars(space[name]))
+
+
+def _is_own(module: ModuleType | None) -> bool:
+    """Returns True for a module of no installed package; a notebook's has no file."""
+    file = getattr(module, "__file__", None)
+    return not isinstance(module, ModuleType) or _is_own_file(file) or (file is None and module.__spec__ is None)
 
 
 def _describe_function(function: FunctionType, seen: Seen, depth: int) -> Iterator[str | Tensor]:
-    """Yields a function's code, its defaults and what it closes over."""
+    """Yields a function's code, its defaults, what it closes over and the globals that it names."""
     yield _code(function.__code__)
+    yield from _describe_globals(function, seen, depth)
     yield from _describe(function.__defaults__ or (), seen, depth)
     yield from _describe(function.__kwdefaults__ or {}, seen, depth)
     for cell in function.__closure__ or ():
@@ -310,7 +347,9 @@ class ProbeStore:
             probe: Its answers.
             name: The warning's name for it.
         """
-        known = self._known.setdefault(key, self._read(key))
+        if key not in self._known:
+            self._known[key] = self._read(key)
+        known = self._known[key]
         agreeing = next((number for number, each in enumerate(known) if probe.agrees(each)), None)
         if agreeing is None:
             if known:

@@ -156,7 +156,7 @@ def _cell_key(
 ) -> str:
     """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
     judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, spec.pixels, seed, *after)
-    of_attack = (subject.surrogate_key, *_over(subject, judged), *_attack_parts(spec, attack))
+    of_attack = (subject.surrogate_identity(store), *_over(subject, judged), *_attack_parts(spec, attack))
     return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 
 
@@ -195,7 +195,7 @@ def examples_key(
     """
     through = () if judged is None else (judged.identity(store), spec.preset.precision)
     known = (spec.draws,) if attack.known else ()
-    networks = (subject.identity(store), subject.surrogate_key, *_over(subject, judged))
+    networks = (subject.identity(store), subject.surrogate_identity(store), *_over(subject, judged))
     where = (*networks, subject.survey.classes, seed, block.start, block.digest, rows)
     return fingerprint("made", *where, *through, *known, *_attack_parts(spec, attack))
 

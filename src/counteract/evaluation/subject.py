@@ -27,7 +27,7 @@ from counteract.evaluation.probe import probe_images, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.threats import published_threat
-from counteract.models.survey import survey
+from counteract.models.survey import Survey, survey
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, Through, WholeModule
 
@@ -191,7 +191,7 @@ class Subject:
         self._few = data.read(torch.arange(len(data))[:_FEW])
         self.shape: Shape = data.image_shape
         self.survey = survey(network.module, network.name, self._few, data.num_classes)
-        self._probe = self._take_probe(network.module)
+        self._probe = self._take_probe(network.module, self.survey)
         self.module = ready(network.module, device, self._few)
         self._first = self.answers() if self.survey.repeatable else []
         self.surrogate = self._survey_surrogate(inputs.surrogate)
@@ -201,11 +201,11 @@ class Subject:
         self._over: dict[nn.Module, tuple[str, ...]] = {}
         self._about_defences: dict[str, list[str]] = {}
 
-    def _take_probe(self, network: nn.Module) -> Probe:
-        """Returns the network's answers to fixed images, as it was loaded."""
+    def _take_probe(self, network: nn.Module, found: Survey) -> Probe:
+        """Returns a network's answers to fixed images, as it was loaded, given what is known of it."""
         images = probe_images(self.shape).to(device_of(network) or torch.device("cpu"), dtype_of(network))
         with borrowed(network):
-            return take_probe(lambda x: ask(network, x), images, precise=self.survey.precise)
+            return take_probe(lambda x: ask(network, x), images, precise=found.precise)
 
     def answers(self) -> list[Tensor]:
         """Returns the answers to fixed images, with the same draws each time, of all forms of the network."""
@@ -234,6 +234,7 @@ class Subject:
             return None
         self._of_surrogate = survey(network.module, network.name, self._few, self.survey.classes)
         self._surrogate_key = network_key(network.module, network.about.source)
+        self._surrogate_probe = self._take_probe(network.module, self._of_surrogate)
         return ready(network.module, self.device, self._few)
 
     @cached_property
@@ -279,10 +280,11 @@ class Subject:
         """Raises UserError where a module that attacks are to take for the identity is nowhere."""
         check_named(self.spec.bpda_at, [self.module, *(judged.given.model for judged in self._judged.values())])
 
-    @property
-    def surrogate_key(self) -> str:
-        """A hash of the surrogate; empty where there is none."""
-        return "" if self.surrogate is None else self._surrogate_key
+    def surrogate_identity(self, store: ProbeStore) -> str:
+        """Returns the hash by which results with the surrogate are found; empty where there is none."""
+        if self.surrogate is None:
+            return ""
+        return store.settle(self._surrogate_key, self._surrogate_probe, "the surrogate")
 
     @property
     def method(self) -> str | None:
