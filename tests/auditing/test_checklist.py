@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ N = 100
 FINDINGS = Path(__file__).with_name("findings.txt")
 ATTACKS = ["clean", "pgd10", "bpda-apgd-ce", "square"]
 SOUND = {"clean": 90, "pgd10": 45, "bpda-apgd-ce": 40, "square": 60}
-UNDEFENDED = {"clean": 95, "pgd10": 40, "bpda-apgd-ce": 40, "square": 60}
+UNDEFENDED = {"clean": 95, "pgd10": 40, "bpda-apgd-ce": 40, "square": 60, "long": 40}
 DEFENCE = "rotation"
 
 
@@ -87,6 +88,15 @@ def test_six_images_of_forty_are_a_flag_and_five_are_none(right: int, flag: bool
     helped = {"clean": right, "pgd10": 40, "bpda-apgd-ce": right, "square": right}
     assert ("clean images" in flags(check_run(run(helped), DEFENCE))) == flag
     assert ("black box" in flags(check_run(run(SOUND | {"square": right}), DEFENCE))) == flag
+
+
+def test_in_a_cascade_a_later_attack_with_gradients_does_not_take_back_what_was_found_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its accuracy is that under all attacks up to it, and so is no higher."""
+    monkeypatch.setattr(sys.modules[__name__], "ATTACKS", [*ATTACKS, "long"])
+    found = run(SOUND | {"square": 20, "long": 20}, alone=[])
+    assert "another 20.0 points" in flags(check_run(found, DEFENCE))["black box"]
 
 
 def test_a_black_box_beside_attacks_that_follow_nothing_tells_nothing() -> None:

@@ -188,6 +188,34 @@ def test_an_attack_that_cannot_run_on_a_defence_is_no_gain() -> None:
     assert found.gain == 75
 
 
+def test_of_a_cascade_what_an_adaptive_attack_found_is_no_oblivious_worst_case() -> None:
+    given = [cell("clean", "d", [1, 1, 1, 0]), cell("bpda-apgd-t", "d", [1, 0, 0, 0]), cell("pgd10", "d", [1, 0, 0, 0])]
+    for cascade, alone, left in ((False, (), 25), (True, (), 75), (True, ("pgd10",), 25)):
+        (found,) = make_summaries("data", given, cascade=cascade, alone=alone)
+        assert found.oblivious is not None
+        assert found.oblivious.accuracy == left
+
+
+@pytest.mark.parametrize(
+    ("met", "cascade", "alone", "compared"),
+    [
+        ([1, 0, 0, 0], True, (), 0),
+        ([1, 1, 1, 1], True, (), 1),
+        ([1, 0, 0, 0], True, ("pgd10",), 1),
+        ([1, 0, 0, 0], False, (), 1),
+    ],
+)
+def test_of_a_cascade_defences_that_met_other_attacks_before_are_not_compared(
+    met: list[float], cascade: bool, alone: tuple[str, ...], compared: int
+) -> None:
+    undefended = [cell(attack, "undefended", [1, 1, 1, 1]) for attack in ("clean", "smooth", "pgd10")]
+    undefended[1] = cell("smooth", "undefended", met)
+    given = [cell("clean", "d", [1, 1, 1, 1]), cell("smooth", "d"), cell("pgd10", "d", [1, 1, 1, 1])]
+    found = make_differences([*undefended, *given], cascade=cascade, alone=alone)
+    assert sum(each.attack == "pgd10" for each in found) == compared
+    assert found[0].attack == "clean"
+
+
 def test_a_gain_is_about_the_examples_that_both_worst_cases_have() -> None:
     undefended = [cell("clean", "undefended", [1, 1, NAN, 1]), cell("pgd10", "undefended", [0, 0, 0, 1])]
     given = [cell("clean", "d", [1, 1, 1, 1]), cell("pgd10", "d", [NAN, 1, 1, 1])]

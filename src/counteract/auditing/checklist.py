@@ -66,7 +66,7 @@ def check_run(run: Run, defence: str) -> list[Check]:
         _spread(claimed, _gain(claimed, beside), defence),
         _no_better_than_clean(cells, run.spec),
         _clean_cost(cells, undefended, defence),
-        _gradients_lead(cells),
+        _gradients_lead(cells, run.spec),
     ]
 
 
@@ -257,10 +257,15 @@ def _no_better_than_clean(cells: Sequence[Cell], spec: EvaluationSpec) -> Check:
     return _check(name, bool(helping), "doing nothing is a better attack than some", words)
 
 
-def _gradients_lead(cells: Sequence[Cell]) -> Check:
-    """Checks that whoever asks, and has no gradients, finds nothing that those miss who have them."""
+def _gradients_lead(cells: Sequence[Cell], spec: EvaluationSpec) -> Check:
+    """Checks that whoever asks, and has no gradients, finds nothing that those miss who have them.
+
+    In a cascade those are the ones before: what comes after counts what was found without gradients as its own.
+    """
     name = "black box"
-    white = [cell for cell in cells if find_attack(cell.attack).gradients or cell.attack == CLEAN]
+    first = next((place for place, cell in enumerate(cells) if _asks(cell.attack)), None)
+    before = cells[:first] if spec.cascade else cells
+    white = [cell for cell in before if find_attack(cell.attack).gradients or cell.attack == CLEAN]
     black = [cell for cell in cells if _asks(cell.attack)]
     found = paired(survived(white), survived([*white, *black])) if black and any(map(_follows, white)) else None
     if found is None:

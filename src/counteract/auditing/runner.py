@@ -421,10 +421,13 @@ class _Going:
         ]
 
     def _gained(self, run: Run, attack: str) -> Paired | None:
-        """Returns the change of the worst case by one attack, or None where it did not run."""
+        """Returns the change of the worst case by one attack after those before it, or None where it did not run."""
         cells = [cell for cell in run.measured if cell.defence == self.defence]
-        others = [cell for cell in cells if cell.attack != attack]
-        return paired(survived(cells), survived(others)) if len(others) < len(cells) else None
+        names = [cell.attack for cell in cells]
+        if attack not in names:
+            return None
+        place = names.index(attack)
+        return paired(survived(cells[: place + 1]), survived(cells[:place]))
 
     def _of_backward(self, backward: Backward) -> Check:
         """Returns the check of the backward pass."""

@@ -185,12 +185,12 @@ class Run:
     @cached_property
     def summaries(self) -> list[Summary]:
         """For each network and defence what its attacks come to, beside the undefended network."""
-        return make_summaries(self.spec.dataset, self.possible, cascade=self.spec.cascade)
+        return make_summaries(self.spec.dataset, self.possible, cascade=self.spec.cascade, alone=self.spec.alone)
 
     @cached_property
     def differences(self) -> list[Difference]:
         """Each defence beside no defence, and each with counteraction beside the same without."""
-        return make_differences(self.cells)
+        return make_differences(self.cells, cascade=self.spec.cascade, alone=self.spec.alone)
 
     def parameters(self, model: str, defence: str) -> list[tuple[str, str]]:
         """Returns the parameters of a defence of one network in words, with the kind of attack that they hold under.

@@ -7,8 +7,9 @@ combines, and says how many they are; where there are none there is no statistic
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -326,20 +327,35 @@ def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
     return {seed: torch.stack([each[seed] for each in given]).amin(0) for seed in seeds}
 
 
-def make_summaries(dataset: str, cells: Iterable[Cell], *, cascade: bool = False) -> list[Summary]:
+def make_summaries(
+    dataset: str, cells: Iterable[Cell], *, cascade: bool = False, alone: Collection[str] = ()
+) -> list[Summary]:
     """Returns for each network and defence what its attacks come to, beside the undefended network.
 
     Args:
         dataset: The dataset's name.
         cells: The cells, those of a cascade in its order.
         cascade: True where attacks ran in turn, so that an accuracy is that under all attacks up to it.
+        alone: The attacks that tried every example all the same.
     """
     groups = _by_defence(cells)
     undefended = {group[0].model: group for group in groups if group[0].defence == UNDEFENDED}
-    return [
-        _summarise(dataset, group, comparable(undefended.get(group[0].model, []), group, cascade=cascade))
-        for group in groups
-    ]
+    found = []
+    for group in groups:
+        beside = comparable(undefended.get(group[0].model, []), group, cascade=cascade)
+        found.append(_summarise(dataset, group, beside, _oblivious(group, cascade=cascade, alone=alone)))
+    return found
+
+
+def _oblivious(cells: Sequence[Cell], *, cascade: bool, alone: Collection[str]) -> list[Cell]:
+    """Returns the cells under oblivious attacks: of a cascade those that hold nothing of what an adaptive one found."""
+    kept, first = list[Cell](), True
+    for cell in cells:
+        adaptive = recorded_attack(cell.attack).adaptive
+        first = first and not adaptive
+        if not adaptive and (first or not cascade or cell.attack in alone):
+            kept.append(cell)
+    return kept
 
 
 def comparable(undefended: Sequence[Cell], cells: Sequence[Cell], *, cascade: bool) -> list[Cell]:
@@ -363,7 +379,7 @@ def _found_more(cell: Cell, before: Sequence[Cell]) -> bool:
     return any(bool((shares < known[seed]).any()) for seed, shares in cell.measured.items() if seed in known)
 
 
-def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell]) -> Summary:
+def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell], oblivious: Sequence[Cell]) -> Summary:
     rows = [row for row in (make_row(dataset, cell) for cell in cells) if row is not None]
     strongest = min(
         (row for row in rows if recorded_attack(row.attack).adaptive), key=lambda row: row.accuracy, default=None
@@ -374,7 +390,7 @@ def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell]) 
         model=cells[0].model,
         defence=cells[0].defence,
         clean=next((row for row in rows if row.attack == CLEAN), None),
-        oblivious=worst_case(dataset, [cell for cell in cells if not recorded_attack(cell.attack).adaptive]),
+        oblivious=worst_case(dataset, oblivious),
         adaptive=strongest,
         strongest=strongest.attack if strongest else None,
         worst=worst_case(dataset, cells),
@@ -393,8 +409,16 @@ def _by_defence(cells: Iterable[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def make_differences(cells: Iterable[Cell]) -> list[Difference]:
-    """Compares each defence with no defence, and each that begins with counteraction with the same without it."""
+def make_differences(cells: Iterable[Cell], *, cascade: bool = False, alone: Collection[str] = ()) -> list[Difference]:
+    """Compares each defence with no defence, and each that begins with counteraction with the same without it.
+
+    Args:
+        cells: The cells, those of a cascade in its order.
+        cascade: True where attacks ran in turn. Two that met other attacks before are not compared.
+        alone: The attacks that tried every example all the same.
+    """
+    cells = [cell for cell in cells if cell.measured]
+    groups = {(group[0].model, group[0].defence): group for group in _by_defence(cells)}
     by_name = {(cell.model, cell.attack, cell.defence): cell for cell in cells}
     found = []
     for (model, attack, defence), cell in by_name.items():
@@ -402,5 +426,19 @@ def make_differences(cells: Iterable[Cell]) -> list[Difference]:
         baselines = {UNDEFENDED, rest if first.startswith("counteraction") else ""} - {defence}
         for baseline in sorted(baselines):
             other = by_name.get((model, attack, baseline))
-            found.append(compare(cell, other) if other is not None else None)
+            if other is not None and (
+                not cascade or attack in alone or _met_alike(attack, groups[model, defence], groups[model, baseline])
+            ):
+                found.append(compare(cell, other))
     return [difference for difference in found if difference is not None]
+
+
+def _met_alike(attack: str, *groups: Sequence[Cell]) -> bool:
+    """Returns True where two defences met the same attacks of a cascade before this one, or such as found nothing."""
+    before = [list(takewhile(lambda cell: cell.attack != attack, group)) for group in groups]
+    for cells, others in (before, reversed(before)):
+        names = {cell.attack for cell in others}
+        for place, cell in enumerate(cells):
+            if cell.attack not in names and _found_more(cell, cells[:place]):
+                return False
+    return True
