@@ -265,15 +265,16 @@ class Merging(nn.Linear):
 
 
 def test_what_a_module_does_in_eval_mode_it_undoes() -> None:
-    net = nn.Sequential(Merging(), nn.Dropout())
-    net[0].frozen.eval()
-    weight, x = net[0].weight.clone(), torch.rand(2, 3)
+    merging, other = Merging(), nn.Dropout()
+    net = nn.Sequential(merging, other)
+    merging.frozen.eval()
+    weight, x = merging.weight.clone(), torch.rand(2, 3)
     with borrowed(net):
-        assert net[0].merged
+        assert merging.merged
         with borrowed(net):
             pass
-        assert net[0].merged
-    assert (net.training, net[0].merged, net[0].frozen.training, net[1].training) == (True, False, False, True)
-    torch.testing.assert_close(net[0].weight, weight)
+        assert merging.merged
+    assert [module.training for module in (net, merging, merging.frozen, other)] == [True, True, False, True]
+    torch.testing.assert_close(merging.weight, weight)  # parted again
     net(x).sum().backward()
-    assert net[0].addition.grad is not None
+    assert merging.addition.grad is not None

@@ -158,7 +158,8 @@ def test_a_surrogate_that_fails_is_said_and_another_method_of_its_name_is_none(n
             return images
 
         def forward(self, x: Tensor) -> Tensor:
-            return net(x)
+            out: Tensor = net(x)
+            return out
 
     with pytest.raises(UserError, match="method smooth of Failing failed with TypeError: a slip of the author's"):
         smooth(DefendedModule(net, transforms=[Failing()]))

@@ -399,3 +399,24 @@ def test_the_spec_of_an_audit_keeps_what_a_label_stands_for() -> None:
     made = make_audit_spec(given, "mine")
     assert made.defences == {"undefended": "undefended", "mine": "rotation(degrees=9)"}
     assert make_audit_spec(given, "hedge").defences == {"undefended": "undefended", "hedge": "hedge"}
+
+
+@pytest.mark.parametrize(
+    ("defences", "words"),
+    [
+        ([["x"]], "defences"),
+        ([{"use": "hedge"}], "defences"),
+        (5, "defences"),
+        ("counteraction", "defences"),
+        (["hedge", "rotation"], "an audit is about one defence, found hedge, rotation: name one with --defence"),
+    ],
+)
+def test_a_spec_without_one_defence_is_one_line(defences: Any, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make_audit_spec({"dataset": "digits", "models": ["digits-resnet-iat"], "defences": defences})
+
+
+def test_the_only_defence_of_a_spec_is_audited() -> None:
+    data = {"dataset": "digits", "models": ["digits-resnet-iat"], "defences": ["none", "hedge"]}
+    assert list(make_audit_spec(data).defences) == ["undefended", "hedge"]
+    assert list(make_audit_spec(data | {"defences": ["undefended"]}).defences) == ["undefended"]

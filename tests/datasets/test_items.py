@@ -15,7 +15,7 @@ from datasets.painting import paint
 from counteract._errors import UserError
 from counteract._preparation import Preparation
 from counteract._seeding import global_state
-from counteract.datasets import Reading, load_dataset
+from counteract.datasets import ArrayDataset, Reading, load_dataset
 from counteract.datasets.items import Items, read_items
 
 CROP = Preparation(crop=(16, 16), asked=True)
@@ -224,3 +224,10 @@ def test_names_of_classes() -> None:
         data.with_classes(names[:2])
     with pytest.raises(UserError, match="labels run from 0 to 2 for 1 class_names"):
         read_items(Items("mine", Numbers(), ("a",)), Reading())
+
+
+def test_images_are_those_of_another_source_whatever_their_labels() -> None:
+    data = read_items(Items("mine", Numbers()), Reading())
+    arrays = ArrayDataset("arrays", data.images, (data.labels + 1) % 3, ("a", "b", "c"))
+    assert list(data.hashes()) == list(arrays.hashes())
+    assert list(data.select(torch.tensor([3])).hashes()) == list(arrays.hashes())[3:4]

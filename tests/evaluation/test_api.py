@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -601,3 +603,27 @@ def test_no_images_are_refused(net: nn.Module, digits: Dataset) -> None:
     for data in ((digits.take(0),), (digits.images[:0], digits.labels[:0])):
         with pytest.raises(UserError, match="holds no images"):
             run(net, *data)
+
+
+def test_no_more_items_are_read_than_are_evaluated(net: nn.Module, digits: Dataset) -> None:
+    read: list[int] = []
+
+    class Counted(torch.utils.data.Dataset[tuple[Tensor, int]]):
+        def __len__(self) -> int:
+            return 200
+
+        def __getitem__(self, index: int) -> tuple[Tensor, int]:
+            read.append(index)
+            return digits.images[index], int(digits.labels[index])
+
+    found = run(net, Counted(), limit=8, pool=Counted(), defences=["undefended"], attacks=["clean"])
+    assert found.rows[0].n == 8
+    assert set(read) == set(range(8))
+
+
+def test_names_are_looked_for_where_the_options_say(digits: Dataset, tmp_path: Path) -> None:
+    names, options = ["digits-resnet-iat", "digits-resnet-mixup"], RunOptions(model_dir=tmp_path, trust=True)
+    with mock.patch("counteract.evaluation.api.load_model", wraps=load_model) as load:
+        evaluate(names[0], digits.take(2), attacks=["clean"], surrogate=names[1], options=options)
+    assert [call.args for call in load.call_args_list] == [(name,) for name in names]
+    assert all(call.kwargs == {"model_dir": tmp_path, "trust": True} for call in load.call_args_list)

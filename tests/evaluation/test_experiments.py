@@ -246,3 +246,8 @@ def test_signs_in_a_networks_arguments_are_no_labels() -> None:
         "timm:resnet18(num_classes=2)": "timm:resnet18(num_classes=2)",
         "mine": "torchvision:resnet18(num_classes=2)",
     }
+
+
+@pytest.mark.parametrize("settings", [5, [5], "x"])
+def test_settings_that_are_none_are_left_for_whoever_refuses_them(settings: object) -> None:
+    assert with_models({"settings": settings}, ["net"])["settings"] == settings

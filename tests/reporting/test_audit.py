@@ -59,7 +59,7 @@ def test_the_verdict_in_a_word(checks: int, word: str, reason: str, line: str) -
 
 def test_what_was_left_out_is_said() -> None:
     lines = audit_lines(replace(FLAGGED, skipped=("square", "the tests of the attack")))
-    assert "left out, because the verdict could not change: square, the tests of the attack" in lines
+    assert "note left out, because the verdict could not change: square, the tests of the attack" in lines
     assert lines[-1].startswith("rotation: gain not confirmed: +0 points. 1 red flag.")
     assert not any("left out" in line for line in audit_lines(SOUND))
 

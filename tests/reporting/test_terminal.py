@@ -12,7 +12,7 @@ from reporting.synthetic import SPEC, adaptive, half_finished, make_run
 from rich.console import Console
 
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.reporting.terminal import accuracy_table, fitted, print_run
+from counteract.reporting.terminal import _head, accuracy_table, fitted, print_run
 from counteract.reporting.words import ADAPTIVE, FOOTNOTE, notes
 from counteract.robustbench.eligibility import NOT_ELIGIBLE
 
@@ -133,3 +133,8 @@ def test_a_table_that_fits_is_in_one_piece() -> None:
     assert [part.title is None for part in parts] == [False, *(True for _ in parts[1:])]
     heads = [str(column.header) for part in parts for column in part.columns[1:]]
     assert heads == [str(column.header) for column in table.columns[1:]]
+
+
+def test_heads_break_at_the_marks_of_names_and_keep_those_of_arguments() -> None:
+    assert _head("bpda-apgd-t") == "bpda\napgd\nt"
+    assert _head("torchattacks:CW(c=1e-3,kappa=-1)@defended") == "torchattacks\nCW\n(c=1e-3,kappa=-1)\ndefended"

@@ -88,3 +88,9 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
 def test_none_at_all(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no checkpoint in"):
         load_checkpoint(tmp_path, IDENTITY)
+
+
+def test_what_one_run_was_given_and_the_other_not_is_one_line(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, state(1) | {"identity": IDENTITY | {"init": "other.safetensors"}})
+    with pytest.raises(UserError, match=r"was made with init 'other\.safetensors', this run has None"):
+        load_checkpoint(tmp_path, IDENTITY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -88,9 +89,9 @@ def audit(
         raise UserError(f"{', '.join(refused)}: an audit gives these itself; leave them out")
     check_more(more, ["own_network"], norm, eps)
     options = checked(options)
-    loaded = make_network(_network_of(defence) if network is None else network)
+    loaded = make_network(_network_of(defence) if network is None else network, options)
     if images is None:
-        data, spare = _named_data(loaded)
+        data, spare = _named_data(loaded, options)
     else:
         data, spare = make_data(images, labels, loaded, options, more), make_pool(None)
     if images is None:
@@ -100,7 +101,7 @@ def audit(
     fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
     places = {"dataset": data.name, "models": {"network": loaded.name}}
     (name,) = named
-    other = None if surrogate is None else make_network(surrogate, "surrogate")
+    other = None if surrogate is None else make_network(surrogate, options, "surrogate")
     named_other = {} if other is None else {"surrogate": other.name}
     named_other |= {} if pool is None else {"pool": IN_HAND}
     spec = make_audit_spec(places | fields | named_other | more, name, "arguments")
@@ -124,7 +125,7 @@ def _network_of(defence: object) -> object:
     return defence
 
 
-def _named_data(network: Network) -> tuple[Dataset, Callable[[], Dataset]]:
+def _named_data(network: Network, options: RunOptions) -> tuple[Dataset, Callable[[], Dataset]]:
     """Returns the test split of the dataset that a network's card names, and a function that loads its training split.
 
     Raises:
@@ -133,4 +134,5 @@ def _named_data(network: Network) -> tuple[Dataset, Callable[[], Dataset]]:
     name = network.about.dataset
     if name is None:
         raise UserError("images are missing: pass images and labels, or a dataset, for a network without a card")
-    return load_dataset(name), lambda: load_dataset(name, "train")
+    load = partial(load_dataset, name, data_dir=options.data_dir)
+    return load("test"), lambda: load("train")

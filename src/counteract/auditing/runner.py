@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,32 +155,57 @@ class Audit:
         """True where the accuracies are what they seem: no flag is up, and the verdict is `sound` or `no gain`."""
         return not self.flagged and self.verdict in ("sound", "no gain")
 
+    def content(self) -> dict[str, Any]:
+        """Returns the findings as JSON has them."""
+        return {
+            "sound": self.sound,
+            "verdict": self.verdict,
+            "reason": self.decision.reason,
+            "defence": self.defence,
+            "checks": [asdict(check) for check in self.checks],
+            "notes": list(self.notes),
+            "skipped": list(self.skipped),
+        }
 
-def make_audit_spec(data: Mapping[str, Any], defence: str, source: str = "options") -> EvaluationSpec:
+
+def make_audit_spec(data: Mapping[str, Any], defence: str | None = None, source: str = "options") -> EvaluationSpec:
     """Returns the spec of an audit: every attack on the undefended network and on the defended one.
 
     Args:
         data: A spec; its attacks, other defences, a sweep and a cascade do not count.
-        defence: The defence: a label among the spec's, or a name.
+        defence: The defence: a label among the spec's, or a name; None for the only one that the spec has, if any.
         source: The place of the data, for errors.
 
     Raises:
-        UserError: (a ValueError) a key is missing, unknown or has an invalid value, there are several networks, or no
-            attack climbs in the norm.
+        UserError: (a ValueError) a key is missing, unknown or has an invalid value, there are several networks or
+            defences, or no attack climbs in the norm.
     """
-    given = data.get("defences")
-    labelled = given if isinstance(given, Mapping) else {}
-    defences = {UNDEFENDED: UNDEFENDED, defence: labelled.get(defence, defence)}
-    fixed = {"attacks": [CLEAN], "defences": defences, "cascade": True, "alone": (), "sweep": None}
-    made = make_spec({**data, **fixed}, source)
+    fixed = {"attacks": [CLEAN], "cascade": True, "alone": (), "sweep": None}
+    made = make_spec({"defences": [UNDEFENDED], **data, **fixed}, source)
+    label = _only(made.defences) if defence is None else defence
+    own = {} if label in (UNDEFENDED, "none") else {label: made.defences.get(label, label)}
     steps = made.preset.steps
     every = [name for stage in stages(steps) for name in stage]
-    made = made.model_copy(update={"attacks": tuple(every), "alone": alone(steps)})
+    made = made.model_copy(
+        update={"defences": {UNDEFENDED: UNDEFENDED} | own, "attacks": tuple(every), "alone": alone(steps)}
+    )
     if len(made.models) > 1:
         raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
     if made.threat_model.norm not in CLIMBED:
         raise UserError(f"an audit in {made.threat_model.norm} is not to be had: {climbs_in(CLIMBED)}")
     return made
+
+
+def _only(defences: Collection[str]) -> str:
+    """Returns the only label of a defence, or that of none where there is no defence.
+
+    Raises:
+        UserError: (a ValueError) there are several, so that one must be named.
+    """
+    found = [label for label in defences if label != UNDEFENDED]
+    if len(found) > 1:
+        raise UserError(f"an audit is about one defence, found {', '.join(found)}: name one with --defence")
+    return found[0] if found else UNDEFENDED
 
 
 def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, inputs: Inputs | None = None) -> Audit:
@@ -207,14 +232,7 @@ def write_audit(found: Audit, path: Path) -> None:
     Raises:
         UserError: (a ValueError) it cannot be written.
     """
-    content = {
-        "sound": found.sound,
-        "verdict": found.verdict,
-        "reason": found.decision.reason,
-        "defence": found.defence,
-        "checks": [asdict(check) for check in found.checks],
-        "notes": list(found.notes),
-        "skipped": list(found.skipped),
+    content = found.content() | {
         "summaries": [asdict(summary) for summary in found.run.summaries],
         "rows": [asdict(row) for row in found.run.rows],
         "environment": found.run.environment,
@@ -247,7 +265,7 @@ def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
         if (word := settled(run, going.defence)) is not None and going.flagged(run, backward):
             left = [name for later in planned[number + 1 :] for name in later]
             return going.finish(run, backward, _Tests(), (*left, "the tests of the attack"), word)
-    tests = going.test(run)
+    tests = going.processes.gather(going.test(run))[0]  # of which all processes must think alike
     added = [name for name in going.cures(run, tests) if name not in cures]
     return going.finish(going.measure(added) if added else run, backward, tests, (), None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,7 +58,7 @@ def audit(
     from counteract.reporting.sarif import sarif
 
     data = shared.spec_data(spec, [model] if model else [], DEFAULTS)
-    made = make_audit_spec(data, defence or (_only_defence(data) if spec else "undefended"), spec or "options")
+    made = make_audit_spec(data, defence or (None if spec else "undefended"), spec or "options")
     folder = _folder(out, form)
     if out is not None and not folder:
         check_writable(out)
@@ -89,18 +89,3 @@ def _folder(out: Path | None, form: str) -> Path | None:
         raise UserError(f"--format {form} needs --out, a file such as audit.{_ENDINGS[form]} or a folder")
     single = (".json",) if form == "json" else (".json", ".sarif", ".xml")
     return None if out is None or out.suffix in single else out
-
-
-def _only_defence(data: dict[str, Any]) -> str:
-    """Returns the defence that a spec is about.
-
-    Raises:
-        UserError: (a ValueError) there are several, so that one must be named.
-    """
-    given = data.get("defences", [])
-    named = given if isinstance(given, dict) else dict(zip(given, given, strict=True))
-    uses = {label: name.get("use") if isinstance(name, dict) else name for label, name in named.items()}
-    found = [label for label, use in uses.items() if not {label, use} & {"undefended", "none"}]
-    if len(found) > 1:
-        raise UserError(f"an audit is about one defence, found {', '.join(map(str, found))}: name one with --defence")
-    return str(found[0]) if found else "undefended"

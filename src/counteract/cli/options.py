@@ -164,7 +164,7 @@ class Shared:
         make_folder(folder)
         if folder is not None:
             check_writable(folder / "run.json")
-        make_folder(self.cache, "cache")
+        make_folder(None if self.no_cache else self.cache, "cache")
         make_folder(self.save_examples, "save-examples")
         return RunOptions(
             device=device,

@@ -111,8 +111,17 @@ class Dataset(ABC):
     def hashes(self) -> Iterator[bytes]:
         """Yields a hash of each image in 256 grey levels, by which two datasets are compared however they are kept."""
         for rows in torch.arange(len(self)).split(_BLOCK):
-            for image in self.read(rows).mul_(255).round_().byte():
-                yield hashlib.sha256(image.numpy().data).digest()
+            yield from map(image_hash, self.stored(rows))
+
+
+def image_hash(stored: Tensor) -> bytes:
+    """Returns a hash of an image in 256 grey levels.
+
+    Args:
+        stored: The image as a source keeps it: uint8 (H, W, C), or float32 (C, H, W).
+    """
+    levels = stored.permute(2, 0, 1) if stored.dtype == torch.uint8 else stored.mul(255).round().byte()
+    return hashlib.sha256(levels.contiguous().numpy().data).digest()
 
 
 class _Selection(Dataset):

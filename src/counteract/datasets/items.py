@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from counteract._errors import UserError, describe
 from counteract._preparation import Preparation
-from counteract.datasets.base import Dataset, check_labels
+from counteract.datasets.base import Dataset, check_labels, image_hash
 from counteract.datasets.pictures import Pixels, to_pixels
 
 _TOGETHER = 8
@@ -99,6 +99,7 @@ class _Item:
         dtype: Their type.
         label: Its label.
         sum: A hash of pixels and label.
+        levels: A hash of the pixels alone, in grey levels.
         said: What had to be done to it, in words.
         pixels: The pixels; None where nobody wanted them.
     """
@@ -107,6 +108,7 @@ class _Item:
     dtype: np.dtype[Any]
     label: int
     sum: bytes
+    levels: bytes
     said: str
     pixels: npt.NDArray[Any] | None
 
@@ -138,7 +140,8 @@ class _Reader:
     def _item(self, pixels: npt.NDArray[Any], label: int, said: str) -> _Item:
         content = hashlib.sha256(pixels.data)
         content.update(repr(label).encode())
-        return _Item(pixels.shape, pixels.dtype, label, content.digest(), said, pixels if self.pixels else None)
+        sums = content.digest(), image_hash(torch.tensor(pixels))
+        return _Item(pixels.shape, pixels.dtype, label, *sums, said, pixels if self.pixels else None)
 
 
 def _pair(item: Any) -> tuple[Any, Any]:
@@ -203,7 +206,7 @@ class _First:
         self.items = items
         self.rows: list[int] = []
         self.labels: list[int] = []
-        self.sums: list[bytes] = []
+        self.sums: list[tuple[bytes, bytes]] = []
         self.shape: tuple[int, ...] = ()
         self.dtype = np.dtype(np.uint8)
         self.said: Counter[str] = Counter()
@@ -227,7 +230,7 @@ class _First:
             )
         self.rows.append(index)
         self.labels.append(found.label)
-        self.sums.append(found.sum)
+        self.sums.append((found.sum, found.levels))
         self.said[found.said] += 1
         return None
 
@@ -284,7 +287,7 @@ class ItemDataset(Dataset):
         place = f"dataset {self.name}: {self._items.place(index)}"
         if isinstance(found, _Unread):
             raise UserError(f"{place} cannot be read any more: {found.reason}")
-        if found.pixels is None or found.sum != self._sums[row]:
+        if found.pixels is None or found.sum != self._sums[row][0]:
             raise UserError(
                 f"{place} is another image than when it was read first: it must be the same each time; leave random "
                 "transforms out, and files alone while they are in use"
@@ -311,13 +314,13 @@ class ItemDataset(Dataset):
     def digest(self, start: int, stop: int) -> str:
         """Returns a hash of the images and labels from `start` up to `stop`, made of theirs."""
         content = hashlib.sha256(repr(self.image_shape).encode())
-        for each in self._sums[start:stop]:
+        for each, _ in self._sums[start:stop]:
             content.update(each)
         return content.hexdigest()
 
     def hashes(self) -> Iterator[bytes]:
         """Yields the hash of each image that was made when it was first read."""
-        yield from self._sums
+        yield from (levels for _, levels in self._sums)
 
 
 def _read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike, fspath
@@ -122,10 +123,8 @@ def evaluate(
     options, defences = checked(options), list(_several(defences))
     check_more(more, _FIXED, norm, eps)
     _check_own_defences(network, defences)
-    loaded = make_network(network)
+    loaded = make_network(network, options)
     data = make_data(images, labels, loaded, options, more)
-    if (limit := more.get("limit")) is not None:
-        data = data.take(check_count("limit", limit))
     in_hand = name_defences(defences)
     threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
     fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
@@ -134,7 +133,7 @@ def evaluate(
     if attacks is None:
         unattacked = norm is None and loaded.about.norm == CORRUPTIONS
         attacks = (CLEAN,) if unattacked else (CLEAN, "pgd50", "apgd-t")
-    other = None if surrogate is None else make_network(surrogate, "surrogate")
+    other = None if surrogate is None else make_network(surrogate, options, "surrogate")
     spec = make_spec(
         {
             "dataset": data.name,
@@ -182,16 +181,16 @@ def make_data(
         labels: Likewise.
         network: The network.
         options: The number of worker processes, for items that are read one by one.
-        more: Other fields of a spec, of which `pictures` says how pictures become images.
+        more: Other fields of a spec, of which `pictures` says how pictures become images, `limit` how many are read.
 
     Raises:
         UserError: (a ValueError) they are no images in [0, 1], or the labels do not fit.
     """
+    limit = None if more.get("limit") is None else check_count("limit", more["limit"])
     if labels is None and is_data(images):
         asked = validate(_Ways, {"pictures": more.get("pictures", Pictures())}, "arguments").pictures
-        return with_class_names(
-            ready(adopt(images, IN_HAND), make_reading(asked, options, preparation_of(network.module))), network
-        )
+        reading = make_reading(asked, options, preparation_of(network.module))
+        return with_class_names(ready(adopt(images, IN_HAND), reading, limit), network)
     if is_data(images):
         raise UserError(f"labels are given twice: images are a {type(images).__name__}, which brings its own")
     if not isinstance(images, (Tensor, np.ndarray)):
@@ -207,7 +206,7 @@ def make_data(
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes))))
+    return ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes)))).take(limit)
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
@@ -265,11 +264,11 @@ def _check_defence(defence: object) -> None:
             )
 
 
-def make_network(network: object, argument: str = "network") -> Network:
+def make_network(network: object, options: RunOptions, argument: str = "network") -> Network:
     """Returns a network that is evaluated: one by its name, a module, or that of an ART classifier."""
     if isinstance(network, (str, PathLike)):
         name = fspath(network)
-        loaded = load_model(name)
+        loaded = load_model(name, model_dir=options.model_dir, trust=options.trust)
         return Network(name, loaded, about(name, loaded))
     module = undefended_of(network) if is_art(network) else network
     check_model(module, argument)
@@ -289,11 +288,12 @@ def make_pool(pool: object) -> Callable[[], Dataset]:
             "pool must be a dataset, torch's or counteract's (load_dataset), or a pair of images and labels; found "
             f"{shown(pool)}"
         )
-    given = None if pool is None else ready(adopt(pool, "pool"), Reading())
+    given = None if pool is None else adopt(pool, "pool")
 
+    @functools.cache
     def found() -> Dataset:
         if given is None:
             raise UserError("mixup-inference needs images to mix with: pass pool=, a dataset of training images")
-        return given
+        return ready(given, Reading())
 
     return found

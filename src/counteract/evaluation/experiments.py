@@ -86,9 +86,12 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
         if not label or label in labelled:
             raise UserError(f"--model {model}: each network needs a label of its own; write label=name")
         labelled[label] = name if separator else known.get(label, label)
-    settings = [setting for setting in data.get("settings", []) if setting.get("model") in (None, *labelled)]
-    changed = {key: value for key, value in data.items() if key not in ("models", "settings")}
-    return changed | {"settings": settings} | ({"models": labelled} if labelled else {})
+    changed = {key: value for key, value in data.items() if key != "models"}
+    changed |= {"models": labelled} if labelled else {}
+    settings = data.get("settings")
+    if isinstance(settings, list) and all(isinstance(each, dict) for each in settings):  # others are refused later
+        changed["settings"] = [setting for setting in settings if setting.get("model") in (None, *labelled)]
+    return changed
 
 
 def _labelled(model: str) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,12 @@ class Findings:
             return f"{self.defence}: sound as far as this preset goes: no flag is up{reason}."
         return f"{self.defence}: {said}No flag is up."
 
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, and what was left out."""
+        left = f"left out, because the verdict could not change: {', '.join(self.skipped)}"
+        return [*self.notes, *([left] if self.skipped else [])]
+
 
 def findings(content: Mapping[str, Any]) -> Findings:
     """Returns the findings of an audit from the data that its audit.json holds.
@@ -94,19 +100,9 @@ def read_findings(folder: Path, run: Run) -> Findings | str | None:
 
 def audit_lines(found: Audit) -> list[str]:
     """Returns the checklist, the flags first, and the verdict."""
-    said = findings(
-        {
-            "defence": found.defence,
-            "checks": [asdict(check) for check in found.checks],
-            "notes": found.notes,
-            "verdict": found.verdict,
-            "reason": found.decision.reason,
-            "skipped": found.skipped,
-        }
-    )
+    said = findings(found.content())
     lines = [f"{mark:<5}{name}: {words}." for mark, name, words in said.checks]
-    left = [f"left out, because the verdict could not change: {', '.join(said.skipped)}"] if said.skipped else []
-    return [*lines, *(f"note {note}" for note in said.notes), *left, said.verdict]
+    return [*lines, *(f"note {note}" for note in said.remarks), said.verdict]
 
 
 def print_audit(found: Audit) -> None:

@@ -44,7 +44,7 @@ def _audit(audit: Findings | str) -> list[str]:
         return [_escape(audit)]
     rows = [tuple(map(_escape, check)) for check in audit.checks]
     table = _table(("", "check", "finding"), rows)
-    return [f"**{_escape(audit.verdict)}**", table, *([_list(audit.notes)] if audit.notes else [])]
+    return [f"**{_escape(audit.verdict)}**", table, *([_list(audit.remarks)] if audit.remarks else [])]
 
 
 def _list(lines: Iterable[str]) -> str:

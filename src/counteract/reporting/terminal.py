@@ -23,8 +23,7 @@ def accuracy_table(run: Run) -> Table:
     """Returns a row for each network and defence, with a column for each attack, the worst case, and the costs."""
     spec = run.spec
     table = _table(f"{spec.title}\n{describe(run)}" if spec.title else describe(run), "defence")
-    heads = [re.sub(r"[-:@]|(?=\()", "\n", attack) for attack in spec.attacks]
-    for head in [*heads, "worst of these\n(95% interval)", "forward\npasses", "in\ntime"]:
+    for head in [*map(_head, spec.attacks), "worst of these\n(95% interval)", "forward\npasses", "in\ntime"]:
         table.add_column(escape(head), justify="right")
 
     def cells(line: Line) -> list[str]:
@@ -32,6 +31,11 @@ def accuracy_table(run: Run) -> Table:
         return [*accuracies, _worst(line), line.cost.text, line.time.text]
 
     return _filled(table, run, cells)
+
+
+def _head(attack: str) -> str:
+    """Returns an attack's name with a new line for each mark in it, but for those of its arguments."""
+    return re.sub(r"[-:@](?![^(]*\))|(?=\()", "\n", attack)
 
 
 def _filled(table: Table, run: Run, cells: Callable[[Line], list[str]]) -> Table:

@@ -52,8 +52,9 @@ def load_checkpoint(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
             f"delete it to resume from {found[1]}, one epoch earlier" if found[1:] else "begin again without --resume"
         )
         raise UserError(f"--resume: {path} is damaged ({type(error).__name__}); {rest}") from error
-    for name, ours in identity.items():
-        if (known := theirs.get(name)) != ours:
+    for name in {**theirs, **identity}:
+        known, ours = theirs.get(name), identity.get(name)
+        if known != ours:
             there, here = _differing(known, ours)
             raise UserError(
                 f"--resume: {path} was made with {name} {there}, this run has {here}: say the same again, or begin in "

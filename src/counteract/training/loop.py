@@ -170,6 +170,7 @@ class Trainer:
             "method": run.method,
             "dataset": train_set.name,
             "images": len(train_set),
+            "data": train_set.digest(0, len(train_set)),
             "seed": run.seed,
             "recipe": self.recipe.model_dump(mode="json"),
             **_origin(run),
