@@ -77,7 +77,7 @@ def show(found: Comparison) -> str:
 def main() -> None:
     """Measures, prints a line for each cell, and exits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recorded", type=Path, default=RECORDED, help="the folder of another recorded run")
+    parser.add_argument("--recorded", type=Path, default=RECORDED, help="another recorded run, with its spec.toml")
     parser.add_argument("--dataset")
     parser.add_argument("--pool")
     parser.add_argument("--limit", type=int)
@@ -88,7 +88,8 @@ def main() -> None:
     given = parser.parse_args()
     changes = {"dataset": given.dataset, "pool": given.pool, "limit": given.limit}
     changes |= {"attacks": given.attack, "defences": given.defence}
-    data = read_spec(str(RECORDED / "spec.toml")) | {key: value for key, value in changes.items() if value}
+    changes = {key: value for key, value in changes.items() if value}
+    data = read_spec(str(given.recorded / "spec.toml")) | changes
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
     comparisons = list(compare(read_run(given.recorded), measure(data, given.model, RunOptions(folder=given.out))))

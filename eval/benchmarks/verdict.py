@@ -28,7 +28,7 @@ MODELS = ["cifar10-resnet18w16-iat", "cifar10-resnet18w16-mixup", "cifar10-resne
 OTHERS = {"AutoAttack": "autoattack", "torchattacks, APGDT": "torchattacks:APGDT(steps=100)"}
 
 DRAWS = 5
-"""The fresh draws that judge each example through a defence, as in an audit: it holds if it holds in all of them."""
+"""The fresh draws that judge each example through a defence, as in an audit; what is left is their mean."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def prober(network: nn.Module, data: Dataset, **changes: Any) -> Prober:
         "threat_model": {"eps": "8/255"}, "eps_step": "1/255", "preset": TINY,
     }  # fmt: skip
     spec, watcher = make_spec(fields | changes, "test"), Watcher()
-    subject = Subject("net", spec, Inputs(data, {"net": Network("net", network)}, lambda: data), CPU)
+    inputs = Inputs(data, {"net": Network("net", network)}, lambda: data)
+    subject = Subject("net", spec, inputs, CPU)
     judged = subject.judged(spec.variants()[0], targeted=False)
-    return Prober(subject, judged, data, spec, BatchSize(None, CPU, watcher.warn), watcher)
+    return Prober(subject, judged, inputs, spec, BatchSize(None, CPU, watcher.warn), watcher)

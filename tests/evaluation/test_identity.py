@@ -419,3 +419,13 @@ def test_surrogates_are_told_apart_by_their_answers(few: Dataset, digits_net: nn
         assert hits(run(digits_net, few, tmp_path, surrogate=Signed(), attacks=["pgd3"])) == fresh[-1]
         sign.get()
     assert fresh[0] != fresh[1]
+
+
+def test_what_a_cell_does_not_depend_on_leaves_its_result(few: Dataset, digits_net: nn.Module, tmp_path: Path) -> None:
+    def measured(**changes: Any) -> int:
+        run(digits_net, few, tmp_path, **{"attacks": ["clean"], "defences": ["undefended", "gaussian-noise"]} | changes)
+        return (tmp_path / "out" / "journal.jsonl").read_text().count("\n")
+
+    assert measured() == 2
+    assert measured(eps=0.02, attack_label="predicted", preset="standard") == 2  # clean images are what they are
+    assert measured(draws=3) == 3  # the undefended network draws nothing

@@ -27,10 +27,19 @@ MILD: dict[str, Any] = {"threat_model": {"eps": 5 / 255}, "eps_step": 1.5 / 255}
 NOISY = {"gaussian-noise": {"std": 0.2, "executions": 1}}
 
 
-def run(folder: Path | None = None, watcher: Watcher | None = None, batch_size: int = 100, **changes: Any) -> Run:
+def run(
+    folder: Path | None = None,
+    watcher: Watcher | None = None,
+    batch_size: int = 100,
+    save_examples: Path | None = None,
+    **changes: Any,
+) -> Run:
     few = {"limit": 40, "attacks": ATTACKS, "defences": ["undefended", "gaussian-noise"], "draws": 2, "seeds": 2}
     made = make_spec(spec_for_dataset("digits") | few | MILD | {"preset": SMALL, "parameters": NOISY} | changes, "test")
-    return evaluate_spec(made, RunOptions(batch_size=batch_size, watcher=watcher or Watcher(), folder=folder))
+    options = RunOptions(
+        batch_size=batch_size, watcher=watcher or Watcher(), folder=folder, save_examples=save_examples
+    )
+    return evaluate_spec(made, options)
 
 
 def correct(run: Run) -> dict[tuple[str, str, int], Tensor]:
@@ -121,6 +130,15 @@ def test_a_cascade_that_was_killed_at_any_cell_ends_as_it_would_have(tmp_path: P
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:done]))
     found = correct(run(tmp_path, **given))
     assert all(torch.equal(found[place], expected[place]) for place in expected)
+
+
+def test_examples_of_a_finished_run_are_made_once_for_all_defences(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"attacks": ["clean", "pgd3", "bpda-pgd"], "seeds": 1, "draws": 1}
+    run(tmp_path, **given)
+    watcher = Watcher()
+    run(tmp_path, watcher, save_examples=tmp_path / "examples", **given)
+    assert watcher.done == 40 * (1 + 2)  # of PGD for one defence, and through each of both
+    assert len(list((tmp_path / "examples").rglob("*.npz"))) == 3
 
 
 def test_nothing_may_be_left() -> None:

@@ -13,11 +13,11 @@ from counteract._batches import BatchSize, batches
 from counteract._network import borrowed
 from counteract.attacks import Attack, Objective, ThreatModel, attack_keys, defence_keys, example_keys
 from counteract.attacks.losses import margin
-from counteract.datasets import Dataset
-from counteract.evaluation.blocks import Sample, cut, read
+from counteract.evaluation.blocks import Sample, read
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
@@ -59,7 +59,7 @@ class Prober:
     Attributes:
         subject: The network.
         judged: The network with the defence.
-        data: The clean images and their true labels.
+        inputs: The clean images and their true labels, among other things.
         spec: The run's bounds, preset and draws.
         batch_size: The number of images in a batch.
         watcher: Whoever is told of the progress.
@@ -67,20 +67,20 @@ class Prober:
 
     subject: Subject
     judged: Judged
-    data: Dataset
+    inputs: Inputs
     spec: EvaluationSpec
     batch_size: BatchSize
     watcher: Watcher
 
     def probe(self, attack: Attack) -> Probes:
         """Makes every probe of one attack, and tells what each finds."""
-        self.watcher.begin("probes", 5 * len(self.data))
+        self.watcher.begin("probes", 5 * len(self.inputs.data))
         eps, preset = self.spec.threat_model.eps, self.spec.preset
         more = preset.model_copy(update={"steps": 2 * preset.steps})
         base, sure = self._outcome(attack, self.spec, "again, with draws of its own", sure=True)
         steps = self.spec.model_copy(update={"preset": more})
         longer, less_sure = self._outcome(attack, steps, "with twice the steps", sure=True)
-        largest = self.spec.threat_model.metric.largest(self.data.image_shape)
+        largest = self.spec.threat_model.metric.largest(self.inputs.data.image_shape)
         (wider,) = self._outcome(attack, self._within(min(largest, 2 * eps)), "with twice the eps")
         grey = max(eps, largest / 2)
         (widest,) = self._outcome(attack, self._within(grey), f"with an eps of {grey:g}")
@@ -150,12 +150,12 @@ class Prober:
 
             count += sum(int(found[:kept].sum()) for found, kept in self.batches(flat, sample, "gradients"))
             self.watcher.advance(len(sample.block))
-        self.watcher.tell(f"{count} of {len(self.data)} images have no gradient through {self.judged.name}")
+        self.watcher.tell(f"{count} of {len(self.inputs.data)} images have no gradient through {self.judged.name}")
         return count
 
     def samples(self) -> Iterator[Sample]:
         """Returns the data block by block."""
-        return (read(self.data, block, self.subject.device) for block in cut(self.data))
+        return (read(self.inputs.data, block, self.subject.device) for block in self.inputs.blocks)
 
     def keys(self, sample: Sample) -> Tensor:
         """Returns the keys of a block's examples."""

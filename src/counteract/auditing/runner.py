@@ -393,7 +393,7 @@ class _Going:
             return _Tests()
         warn, shape = self.options.watcher.warn, self.subject.shape
         size = BatchSize(self.options.batch_size, self.subject.device, warn, shape)
-        prober = Prober(self.subject, self.judged, self.inputs.data, self.spec, size, self.options.watcher)
+        prober = Prober(self.subject, self.judged, self.inputs, self.spec, size, self.options.watcher)
         asked = self.judged.attacked
         if strongest.name in UNDER:
             asked = WholeModule(Through(asked, self.subject.attackable))

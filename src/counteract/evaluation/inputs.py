@@ -16,6 +16,7 @@ from counteract._network import evaluating
 from counteract._preparation import Preparation, common
 from counteract._seeding import seeded
 from counteract.datasets import DATASETS, Augmented, Dataset, Reading, find_source, load_dataset
+from counteract.evaluation.blocks import Block, cut
 from counteract.evaluation.options import RunOptions
 from counteract.evaluation.spec import EvaluationSpec, OwnNetwork, Pictures
 from counteract.models import PreparedNetwork, is_clip, is_factory, is_library, load_model
@@ -66,6 +67,11 @@ class Inputs:
     surrogate: Network | None = None
     _strangers: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
     _held: list[ExitStack] = field(default_factory=list, repr=False, compare=False)
+
+    @functools.cached_property
+    def blocks(self) -> list[Block]:
+        """The blocks of the data, which are read once for their hashes."""
+        return cut(self.data)
 
     def strangers(self) -> dict[str, object]:
         """Returns the networks and the defences that may be strangers', by their names in errors; more can be added."""

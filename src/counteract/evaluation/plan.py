@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from counteract.attacks.norms import Name
-from counteract.attacks.registry import Attack, find_attack, obstacle
+from counteract.attacks.registry import CLEAN, Attack, find_attack, obstacle
 from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.identity import Part, ProbeStore, fingerprint, object_key, sources_of
@@ -155,8 +155,8 @@ def _cell_key(
     store: ProbeStore,
 ) -> str:
     """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
-    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, spec.draws, spec.pixels, seed, *after)
-    of_attack = (subject.surrogate_identity(store), *_over(subject, judged), *_attack_parts(spec, attack))
+    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, subject.draws(judged), seed, *after)
+    of_attack = (subject.surrogate_identity(store), *_over(subject, judged), *_attack_parts(spec, attack), spec.pixels)
     return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 
 
@@ -208,6 +208,8 @@ def _over(subject: Subject, judged: Judged | None) -> tuple[Part, ...]:
 
 def _attack_parts(spec: EvaluationSpec, attack: Attack) -> tuple[Part, ...]:
     """Returns the parts of a key that an attack's own work depends on."""
+    if attack.name == CLEAN:
+        return (CLEAN,)
     effort: tuple[Part, ...] = (spec.preset,) if attack.preset else ()
     if attack.origin is not None:
         precision = spec.preset.precision if attack.adaptive else "float32"

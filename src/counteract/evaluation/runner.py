@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from counteract._batches import BatchSize
 from counteract._files import sole_writer
 from counteract._strangers import among_strangers
-from counteract.evaluation.blocks import Block, cut
+from counteract.evaluation.blocks import Block
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter
 from counteract.evaluation.environment import describe_environment
@@ -103,7 +103,7 @@ class _Evaluation:
 
     def _begin(self) -> tuple[list[Block], Plan]:
         """Makes the plan and opens the journal; the first process does so for all: answers are rounded."""
-        options, blocks = self.options, cut(self.inputs.data)
+        options, blocks = self.options, self.inputs.blocks
         probes = ProbeStore(options.folder and options.folder / "probes", options.watcher.warn)
         plan = make_plan(self.spec, self.subjects, probes, self.left_out)
         places = self.processes.gather([task.place for task in plan.tasks])[0]
@@ -117,7 +117,8 @@ class _Evaluation:
                 )
             if options.folder is not None:
                 write_conditions(self._conditions(plan, blocks), options.folder)
-        self.journal.learn(self.processes.gather(list(self.journal.entries.values()))[0])
+        known = list(self.journal.entries.values()) if self.processes.rank == 0 else []
+        self.journal.learn(self.processes.gather(known)[0])
         return blocks, plan
 
     def _measure(self, subject: Subject, blocks: Sequence[Block], plan: Plan) -> None:
@@ -127,9 +128,10 @@ class _Evaluation:
         crafter = Crafter(subject, spec, self.cache, self.cache_probes, self.size)
         kept = Examples(self.options.save_examples, spec)
         worker = Worker(subject, spec, self.inputs.data, tasks, crafter, self.journal, self.size, watcher, kept)
-        if spec.illustrations and blocks and self.processes.rank == 0 and self.options.folder:
+        if spec.illustrations and blocks and self.processes.rank == 0:
             self.illustrations[subject.label] = illustrate(spec, subject, crafter, self.inputs.data, blocks[0])
-            write_illustrations(self.illustrations, self.options.folder)
+            if self.options.folder:
+                write_illustrations(self.illustrations, self.options.folder)
         units, standing, told, before = self._announce(worker, blocks), Standing(tasks), -math.inf, 0
         for place, after in self.processes.take(subject.label, len(blocks)):
             watcher.advance(sum(units[before:place]))  # what others took meanwhile
@@ -145,7 +147,7 @@ class _Evaluation:
         """Says what a network's cells take, and returns how many units of it each block has, whoever takes it."""
         left, label = worker.left(blocks), worker.subject.label
         if left:
-            cells = [(task, block, worker.draws(task.judged)) for task, block in left]
+            cells = [(task, block, worker.subject.draws(task.judged)) for task, block in left]
             said = [forecast(label, cells)]
             if self.cache.folder is not None:
                 said.append(storage(label, cells, math.prod(self.inputs.data.image_shape), self.cache.folder))

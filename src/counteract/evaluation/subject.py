@@ -314,6 +314,12 @@ class Subject:
             )
         return NetworkNote(random=found.unkeyed, method=self.method, training=published.training, notes=tuple(notes))
 
+    def draws(self, judged: Judged) -> int:
+        """Returns the number of draws by which a defence is judged: of one that draws nothing a single one."""
+        if self.spec.draws == 1:
+            return 1
+        return self.spec.draws if judged.random[0] or self.survey.unkeyed or judged.unkeyed else 1
+
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""
         parameters = self.spec.parameters_for(self.label, self.method, targeted=targeted, variant=variant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -58,8 +58,16 @@ class Worker:
     _failed: dict[tuple[str, str], AttackError] = field(default_factory=dict)
 
     def left(self, blocks: Sequence[Block]) -> list[tuple[Task, Block]]:
-        """Returns the cells of blocks that are not in the journal yet."""
-        return [(task, block) for block in blocks for task in self.tasks if not self._is_done(task, block)]
+        """Returns the cells of blocks that are not in the journal yet; of others one for each file that is lacking."""
+        return [(task, block) for block in blocks for task in self._left(block)]
+
+    def _left(self, block: Block) -> Iterator[Task]:
+        made: set[tuple[str, str, int]] = set()
+        for task in self.tasks:
+            entry, work = self.journal.entries.get(unit_key(task.place.key, block)), (*_work(task), task.place.seed)
+            if entry is None or not (entry.failed or work in made or not self._lacks(task, block)):
+                made.add(work)
+                yield task
 
     def run(self, block: Block, after: Block | None = None) -> None:
         """Measures every cell on a block, as far as the journal lacks it.
@@ -74,10 +82,6 @@ class Worker:
             if after is not None:
                 self.data.expect(torch.arange(after.start, after.stop))
             self._measure(pending, sample)
-
-    def _is_done(self, task: Task, block: Block) -> bool:
-        entry = self.journal.entries.get(unit_key(task.place.key, block))
-        return entry is not None and (bool(entry.failed) or not self._lacks(task, block))
 
     def _measure(self, tasks: Sequence[Task], sample: Sample) -> None:
         for seed in range(self.spec.seeds):
@@ -202,7 +206,7 @@ class Worker:
         """
         judged, predicted = task.judged, []
         unkeyed = self.subject.survey.unkeyed or judged.unkeyed
-        for draw in range(self.draws(judged)):
+        for draw in range(self.subject.draws(judged)):
             given = defence_keys(keys, draw)
             labels = [keys.new_empty(0)]
             classify = functools.partial(_classify, judged, images, given)
@@ -210,12 +214,6 @@ class Worker:
             labels += [found[:kept] for found, kept in batches(classify, len(images), self.batch_size, where)]
             predicted.append(torch.cat(labels))
         return torch.stack(predicted)
-
-    def draws(self, judged: Judged) -> int:
-        """Returns the number of draws by which a defence is judged."""
-        if self.spec.draws == 1:
-            return 1
-        return self.spec.draws if judged.random[0] or self.subject.survey.unkeyed or judged.unkeyed else 1
 
     def _undefended_pace(self, sample: Sample) -> float:
         """Returns the seconds that the undefended network takes for an image, by the middle of three measurements."""
