@@ -12,17 +12,16 @@ Z95 = 1.959963984540054
 """The 97.5% quantile of the standard normal distribution."""
 
 
-def wilson(successes: float, n: int, z: float = Z95) -> tuple[float, float]:
-    """Returns the Wilson score interval of a proportion, as fractions.
+def wilson(successes: float, n: int) -> tuple[float, float]:
+    """Returns the Wilson 95% interval of a proportion, as fractions.
 
     Args:
         successes: The number of those of the `n` that succeeded; a mean over seeds may be fractional.
         n: The number of trials, at least one.
-        z: The normal quantile; the default gives 95%.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
     """
-    p = successes / n
+    p, z = successes / n, Z95
     centre = p + z * z / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n

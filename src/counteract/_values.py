@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def not_bool(value: Any) -> Any:
@@ -39,9 +39,6 @@ def within_range(value: float) -> float:
         raise ValueError(f"{hint}Pixels have a range of 1, and this should be less than or equal to 1")
     return value
 
-
-Eps = Annotated[Positive, AfterValidator(within_range)]
-"""A size of a change of pixels in [0, 1]: a number in (0, 1], or a fraction as text."""
 
 Size = tuple[Count, Count]
 """The least and the greatest side of a square in pixels."""

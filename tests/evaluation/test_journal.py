@@ -89,5 +89,5 @@ def test_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = journal(None)
     one.add(entry("a"))
     assert set(one.entries) == {"a"}
-    assert one.take_added() == [entry("a")]
+    assert one.added == [entry("a")]
     assert list(tmp_path.iterdir()) == []

@@ -48,11 +48,6 @@ class AttackPreset(Strict):
         return preset_fields(name) | changes
 
 
-def preset_names() -> list[str]:
-    """The names of the presets, the least effort first."""
-    return list(_presets())
-
-
 def preset_fields(name: str) -> dict[str, Any]:
     """The fields of a preset.
 

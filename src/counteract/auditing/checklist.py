@@ -11,13 +11,14 @@ from torch import Tensor
 
 from counteract._statistics import Z95, paired_difference, wilson
 from counteract.attacks import find_attack
+from counteract.attacks.registry import CLEAN
 from counteract.auditing.backward import Backward
 from counteract.auditing.indicators import MANY, Indicators
 from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import CLEAN, Cell, Paired, comparable, compare, paired, survived
+from counteract.evaluation.scores import Cell, Paired, comparable, compare, paired, survived
 from counteract.evaluation.spec import EvaluationSpec
 
 FLAT = 0.02
@@ -89,7 +90,7 @@ def check_transfer(probes: Probes, run: Run, defence: str) -> Check:
     found = paired({0: probes.base}, {0: first})
     if found is None:
         return Check(name, None, "no example was measured with both")
-    words = f"{probes.attack}, which knows of it, leaves {_points(found)} beside those that do not"
+    words = f"{probes.attack}, which knows of it, leaves {in_points(found)} beside those that do not"
     return _check(name, found.ci95[0] > 0, "examples of the undefended network break it better", words)
 
 
@@ -138,7 +139,7 @@ def check_indicators(found: Indicators, worst: Tensor, cured: Paired | None) -> 
     lost = found.silent & (worst[:n] > 0)
     words = f"on {unstable} of {n} images the margin jumps between close neighbours"
     if cured is not None:
-        words += f"; gradients averaged over a neighbourhood (around) change the worst case by {_points(cured)}"
+        words += f"; gradients averaged over a neighbourhood (around) change the worst case by {in_points(cured)}"
     helped = cured is not None and cured.ci95[1] < 0
     return [
         _check("unstable predictions", helped, "gradients say little where answers jump", words),
@@ -208,8 +209,8 @@ def _gain_is_confirmed(
     if claimed is None or actual is None:
         return Check(name, None, "a worst case was not measured")
     words = (
-        f"beside the undefended network {_points(claimed)} against the same oblivious attacks, {_points(actual)} in "
-        "the worst case"
+        f"beside the undefended network {in_points(claimed)} against the same oblivious attacks, {in_points(actual)} "
+        "in the worst case"
     )
     if actual.ci95[1] < 0:
         return Check(name, True, f"worse than no defence: {words}")
@@ -227,7 +228,7 @@ def _clean_cost(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str)
     gain = _gain(cells, undefended)
     if change is None or gain is None:
         return Check(name, None, "the clean images were not measured")
-    words = f"clean images change by {_points(change)}, the worst case by {_points(gain)}"
+    words = f"clean images change by {in_points(change)}, the worst case by {in_points(gain)}"
     costly = -change.points >= COSTLY and -change.ci95[1] > max(gain.ci95[1], 0)
     return _check(name, costly, "it costs more on clean images than it can gain", words)
 
@@ -305,7 +306,7 @@ def _flat(probes: Probes, cured: Paired | None) -> Check:
     words = f"twice as many steps of {probes.attack} lower the true class's mean probability by {mean:.3f} ± {half:.3f}"
     rising = mean > FLAT and mean - half > 0
     if rising and cured is not None:
-        words += f"; four times as many (long) change the worst case by {_points(cured)}"
+        words += f"; four times as many (long) change the worst case by {in_points(cured)}"
         rising = cured.ci95[1] < 0
     return _check("convergence", rising, "the attack has not converged", words)
 
@@ -342,7 +343,8 @@ def _asks(attack: str) -> bool:
     return found.adaptive and not found.gradients
 
 
-def _points(gain: Paired) -> str:
+def in_points(gain: Paired) -> str:
+    """Returns a difference in words."""
     return f"{gain.points:+.1f} points ({_range(gain)})"
 
 

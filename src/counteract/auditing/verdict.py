@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from counteract.auditing.checklist import Check, claimed_cells
+from counteract.auditing.checklist import Check, claimed_cells, in_points
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
 from counteract.evaluation.scores import Cell, Paired, comparable, paired, survived
@@ -87,12 +87,6 @@ def settled(run: Run, defence: str) -> Word | None:
     if len(words) > 1 or "sound" in words or ("cannot tell" in words and left):
         return None
     return words.pop()
-
-
-def in_points(gain: Paired) -> str:
-    """Returns a difference in words."""
-    low, high = gain.ci95
-    return f"{gain.points:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="As a table for the documentation.")]
 
@@ -16,16 +19,22 @@ def print_lines(lines: Iterable[tuple[str, str]], *, markdown: bool) -> None:
         typer.echo(to_markdown(lines))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Column, Table
 
     table = Table(Column("name", no_wrap=True), "about", box=box.SIMPLE)
     for name, about in lines:
         table.add_row(name, about)
-    console = Console(emoji=False)
-    if not console.is_terminal:
-        console.width = 130  # in a file or a pipe nothing limits the width
-    console.print(table)
+    console().print(table)
+
+
+def console() -> Console:
+    """Returns the console that lists are printed on, wide in a file or a pipe, where nothing limits the width."""
+    from rich.console import Console
+
+    found = Console(emoji=False)
+    if not found.is_terminal:
+        found.width = 130
+    return found
 
 
 def to_markdown(lines: Iterable[tuple[str, str]]) -> str:

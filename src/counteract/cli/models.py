@@ -8,6 +8,7 @@ import typer
 
 from counteract._errors import UserError
 from counteract.cli.app import command
+from counteract.cli.listing import console
 
 if TYPE_CHECKING:
     from counteract.models import Card
@@ -21,7 +22,6 @@ def models(
 ) -> None:
     """List the networks that are at hand, and the other names that --model takes."""
     from rich import box
-    from rich.console import Console
     from rich.table import Column, Table
 
     from counteract.models import card_of, known_models
@@ -36,9 +36,8 @@ def models(
         card = card_of(name)
         network = f"{card.architecture}\nwidth {card.width}"
         table.add_row(name, network, f"{card.method}\non {card.dataset}", _accuracy(card), end_section=True)
-    console = Console(emoji=False)
-    console.print(table)
-    console.print(
+    console().print(table)
+    console().print(
         "Also: a path ending in .safetensors that `counteract train` wrote; robustbench:DATASET/THREAT_MODEL/NAME "
         "(`counteract models --robustbench`); torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER; "
         "package.module:factory, a network of your own.",
@@ -49,7 +48,6 @@ def models(
 def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
     """Prints RobustBench's networks with what was published on them."""
     from rich import box
-    from rich.console import Console
     from rich.table import Column, Table
 
     from counteract.robustbench.eligibility import NOT_ELIGIBLE
@@ -60,11 +58,8 @@ def _list_zoo(dataset: str | None, threat_model: str | None) -> None:
     table.add_column("robust, %", justify="right")
     for entry in zoo(dataset, threat_model):
         table.add_row(entry.full_name, entry.architecture, f"{entry.clean:.2f}", f"{entry.robust:.2f}")
-    console = Console(emoji=False)
-    if not console.is_terminal:
-        console.width = 130  # in a file or a pipe nothing limits the width
-    console.print(table)
-    console.print(
+    console().print(table)
+    console().print(
         "As published by RobustBench: robust is the accuracy under AutoAttack, or the mean over common corruptions. "
         + NOT_ELIGIBLE,
         highlight=False,

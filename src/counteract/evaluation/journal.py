@@ -127,7 +127,7 @@ class Journal:
         self.entries: dict[str, Entry] = {}
         self.damaged = 0
         self._path = folder and folder / (f"journal-{rank}.jsonl" if rank else "journal.jsonl")
-        self._added: list[Entry] = []
+        self.added: list[Entry] = []
 
     def open(self) -> None:
         """Reads what earlier runs left, and puts it into one file without damaged lines and ends."""
@@ -148,7 +148,7 @@ class Journal:
             UserError: (a ValueError) it cannot be written.
         """
         self.entries[entry.key] = entry
-        self._added.append(entry)
+        self.added.append(entry)
         if self._path is None:
             return
         try:
@@ -158,10 +158,6 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise UserError(f"{self._path} could not be written ({error.strerror}); run again to go on") from error
-
-    def take_added(self) -> list[Entry]:
-        """Returns the entries that this process added."""
-        return self._added
 
     def learn(self, entries: Iterable[Entry]) -> None:
         """Takes over what other processes found; they have written it themselves."""

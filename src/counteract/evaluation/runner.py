@@ -97,7 +97,7 @@ class _Evaluation:
         blocks, plan = self._begin()
         for subject in self.subjects:
             self._measure(subject, blocks, plan)
-        for entries in self.processes.gather(self.journal.take_added()):
+        for entries in self.processes.gather(self.journal.added):
             self.journal.learn(entries)
         return collect(self._conditions(plan, blocks), self.journal.entries, self.journal.damaged, self.illustrations)
 

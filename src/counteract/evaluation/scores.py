@@ -15,11 +15,8 @@ import torch
 from torch import Tensor
 
 from counteract._statistics import paired_difference, wilson
-from counteract.attacks.registry import recorded_attack
+from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
-
-CLEAN = "clean"
-"""The name of the attack that leaves the images as they are."""
 
 
 @dataclass

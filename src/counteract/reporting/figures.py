@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from counteract.attacks.registry import CLEAN
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Illustrations, Run
-from counteract.evaluation.scores import CLEAN
 from counteract.evaluation.spec import Sweep
 from counteract.reporting.lines import Line, make_lines
 from counteract.reporting.words import adaptive_attacks

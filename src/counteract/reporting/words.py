@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from counteract.attacks.registry import recorded_attack
+from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.evaluation.scores import CLEAN, Accuracy, Summary
+from counteract.evaluation.scores import Accuracy, Summary
 from counteract.models.loading import card_of, is_named, known_models
 from counteract.reporting.lines import interval
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from counteract._signatures import signature_of
 from counteract.attacks import ThreatModel
 from counteract.attacks.libraries.arguments import (
     bound_of,
     check_arguments,
     first_sentence,
     fitted,
-    parameters_of,
 )
 from counteract.attacks.libraries.names import read_name
 
@@ -51,18 +51,18 @@ def four(model: object, steps: int, eps: float, **more: Any) -> None: ...
 def test_norm_bound_and_step_follow_the_threat_model(
     made: Any, given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    found = fitted(parameters_of(made), given, MODEL, norm="Linf", measured="Linf")
+    found = fitted(signature_of(made), given, MODEL, norm="Linf", measured="Linf")
     assert found == pytest.approx(expected) if "norm" not in expected else found == expected
 
 
 def test_a_bound_in_another_norm_is_the_users_or_the_librarys() -> None:
-    assert fitted(parameters_of(one), {}, MODEL, norm="Linf", measured="L2") == {}
-    assert fitted(parameters_of(one), {"eps": 0.6}, MODEL, norm="Linf", measured="L2")["alpha"] == pytest.approx(0.2)
-    assert fitted(parameters_of(two), {}, MODEL, norm=None, measured="wasserstein") == {}
+    assert fitted(signature_of(one), {}, MODEL, norm="Linf", measured="L2") == {}
+    assert fitted(signature_of(one), {"eps": 0.6}, MODEL, norm="Linf", measured="L2")["alpha"] == pytest.approx(0.2)
+    assert fitted(signature_of(two), {}, MODEL, norm=None, measured="wasserstein") == {}
 
 
 def test_bounds_have_two_names() -> None:
-    assert [bound_of(parameters_of(made)) for made in (one, two, three, str)] == ["eps", "eps", "max_epsilon", None]
+    assert [bound_of(signature_of(made)) for made in (one, two, three, str)] == ["eps", "eps", "max_epsilon", None]
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_bounds_have_two_names() -> None:
 )
 def test_arguments_that_are_none_or_missing_are_refused(made: Any, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("(epss=1)", r"\(epss=1\)")):
-        check_arguments(read_name(text), parameters_of(made), ("model",))
+        check_arguments(read_name(text), signature_of(made), ("model",))
 
 
 def test_whoever_takes_any_argument_is_given_it() -> None:
-    check_arguments(read_name("art:X(steps=1, whatever=2)"), parameters_of(four), ("model",))
-    check_arguments(read_name("art:X(steps=1)"), parameters_of(one), ("model",))
-    check_arguments(read_name("art:X(norm='inf', eps_step=[1, 2])"), parameters_of(two), ("model",))
+    check_arguments(read_name("art:X(steps=1, whatever=2)"), signature_of(four), ("model",))
+    check_arguments(read_name("art:X(steps=1)"), signature_of(one), ("model",))
+    check_arguments(read_name("art:X(norm='inf', eps_step=[1, 2])"), signature_of(two), ("model",))
 
 
 def documented(text: str) -> object:

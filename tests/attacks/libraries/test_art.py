@@ -17,9 +17,9 @@ from torch import nn
 from counteract import DefendedModule, GaussianNoise, _random, attack
 from counteract._network import borrowed
 from counteract._seeding import seeded
+from counteract._signatures import signature_of
 from counteract.attacks import AttackError, attack_keys, example_keys, find_attack
 from counteract.attacks.libraries import art as library
-from counteract.attacks.libraries.arguments import parameters_of
 from counteract.attacks.libraries.names import read_name
 from counteract.attacks.norms import Name
 from counteract.datasets import Dataset
@@ -70,7 +70,7 @@ def four(digits: Dataset) -> Dataset:
 
 
 def named(name: str, suffix: str = "") -> str:
-    return swept("art", name, parameters_of(getattr(evasion, name)), MORE.get(name, ""), suffix)
+    return swept("art", name, signature_of(getattr(evasion, name)), MORE.get(name, ""), suffix)
 
 
 def bounded(name: str, norm: Name = "Linf") -> bool:
@@ -180,7 +180,7 @@ def test_the_result_is_that_of_the_library_alone(name: str, digits_net: nn.Modul
     images, labels = four.images.numpy(), np.eye(10, dtype=np.float32)[four.labels.numpy()]
     options = {"loss": nn.CrossEntropyLoss(), "input_shape": (3, 32, 32), "nb_classes": 10, "clip_values": (0, 1)}
     keys = attack_keys(example_keys(0, torch.arange(4)))
-    quiet = {"verbose": False} if "verbose" in parameters_of(kind) else {}
+    quiet = {"verbose": False} if "verbose" in signature_of(kind) else {}
     with borrowed(digits_net), seeded(int(_random.fold(keys[0], 4))):
         classifier = PyTorchClassifier(digits_net, **options, device_type="cpu")
         alone = kind(classifier, **ALONE[name], **quiet).generate(

@@ -14,9 +14,9 @@ from torch import nn
 from counteract import DefendedModule, GaussianNoise, _random, attack
 from counteract._network import borrowed
 from counteract._seeding import seeded
+from counteract._signatures import signature_of
 from counteract.attacks import attack_keys, draw_targets, example_keys, find_attack
 from counteract.attacks.libraries import torchattacks as library
-from counteract.attacks.libraries.arguments import parameters_of
 from counteract.attacks.libraries.names import read_name
 from counteract.attacks.norms import Name
 from counteract.datasets import Dataset
@@ -34,7 +34,7 @@ def four(digits: Dataset) -> Dataset:
 
 
 def named(name: str, suffix: str = "") -> str:
-    return swept("torchattacks", name, parameters_of(getattr(torchattacks, name)), MORE.get(name, ""), suffix)
+    return swept("torchattacks", name, signature_of(getattr(torchattacks, name)), MORE.get(name, ""), suffix)
 
 
 def bounded(name: str, norm: Name = "Linf") -> bool:
@@ -120,7 +120,7 @@ def test_the_result_is_that_of_the_library_alone(name: str, digits_net: nn.Modul
     keys = attack_keys(example_keys(0, torch.arange(4)))
     more = dict(ALONE[name])
     with borrowed(digits_net), seeded(int(_random.fold(keys[0], 4))):
-        if "seed" in parameters_of(kind):
+        if "seed" in signature_of(kind):
             more["seed"] = int(torch.randint(2**31, ()))
         alone = kind(digits_net, **more)(four.images, four.labels)
     assert torch.equal(found, alone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from counteract._errors import UserError, unknown_name
@@ -33,14 +33,6 @@ _SPELLINGS: dict[Name, tuple[object, ...]] = {
     "L1": ("L1", "1", 1),
 }
 """The ways in which libraries write a norm."""
-
-
-def parameters_of(made: Callable[..., object]) -> dict[str, inspect.Parameter]:
-    """Returns the parameters of a class's constructor or of a function; none of one that does not tell."""
-    try:
-        return dict(inspect.signature(made).parameters)
-    except (TypeError, ValueError):
-        return {}
 
 
 def first_sentence(made: object) -> str:

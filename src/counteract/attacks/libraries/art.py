@@ -17,13 +17,13 @@ from torch.nn import CrossEntropyLoss
 from torch.nn.functional import one_hot
 
 from counteract._errors import UserError, unknown_name
+from counteract._signatures import signature_of
 from counteract.attacks.libraries.arguments import (
     Parameters,
     bounded_in,
     check_arguments,
     first_sentence,
     fitted,
-    parameters_of,
 )
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import TARGETED, Spelled
@@ -120,7 +120,7 @@ def find(spelled: Spelled) -> Recipe:
     if name in UNUSABLE:
         raise UserError(f"attack {spelled.short} cannot be used here: {UNUSABLE[name]}")
     kind = exported[name]
-    parameters = parameters_of(kind)
+    parameters = signature_of(kind)
     check_arguments(spelled, parameters, _OWN)
     return Recipe(
         help=first_sentence(kind),
@@ -144,7 +144,7 @@ def _exported() -> dict[str, type[EvasionAttack]]:
 
 
 def _make(kind: type[EvasionAttack], situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
-    name, parameters, norm = kind.__name__, parameters_of(kind), situation.threat_model.norm
+    name, parameters, norm = kind.__name__, signature_of(kind), situation.threat_model.norm
     if name in _TARGETED_ALONE and not situation.targeted:
         raise UserError(f"it has a targeted mode alone: write art:{name}{TARGETED}")
     given = fitted(

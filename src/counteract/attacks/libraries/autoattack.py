@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from counteract._extras import needing
-from counteract.attacks.libraries.arguments import check_arguments, fitted, parameters_of
+from counteract._signatures import signature_of
+from counteract.attacks.libraries.arguments import check_arguments, fitted
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
 from counteract.attacks.norms import NORMS
@@ -38,7 +39,7 @@ def find(spelled: Spelled) -> Recipe:
         UserError: (a ValueError) it takes no such arguments.
     """
     named = VERSIONS[spelled.name]
-    check_arguments(spelled, parameters_of(_official), _OWN if named == "standard" else (*_OWN, "version"))
+    check_arguments(spelled, signature_of(_official), _OWN if named == "standard" else (*_OWN, "version"))
     chosen = spelled.arguments.get("version", named)
     return Recipe(
         help=_LINES[spelled.name],
@@ -55,7 +56,7 @@ def find(spelled: Spelled) -> Recipe:
 def _make(named: str, situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
     given = {"version": named, "seed": int(torch.randint(2**31, ()))} | dict(arguments)
     norm = situation.threat_model.norm
-    settings = fitted(parameters_of(_official), given, situation.threat_model, norm=norm, measured=norm)
+    settings = fitted(signature_of(_official), given, situation.threat_model, norm=norm, measured=norm)
     attack = _official(situation.network, situation.device, **settings)
     for part in (attack.apgd_targeted, attack.fab):  # nine by default
         part.n_target_classes = min(part.n_target_classes, situation.num_classes - 1)

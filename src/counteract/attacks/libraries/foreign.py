@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from counteract import _random
 from counteract._clamp import clamp
-from counteract._errors import UserError
+from counteract._errors import UserError, describe
 from counteract._network import ask, dtype_of
 from counteract._seeding import seeded
 from counteract.attacks.gradients import both_borrowed
@@ -28,9 +28,6 @@ from counteract.attacks.victim import Victim
 
 _STREAM = 4
 """The stream of an attacker's keys that such attacks draw from; the suite has 2, an audit's probes 3."""
-
-_LONGEST = 300
-"""The number of characters of the longest error."""
 
 Crafting = Callable[[Tensor, Tensor], object]
 """An attack that is ready: from images in [0, 1] and labels, those to leave or where it is targeted those to reach, to
@@ -229,9 +226,8 @@ def _contained(what: str, kind: type[UserError]) -> Iterator[None]:
             with torch.enable_grad():
                 yield
     except (Exception, SystemExit) as error:
-        found = " ".join(str(error).split()).rstrip(".")
-        name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        raise kind(f"{what}: {name}{found}"[:_LONGEST]) from error
+        said = str(error) if isinstance(error, UserError) else describe(error)
+        raise kind(f"{what}: {said.rstrip('.')}") from error
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from counteract._errors import UserError
-from counteract.attacks.libraries.arguments import bounded_in, check_arguments, first_sentence, fitted, parameters_of
+from counteract._signatures import signature_of
+from counteract.attacks.libraries.arguments import bounded_in, check_arguments, first_sentence, fitted
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
 from counteract.attacks.norms import NORMS
@@ -55,7 +56,7 @@ def find(spelled: Spelled) -> Recipe:
         UserError: (a ValueError) it takes no such arguments, or the package that has it cannot be loaded.
     """
     found = REGISTERED.get(spelled.name) or _load(_entry_points()[spelled.name])
-    parameters = parameters_of(found.factory)
+    parameters = signature_of(found.factory)
     own = (*list(parameters)[:1], "num_classes", "targeted")
     check_arguments(spelled, parameters, own)
     return Recipe(
@@ -70,7 +71,7 @@ def find(spelled: Spelled) -> Recipe:
 
 
 def _make(factory: Factory, situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
-    parameters, norm = parameters_of(factory), situation.threat_model.norm
+    parameters, norm = signature_of(factory), situation.threat_model.norm
     given = fitted(parameters, arguments, situation.threat_model, norm=norm, measured=norm)
     own = {"num_classes": situation.num_classes, "targeted": situation.targeted}
     return factory(situation.network, **given, **{key: value for key, value in own.items() if key in parameters})

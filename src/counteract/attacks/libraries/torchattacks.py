@@ -12,13 +12,13 @@ import torchattacks
 from torch import nn
 
 from counteract._errors import unknown_name
+from counteract._signatures import signature_of
 from counteract.attacks.libraries.arguments import (
     Parameters,
     bounded_in,
     check_arguments,
     first_sentence,
     fitted,
-    parameters_of,
 )
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
 from counteract.attacks.libraries.names import Spelled
@@ -54,20 +54,20 @@ def find(spelled: Spelled) -> Recipe:
     if spelled.name not in names():
         raise unknown_name("attack", spelled.place, [f"torchattacks:{name}" for name in names()])
     kind = getattr(torchattacks, spelled.name)
-    check_arguments(spelled, parameters_of(kind), _OWN)
+    check_arguments(spelled, signature_of(kind), _OWN)
     return Recipe(
         help=first_sentence(kind),
         make=partial(_make, kind),
         gradients=spelled.name not in _WITHOUT_GRADIENTS,
         targets="targeted" in kind(nn.LayerNorm(1)).supported_mode,
-        bounded=bounded_in(parameters_of(kind), _known(kind.__name__, parameters_of(kind)), _measured(kind.__name__)),
+        bounded=bounded_in(signature_of(kind), _known(kind.__name__, signature_of(kind)), _measured(kind.__name__)),
         least_classes=_CLASSES.get(spelled.name, 2),
         origin=f"torchattacks {version('torchattacks')}",
     )
 
 
 def _make(kind: type[torchattacks.attack.Attack], situation: Situation, arguments: Mapping[str, Any]) -> Crafting:
-    parameters, name, norm = parameters_of(kind), kind.__name__, situation.threat_model.norm
+    parameters, name, norm = signature_of(kind), kind.__name__, situation.threat_model.norm
     taken = norm if norm in _known(name, parameters) else None
     given = fitted(parameters, arguments, situation.threat_model, norm=taken, measured=_measured(name))
     if "n_classes" in parameters:  # of which all but one are targets

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from counteract.attacks.registry import CLEAN
 from counteract.defences import UNDEFENDED
-from counteract.evaluation.scores import CLEAN
 from counteract.reporting.paper.figures import Selector
 
 Pairs = tuple[tuple[Selector, Selector], ...]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from counteract._statistics import wilson
-from counteract.attacks.registry import recorded_attack
+from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import CLEAN, Accuracy, Cell, compare, in_all
+from counteract.evaluation.scores import Accuracy, Cell, compare, in_all
 from counteract.reporting.paper.claims import BASELINES, TIMES, Claim, claims_about
 from counteract.reporting.paper.figures import Published, Selector, all_published, family, reproduces
 
