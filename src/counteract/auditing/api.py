@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from counteract._errors import UserError
 from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec
 from counteract.datasets import Dataset, load_dataset
 from counteract.defences.art import is_art
-from counteract.evaluation.api import Images, check_more, make_data, make_network, make_pool, name_defences
-from counteract.evaluation.inputs import IN_HAND, Inputs, Network
+from counteract.evaluation.api import Images, check_more, in_hand, make_data, make_network
+from counteract.evaluation.inputs import Network
 from counteract.evaluation.options import RunOptions, checked
 
 if TYPE_CHECKING:
@@ -91,24 +92,15 @@ def audit(
     options = checked(options)
     loaded = make_network(_network_of(defence) if network is None else network, options)
     if images is None:
-        data, spare = _named_data(loaded, options)
-    else:
-        data, spare = make_data(images, labels, loaded, options, more), make_pool(None)
-    if images is None:
+        data, train = _named_data(loaded, options)
         more = {"limit": DEFAULTS["limit"], **more}
-    named = name_defences([defence])
-    threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
-    fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
-    places = {"dataset": data.name, "models": {"network": loaded.name}}
-    (name,) = named
-    other = None if surrogate is None else make_network(surrogate, options, "surrogate")
-    named_other = {} if other is None else {"surrogate": other.name}
-    named_other |= {} if pool is None else {"pool": IN_HAND}
-    spec = make_audit_spec(places | fields | named_other | more, name, "arguments")
-    in_hand = {name: each for name, each in named.items() if not isinstance(each, str)}
-    given = make_pool(pool) if pool is not None else spare
-    inputs = Inputs(data.take(spec.limit), {"network": loaded}, given, in_hand, other)
-    return audit_spec(spec, options, inputs=inputs)
+    else:
+        data, train = make_data(images, labels, loaded, options, more), None
+    fields, inputs = in_hand(loaded, data, [defence], norm, eps, pool, surrogate, options)
+    fields |= {"preset": preset, "seeds": seeds, "draws": draws}
+    spec = make_audit_spec(fields | more, source="arguments")
+    mixed = inputs.pool if train is None or pool is not None else train
+    return audit_spec(spec, options, inputs=replace(inputs, data=data.take(spec.limit), pool=mixed))
 
 
 def _network_of(defence: object) -> object:

@@ -125,31 +125,40 @@ def evaluate(
     _check_own_defences(network, defences)
     loaded = make_network(network, options)
     data = make_data(images, labels, loaded, options, more)
-    in_hand = name_defences(defences)
-    threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
-    fields = {"threat_model": threat, "preset": preset, "seeds": seeds, "draws": draws}
     if isinstance(attacks, str):
         attacks = (attacks,)
     if attacks is None:
         unattacked = norm is None and loaded.about.norm == CORRUPTIONS
         attacks = (CLEAN,) if unattacked else (CLEAN, "pgd50", "apgd-t")
+    fields, inputs = in_hand(loaded, data, defences, norm, eps, pool, surrogate, options)
+    fields |= {"attacks": attacks, "preset": preset, "seeds": seeds, "draws": draws}
+    return evaluate_spec(make_spec(fields | more, "arguments"), options, inputs=inputs)
+
+
+def in_hand(
+    network: Network,
+    data: Dataset,
+    defences: Iterable[Defence],
+    norm: str | None,
+    eps: float | str | None,
+    pool: object,
+    surrogate: object,
+    options: RunOptions,
+) -> tuple[dict[str, Any], Inputs]:
+    """Returns the fields of a spec that things in hand stand for, and the things as inputs: see `evaluate`."""
+    named = name_defences(defences)
     other = None if surrogate is None else make_network(surrogate, options, "surrogate")
-    spec = make_spec(
-        {
-            "dataset": data.name,
-            "models": {"network": loaded.name},
-            "attacks": attacks,
-            "defences": list(in_hand),
-        }
-        | fields
-        | ({} if other is None else {"surrogate": other.name})
-        | ({} if pool is None else {"pool": IN_HAND})
-        | more,
-        "arguments",
-    )
-    objects = {name: defence for name, defence in in_hand.items() if not isinstance(defence, str)}
-    inputs = Inputs(data, {"network": loaded}, make_pool(pool), objects, other)
-    return evaluate_spec(spec, options, inputs=inputs)
+    threat = {name: value for name, value in (("norm", norm), ("eps", eps)) if value is not None}
+    fields = {
+        "dataset": data.name,
+        "models": {"network": network.name},
+        "defences": list(named),
+        "threat_model": threat,
+    }
+    fields |= {} if other is None else {"surrogate": other.name}
+    fields |= {} if pool is None else {"pool": IN_HAND}
+    objects = {name: defence for name, defence in named.items() if not isinstance(defence, str)}
+    return fields, Inputs(data, {"network": network}, make_pool(pool), objects, other)
 
 
 def check_more(more: Mapping[str, Any], fixed: Iterable[str], norm: object, eps: object) -> None:
