@@ -33,4 +33,5 @@ def _one(rank: int, file: str, name: str, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'pair'}", rank=rank, world_size=2)
     torch.save(runpy.run_path(file)[name](rank), folder / f"{rank}.pt")
+    dist.barrier()  # neither leaves while the other still talks to it
     dist.destroy_process_group()
