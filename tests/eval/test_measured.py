@@ -26,7 +26,9 @@ def test_every_record_stands_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
     columns = MEASURED.COLUMNS.values()
     later = {name for names in MEASURED.LATER.values() for name in names}
-    named = {name for names in columns for name in names} | later | {"adaptive", "pang/adaptive-mixup"}
+    named = (
+        {name for names in columns for name in names} | later | {"adaptive", "pang/adaptive-mixup", "pang/adaptive-iat"}
+    )
     there = {str(path.parent.relative_to(EVAL / "results")) for path in EVAL.glob("results/**/run.json")}
     others = ("shortcuts", "before-rebuild", "art-defences", "field")  # about speed, the engine, other defences
     assert {name for name in there if not name.startswith(others)} <= named
