@@ -121,7 +121,7 @@ class Prober:
     def _judge(self, images: Tensor, sample: Sample, keys: Tensor, *, sure: bool) -> Tensor:
         """Returns a block's shares of right draws and if `sure` the true class's probabilities: float64, in rows."""
         defended, found = self.judged.defended, []
-        for draw in range(self.spec.draws if self.random else 1):
+        for draw in range(self.subject.draws(self.judged)):
 
             def answer(index: Tensor, draw: int = draw) -> Tensor:
                 given, labels = defence_keys(keys[index], draw), sample.labels[index]

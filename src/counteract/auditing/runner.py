@@ -325,7 +325,7 @@ class _Going:
         self._begin(self.spec.model_copy(update={"surrogate": found.name}), replace(self.inputs, surrogate=found))
 
     def _distil(self, images: Tensor) -> torch.nn.Module:
-        """Trains a surrogate on the defence's answers; the first process does so for all."""
+        """Trains a surrogate on the defence's answers; all processes take the first one's."""
         try:
             pool = self.inputs.pool()
         except UserError:
@@ -338,7 +338,7 @@ class _Going:
         return self.processes.gather(made)[0]
 
     def look_back(self) -> Backward:
-        """Compares the defence's gradients with its answers; the first process does so for all."""
+        """Compares the defence's gradients with its answers; all processes take the first one's findings."""
         few = torch.arange(len(self.inputs.data))[:FEW]
         device = self.subject.device
         images, labels = self.inputs.data.read(few).to(device), self.inputs.data.labels[few].to(device)

@@ -99,7 +99,7 @@ class _Item:
         dtype: Their type.
         label: Its label.
         sum: A hash of pixels and label.
-        levels: A hash of the pixels alone, in grey levels.
+        levels: A hash of the pixels alone, in grey levels; empty where they are there themselves.
         said: What had to be done to it, in words.
         pixels: The pixels; None where nobody wanted them.
     """
@@ -140,8 +140,8 @@ class _Reader:
     def _item(self, pixels: npt.NDArray[Any], label: int, said: str) -> _Item:
         content = hashlib.sha256(pixels.data)
         content.update(repr(label).encode())
-        sums = content.digest(), image_hash(torch.tensor(pixels))
-        return _Item(pixels.shape, pixels.dtype, label, *sums, said, pixels if self.pixels else None)
+        levels = b"" if self.pixels else image_hash(torch.tensor(pixels))
+        return _Item(pixels.shape, pixels.dtype, label, content.digest(), levels, said, pixels if self.pixels else None)
 
 
 def _pair(item: Any) -> tuple[Any, Any]:
