@@ -1,4 +1,4 @@
-"""Intervals for proportions, and for differences of proportions on the same examples."""
+"""Intervals for proportions and their differences, and worst cases over random draws."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 Z95 = 1.959963984540054
@@ -47,3 +48,25 @@ def paired_difference(better: Sequence[Tensor], worse: Sequence[Tensor]) -> tupl
     half = Z95 * math.sqrt(max(0.0, up + down - (up - down) ** 2) / (n + 2))
     bounds = max(-1.0, up - down - half), min(1.0, up - down + half)
     return 100 * (gained - lost) / n, (100 * bounds[0], 100 * bounds[1])
+
+
+def worst_over_draws(right: Sequence[Tensor]) -> Tensor:
+    """Returns the share of right draws of each example under the attack that is worst for it, chosen by other draws.
+
+    The least share under many attacks is that of the unluckiest draws, however weak the attacks are. So each draw is
+    judged under the attack that leaves the fewest of the other draws right, of several the strongest on all examples.
+    Where that leaves more than the strongest alone, it is the strongest alone.
+
+    Args:
+        right: For each attack what was classified correctly: bool, shape (draws, N).
+
+    Returns:
+        float64, shape (N,).
+    """
+    shares = torch.stack([each.double().mean(0) for each in right])
+    strongest_first = shares.mean(1).argsort(stable=True)
+    given = torch.stack([right[place] for place in strongest_first.tolist()]).to(torch.int16)
+    others = given.sum(1, keepdim=True, dtype=torch.int16) - given
+    found: Tensor = given.gather(0, others.argmin(0, keepdim=True))[0].double().mean(0)
+    strongest = shares[strongest_first[0]]
+    return found if found.mean() < strongest.mean() else strongest

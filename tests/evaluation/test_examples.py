@@ -119,7 +119,7 @@ def test_a_cascade_keeps_what_any_defence_needed(digits_net: nn.Module, digits: 
     found = evaluate(
         digits_net,
         data,
-        defences=["undefended", "rotation(degrees=40, executions=3)"],
+        defences=["undefended", "counteraction"],
         attacks=attacks,
         eps=8 / 255,
         cascade=True,

@@ -43,11 +43,12 @@ def test_every_cell_and_seed_once(digits: Dataset) -> None:
 
 
 def test_a_cascade_knows_the_cells_before(digits: Dataset) -> None:
-    tasks = [task for task in plan(digits, cascade=True, models=["a"]).tasks if task.place.defence == "rotation"]
-    first, second, third = (task for task in tasks if task.place.seed == 1)
+    every = [task for task in plan(digits, cascade=True, models=["a"]).tasks if task.place.seed == 1]
+    first, second, third = (task for task in every if task.place.defence == "rotation")
     assert (first.after, second.after, third.after) == ((), (first.place.key,), (first.place.key, second.place.key))
     plain = {task.place.key for task in plan(digits, models=["a"]).tasks}
-    assert first.place.key in plain
+    assert every[0].place.key in plain
+    assert first.place.key not in plain  # of a defence that draws a cascade asks more before it gives an example up
     assert second.place.key not in plain
 
 

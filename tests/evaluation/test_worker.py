@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from watching import Watcher
 
+from counteract import evaluate, load_model
 from counteract._errors import UserError
 from counteract.attacks import registry
 from counteract.attacks.libraries import registered
 from counteract.attacks.registry import Attack, register_attack
+from counteract.datasets import load_dataset
 from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
 from counteract.evaluation.folder import read_run
 from counteract.evaluation.plan import Task
@@ -48,16 +50,45 @@ def correct(run: Run) -> dict[tuple[str, str, int], Tensor]:
 
 def test_worst_cases_are_those_of_all_attacks_on_all_examples_and_each_accuracy_counts_the_attacks_before() -> None:
     every, cascade = run(), run(cascade=True)
-    assert [vars(case) for case in cascade.worst_cases] == [vars(case) for case in every.worst_cases]
+    assert vars(cascade.worst_cases[0]) == vars(every.worst_cases[0])
+    assert cascade.worst_cases[1].accuracy == pytest.approx(every.worst_cases[1].accuracy, abs=5)  # by chance
     found, expected = correct(cascade), correct(every)
     for defence in ("undefended", "gaussian-noise"):
         for seed in (0, 1):
             left = torch.ones(40, dtype=torch.bool)
             for attack in ATTACKS:
-                hits = expected[attack, defence, seed]
-                torch.testing.assert_close(found[attack, defence, seed], hits * left)
+                hits, here = expected[attack, defence, seed], found[attack, defence, seed]
+                again = left if defence == "undefended" else left | (here > 0)  # spared by further draws
+                torch.testing.assert_close(here, hits * again)
                 left &= hits > 0
             assert 0 < left.sum() < 40
+
+
+class Coin(nn.Module):
+    """A defended network that answers another class every second time, whatever it is asked."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return torch.where(torch.rand(len(x), 1) < 0.5, logits.roll(1, 1), logits)
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_bad_luck_under_many_attacks_is_no_attack(draws: int) -> None:
+    """Attacks of no size at all: of a defence that is right every second time half is left, whatever their number."""
+    network, data = load_model("digits-resnet-iat"), load_dataset("digits").take(200)
+    many = [f"torchattacks:PGD(steps={steps})" for steps in range(1, 11)]
+    found = evaluate(
+        network, data, defences=["undefended", Coin(network)], attacks=["clean", *many], eps=1e-6, eps_step=1e-7,
+        preset="quick", draws=draws, cascade=True,
+    )  # fmt: skip
+    (undefended, coin) = found.worst_cases
+    assert undefended.accuracy > 90
+    assert 40 < coin.accuracy < 60
+    assert found.measured[-1].tried > 0.9 * 200 * undefended.accuracy / 100
 
 
 def test_examples_that_are_done_are_not_attacked_again() -> None:
@@ -285,7 +316,7 @@ def test_what_a_failed_attack_left_to_others_is_measured_again_with_it(
 def test_results_that_were_projected_are_counted_among_those_that_there_are(broken: SimpleQueue[bool]) -> None:
     given: dict[str, Any] = {"defences": ["gaussian-noise"], "attacks": ["clean", "far"], "seeds": 1, "draws": 1}
     clean, far = run(watcher=Listening(), cascade=True, **given).measured
-    assert far.projected == far.tried == clean.correct[0].sum() < 40
+    assert clean.correct[0].sum() <= far.projected == far.tried < 40
 
 
 def test_what_an_attack_costs_is_counted(broken: SimpleQueue[bool]) -> None:

@@ -239,6 +239,9 @@ def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> No
     if seed not in cell.correct:
         cell.correct[seed] = torch.full((examples,), torch.nan, dtype=torch.float64)
     cell.correct[seed][block.start : block.stop] = entry.shares()
+    if entry.random:
+        drawn = cell.drawn.setdefault(seed, torch.zeros(entry.draws, examples, dtype=torch.bool))
+        drawn[:, block.start : block.stop] = entry.drawn()
     cell.executions, cell.passes = entry.executions, entry.passes
     cell.seconds += entry.seconds
     cell.undefended_seconds += entry.undefended_seconds

@@ -40,6 +40,8 @@ class Entry:
         projected: The number of adversarial images that lay outside of the threat model and were projected onto it.
         said: The attack's own warnings, a line each.
         tried: The number of examples that the attack tried, fewer than all in a cascade; None where it was not counted.
+        random: True where the defence draws, as far as that was asked.
+        spared: Those that no draw of these got right, but one of more did, packed likewise; empty for none.
         partial: True where an attack before it in a cascade had failed: what that would have broken was tried, too.
         failed: The reason why the attack failed, so that there are no answers; empty where it did not.
     """
@@ -58,16 +60,34 @@ class Entry:
     said: str = ""
     failed: str = ""
     tried: int | None = None
+    random: bool = False
+    spared: str = ""
     partial: bool = False
+
+    def drawn(self) -> Tensor:
+        """Returns the draws in which each example was right: bool, shape (draws, n)."""
+        return unpack(self.correct, self.draws, self.n)
 
     def shares(self) -> Tensor:
         """Returns the share of the draws in which each example was right: float64, shape (n,)."""
-        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.correct), np.uint8), count=self.n * self.draws)
-        return torch.from_numpy(bits.reshape(self.draws, self.n).mean(0, dtype=np.float64))
+        return self.drawn().double().mean(0)
+
+    def left(self) -> Tensor:
+        """Returns the examples that later attacks of a cascade have to try: bool, shape (n,)."""
+        if self.failed:
+            return torch.ones(self.n, dtype=torch.bool)
+        right = self.drawn().any(0)
+        return right | unpack(self.spared, 1, self.n)[0] if self.spared else right
+
+
+def unpack(packed: str, draws: int, n: int) -> Tensor:
+    """Returns what `pack` made a text of: bool, shape (draws, n)."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(packed), np.uint8), count=n * draws)
+    return torch.from_numpy(bits.reshape(draws, n)).bool()
 
 
 def pack(correct: Tensor) -> str:
-    """Returns the text for an entry's `correct`: bool, shape (draws, n)."""
+    """Returns the text of packed bits, in hexadecimal: bool, shape (draws, n)."""
     return np.packbits(correct.cpu().numpy()).tobytes().hex()
 
 

@@ -17,6 +17,9 @@ from counteract.evaluation.probe import probe_images
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
 
+ENOUGH = 20
+"""The draws in which an example must be wrong, so that a cascade gives it up for a random defence."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -45,8 +48,7 @@ class Task:
         place: The place of its result.
         attack: The attack.
         judged: The network with the defence.
-        after: The keys of the cells that come before it in a cascade: examples that one of them left right in no draw
-            are done.
+        after: The keys of the cells that come before it in a cascade: what one of them broke in every draw is done.
     """
 
     place: Place
@@ -155,7 +157,8 @@ def _cell_key(
     store: ProbeStore,
 ) -> str:
     """Returns the key of a cell: network, defence, attack, seed and the judging draws."""
-    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, subject.draws(judged), seed, *after)
+    enough = (ENOUGH,) if subject.draws_anew(judged) else ()
+    judging: tuple[Part, ...] = (judged.identity(store), spec.precision, subject.draws(judged), seed, *enough, *after)
     of_attack = (subject.surrogate_identity(store), *_over(subject, judged), *_attack_parts(spec, attack), spec.pixels)
     return fingerprint("cell", subject.identity(store), *judging, *of_attack)
 

@@ -14,7 +14,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
-from counteract._statistics import paired_difference, wilson
+from counteract._statistics import paired_difference, wilson, worst_over_draws
 from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
 
@@ -31,6 +31,7 @@ class Cell:
         passes: The forward passes of one defended prediction.
         correct: By seed, for every example of the run, the share of the draws that were right: float64, shape (N,), NaN
             where it was not measured.
+        drawn: By seed the draws that were right, of a defence that is known to draw: bool, shape (draws, N).
         seconds: The time that all of these predictions took.
         undefended_seconds: The time that the undefended network takes for as many, in the same process.
         unusable: The number of answers that were not finite, and so count as wrong.
@@ -47,6 +48,7 @@ class Cell:
     executions: int = 0
     passes: int = 0
     correct: dict[int, Tensor] = field(default_factory=dict)
+    drawn: dict[int, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     undefended_seconds: float = 0.0
     unusable: int = 0
@@ -148,7 +150,7 @@ class WorstCase(Accuracy):
         dataset: The dataset's name.
         model: The network's label.
         defence: The defence as the tables name it.
-        attacks: The attacks; the worst for an example is that under which the fewest draws are right.
+        attacks: The attacks; `survived` says which is the worst for an example.
         any_wrong: The examples, in percent, that one draw or more under one attack or more classified wrongly.
     """
 
@@ -303,25 +305,56 @@ def worst_case(dataset: str, cells: Sequence[Cell]) -> WorstCase | None:
     found = in_all(list(survived(cells).values()))
     if not found or not len(found[0]):
         return None
+    least = in_all([torch.stack([cell.correct[seed] for cell in cells]).amin(0) for seed in _seeds(cells)])
     return WorstCase(
         **vars(Accuracy.of(found)),
         dataset=dataset,
         model=cells[0].model,
         defence=cells[0].defence,
         attacks=tuple(cell.attack for cell in cells),
-        any_wrong=_any_wrong(found),
+        any_wrong=_any_wrong(least),
     )
 
 
 def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
     """Returns by seed the share of right draws of each example under the attack that is worst for it.
 
-    It is float64, and NaN where an example was not measured under all of them; a seed that one of them lacks is left
-    out.
+    Of a defence that is known to draw that attack is chosen as `worst_over_draws` says. It is not known in records of
+    earlier versions, nor where one draw judges and there is no cascade: there the least share is a lower bound. Shares
+    are float64, and NaN where an example was not measured under all of them; a seed that one of them lacks is left out.
     """
+    return {seed: worst([cell.correct[seed] for cell in cells], [cell.drawn.get(seed) for cell in cells])
+            for seed in _seeds(cells)}  # fmt: skip
+
+
+def worst(correct: Sequence[Tensor], drawn: Sequence[Tensor | None]) -> Tensor:
+    """Returns the shares of right draws of each example in the worst case over attacks: float64, shape (N,).
+
+    Args:
+        correct: The shares under each attack: shape (N,), NaN where it was not measured.
+        drawn: Of a defence that is known to draw the draws that were right: bool, shape (draws, N); else None.
+    """
+    least = torch.stack(list(correct)).amin(0)
+    draws = max(0 if each is None else len(each) for each in drawn)
+    there = ~least.isnan()
+    if not draws or not there.any():
+        return least
+    # With other parameters, under targeted attacks, the same defence may draw nothing.
+    every = [c.expand(draws, -1) > 0 if d is None else d for c, d in zip(correct, drawn, strict=True)]
+    return least.masked_scatter(there, worst_over_draws([each[:, there] for each in every]))
+
+
+def counts_luck(cell: Cell) -> bool:
+    """Returns True for a defence that draws and is not known to, so that a worst case takes the least of its shares."""
+    if cell.drawn:
+        return False
+    return cell.executions > 1 or any(bool(((each > 0) & (each < 1)).any()) for each in cell.correct.values())
+
+
+def _seeds(cells: Sequence[Cell]) -> list[int]:
+    """Returns the seeds that all cells have."""
     given = [cell.measured for cell in cells]
-    seeds = sorted(set(given[0]).intersection(*given[1:])) if given else []
-    return {seed: torch.stack([each[seed] for each in given]).amin(0) for seed in seeds}
+    return sorted(set(given[0]).intersection(*given[1:])) if given else []
 
 
 def make_summaries(

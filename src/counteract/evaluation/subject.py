@@ -316,9 +316,12 @@ class Subject:
 
     def draws(self, judged: Judged) -> int:
         """Returns the number of draws by which a defence is judged: of one that draws nothing a single one."""
-        if self.spec.draws == 1:
-            return 1
-        return self.spec.draws if judged.random[0] or self.survey.unkeyed or judged.unkeyed else 1
+        return self.spec.draws if self.draws_anew(judged) else 1
+
+    def draws_anew(self, judged: Judged) -> bool:
+        """Returns True where another draw of a defence may answer otherwise, and more than one may count."""
+        several = self.spec.draws > 1 or self.spec.cascade
+        return several and (judged.random[0] or self.survey.unkeyed or judged.unkeyed)
 
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""

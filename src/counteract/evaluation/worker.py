@@ -24,7 +24,8 @@ from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.journal import Entry, Journal, failure, pack
 from counteract.evaluation.options import Watcher
-from counteract.evaluation.plan import Task, unit_key
+from counteract.evaluation.plan import ENOUGH, Task, unit_key
+from counteract.evaluation.scores import worst
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
 
@@ -162,11 +163,10 @@ class Worker:
         return in_grey_levels(self.spec.threat_model, clean, images)
 
     def _remaining(self, task: Task, block: Block) -> Tensor:
-        """Returns the rows of a task: in a cascade those that each cell before it left right in some draw."""
+        """Returns the rows of a task: in a cascade those that each cell before it left."""
         left = torch.ones(len(block), dtype=torch.bool)
         for key in task.after:
-            entry = self.journal.entries[unit_key(key, block)]
-            left &= torch.ones_like(left) if entry.failed else entry.shares() > 0
+            left &= self.journal.entries[unit_key(key, block)].left()
         return left.nonzero()[:, 0]
 
     def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, made: Made) -> None:
@@ -180,6 +180,8 @@ class Worker:
         predicted, seconds = timed(predict)
         correct = torch.zeros(len(predicted), len(sample.block), dtype=torch.bool)
         correct[:, rows] = (predicted == labels).cpu()
+        spared = torch.zeros(1, len(sample.block), dtype=torch.bool)
+        spared[0, rows] = self._spared(task, images, keys, labels, (predicted != labels).all(0), sample.block).cpu()
         self.journal.add(
             Entry(
                 key=unit_key(task.place.key, sample.block),
@@ -195,25 +197,40 @@ class Worker:
                 projected=int(outside.sum()),
                 said=made.said,
                 tried=len(rows),
+                random=self.subject.draws_anew(task.judged),
+                spared=pack(spared) if spared.any() else "",
                 partial=any(self.journal.entries[unit_key(key, sample.block)].failed for key in task.after),
             )
         )
 
     def _predict(self, task: Task, images: Tensor, keys: Tensor, block: Block) -> Tensor:
-        """Returns the defended labels, draw by draw and batch by batch: int64, shape (draws, N).
+        """Returns the defended labels, draw by draw: int64, shape (draws, N).
 
         Of a defence that draws nothing there is a single draw, whatever the spec says.
         """
-        judged, predicted = task.judged, []
-        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
-        for draw in range(self.subject.draws(judged)):
-            given = defence_keys(keys, draw)
-            labels = [keys.new_empty(0)]
-            classify = functools.partial(_classify, judged, images, given)
-            where = (task.place.seed, block.start, number_of("judging"), draw) if unkeyed else None
-            labels += [found[:kept] for found, kept in batches(classify, len(images), self.batch_size, where)]
-            predicted.append(torch.cat(labels))
-        return torch.stack(predicted)
+        draws = range(self.subject.draws(task.judged))
+        return torch.stack([self._draw(task, images, keys, block, draw) for draw in draws])
+
+    def _draw(self, task: Task, images: Tensor, keys: Tensor, block: Block, draw: int) -> Tensor:
+        """Returns the defended labels of one draw, batch by batch: int64, shape (N,)."""
+        labels = [keys.new_empty(0)]
+        classify = functools.partial(_classify, task.judged, images, defence_keys(keys, draw))
+        unkeyed = self.subject.survey.unkeyed or task.judged.unkeyed
+        where = (task.place.seed, block.start, number_of("judging"), draw) if unkeyed else None
+        labels += [found[:kept] for found, kept in batches(classify, len(images), self.batch_size, where)]
+        return torch.cat(labels)
+
+    def _spared(self, task: Task, images: Tensor, keys: Tensor, labels: Tensor, lost: Tensor, block: Block) -> Tensor:
+        """Returns the images, of those that no draw got right, that one of more draws does: bool, shape (N,).
+
+        They stay in a cascade, where else bad luck would take from a random defence what no attack does.
+        """
+        spared = torch.zeros_like(lost)
+        if self.spec.cascade and not task.attack.known and self.subject.draws_anew(task.judged):
+            for draw in range(self.subject.draws(task.judged), ENOUGH):
+                left = (lost & ~spared).nonzero()[:, 0]
+                spared[left] = self._draw(task, images[left], keys[left], block, draw) == labels[left]
+        return spared
 
     def _undefended_pace(self, sample: Sample) -> float:
         """Returns the seconds that the undefended network takes for an image, by the middle of three measurements."""
@@ -268,9 +285,10 @@ class Standing:
             found = entries.get(unit_key(task.place.key, block))
             cells.setdefault((task.place.defence, task.place.seed), []).append(found)
         for (defence, _), given in cells.items():
-            shares = [entry.shares() for entry in given if entry is not None and not entry.failed]
-            if shares and None not in given:
-                self._right.setdefault(defence, []).append(float(torch.stack(shares).amin(0).mean()))
+            made = [entry for entry in given if entry is not None and not entry.failed]
+            if made and None not in given:
+                left = worst([each.shares() for each in made], [each.drawn() if each.random else None for each in made])
+                self._right.setdefault(defence, []).append(float(left.mean()))
 
     def describe(self) -> str:
         """Returns what is known, in words."""

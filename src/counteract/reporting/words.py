@@ -9,7 +9,7 @@ from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.evaluation.scores import Accuracy, Summary
+from counteract.evaluation.scores import Accuracy, Summary, counts_luck
 from counteract.models.loading import card_of, is_named, known_models
 from counteract.reporting.lines import interval
 
@@ -62,6 +62,10 @@ _DRAWS = (
     "Each example is judged by {draws} draws of the defence that no attack but `fixed` has seen: accuracy is the mean "
     "over them, any wrong the share of examples that one of them or more got wrong under any attack. "
 )
+
+_CHOSEN = "The attack that is worst for an example is chosen by other draws than the one that judges it. "
+
+_LEAST = "Of a defence that draws a worst case is a lower bound: the least under any attack, bad luck included. "
 
 _NEAR = 0.2
 """Up to this share of the way from chance to perfection an accuracy is little better than guessing."""
@@ -348,6 +352,8 @@ def glossary(run: Run) -> str:
     """Returns what the columns of the accuracies mean."""
     clean = ", the clean images included" if CLEAN in run.spec.attacks else ""
     draws = _DRAWS.format(draws=run.spec.draws) if run.spec.draws > 1 else ""
+    if len(run.spec.attacks) > 1:
+        draws += _CHOSEN * any(cell.drawn for cell in run.measured) + _LEAST * any(map(counts_luck, run.measured))
     text = _ADAPTIVE_GLOSSARY if adaptive_attacks(run) else _GLOSSARY
     return text.format(clean=clean, draws=draws)
 
