@@ -19,7 +19,7 @@ from counteract._arguments import check_count, check_integer
 from counteract._batches import BatchSize, batches
 from counteract._clamp import clamp
 from counteract._errors import UserError
-from counteract._images import check_images
+from counteract._images import check_images, tensor_of
 from counteract._labels import class_labels
 from counteract._network import ask, borrowed, check_model, device_of, dtype_of, is_training
 from counteract._seeding import seeded
@@ -196,10 +196,7 @@ def _check_images(images: object, device: torch.device, dtype: torch.dtype) -> T
     """A copy of the images on a device."""
     if not isinstance(images, Tensor | np.ndarray):
         raise UserError(f"images must be a tensor or an array, found {type(images).__name__}")
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "buif":
-        raise UserError(f"images must hold real pixels, found {images.dtype}")
-    pixels = images.detach() if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
-    return check_images(pixels.to(device, copy=True), dtype=dtype, name="images")
+    return check_images(tensor_of(images).detach().to(device, copy=True), dtype=dtype, name="images")
 
 
 def _check_labels(labels: object, count: int, num_classes: int) -> Tensor:

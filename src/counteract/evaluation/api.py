@@ -19,7 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from counteract._arguments import check_count
 from counteract._errors import UserError, shown
-from counteract._images import check_images
+from counteract._images import check_images, tensor_of
 from counteract._labels import class_labels
 from counteract._network import check_model
 from counteract._seeding import seeded
@@ -205,7 +205,7 @@ def make_data(
     if not isinstance(images, (Tensor, np.ndarray)):
         hint = ": load a dataset by its name with counteract.datasets.load_dataset" if isinstance(images, str) else ""
         raise UserError(f"images must be a tensor, an array or a dataset, found {shown(images)}{hint}")
-    pixels = check_images(torch.as_tensor(images), name="images")
+    pixels = check_images(tensor_of(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
     with seeded(0):
