@@ -479,6 +479,7 @@ def test_a_module_inside_is_taken_for_the_identity(name: str, digits_net: nn.Mod
     for defended in (False, True):
         expected = made(digits_net, defended)
         torch.testing.assert_close(made(network, defended, bpda_at=["Misleading"]), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(made(network, defended, bpda_at="Misleading"), expected, atol=1e-6, rtol=0)
         assert not torch.allclose(made(network, defended), expected, atol=1e-3)
     rounded = made(nn.Sequential(Levels(), digits_net).eval(), False)
     assert (digits_net(Levels()(rounded)).argmax(1) == labels).float().mean() < 0.8

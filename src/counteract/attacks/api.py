@@ -75,7 +75,7 @@ def attack(
     preset: str | Mapping[str, Any] | AttackPreset = "standard",
     seed: int = 0,
     batch_size: int | None = None,
-    bpda_at: Sequence[str] = (),
+    bpda_at: str | Sequence[str] = (),
 ) -> Images:
     """Makes adversarial examples of images in hand.
 
@@ -100,7 +100,8 @@ def attack(
         seed: The seed of all random choices.
         batch_size: Images in a batch; None for what suits the device.
         bpda_at: Modules inside the module that the attack takes for the identity in its backward passes (BPDA): their
-            paths, the ends of these or their classes. Those without a derivative but zero are found without.
+            paths, the ends of these or their classes, or one of these alone. Those without a derivative but zero are
+            found without.
 
     Returns:
         Images in [0, 1] within eps of the clean ones: of the kind that was passed in, and on the same device. Results
@@ -125,6 +126,7 @@ def attack(
     seed = check_integer("seed", seed)
     if not -(2**63) <= seed < 2**63:
         raise UserError(f"seed must be an integer of 64 bits, found {seed}")
+    bpda_at = (bpda_at,) if isinstance(bpda_at, str) else bpda_at
     network = _as_module(module)
     device = device_of(network) or torch.device("cpu")
     pixels = _check_images(images, device, dtype_of(network))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from counteract._arguments import check_count
+from counteract._arguments import check_count, check_flag
 from counteract._errors import UserError, shown
 
 _FOLDERS = ("data_dir", "model_dir", "cache", "save_examples", "folder")
@@ -85,6 +85,7 @@ class RunOptions:
         """Takes text for a device and for folders."""
         found: dict[str, object] = {name: _folder(name, getattr(self, name)) for name in _FOLDERS}
         found |= {"device": usable_device(self.device), "workers": check_count("workers", self.workers, least=0)}
+        found["trust"] = check_flag("trust", self.trust)
         if self.batch_size is not None:
             found["batch_size"] = check_count("batch_size", self.batch_size)
         for name, value in found.items():

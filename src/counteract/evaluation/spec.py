@@ -58,7 +58,7 @@ class Pictures(Strict):
     Attributes:
         resize: The length of the shorter side after resizing.
         crop: The side of the square that is cropped from the centre.
-        interpolation: The filter of the resizing.
+        interpolation: The filter of the resizing, `bilinear` by default.
         skip_unreadable: True leaves out pictures that cannot be read, which the reports name.
     """
 
@@ -66,6 +66,12 @@ class Pictures(Strict):
     crop: Count | None = None
     interpolation: Interpolation | None = None
     skip_unreadable: bool = False
+
+    @model_validator(mode="after")
+    def _check_interpolation(self) -> Pictures:
+        if self.interpolation is not None and self.resize is None:
+            raise ValueError("interpolation is that of resize, which is not given")
+        return self
 
 
 class Variant(Strict):
