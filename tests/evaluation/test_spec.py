@@ -190,7 +190,6 @@ def test_a_sweep_changes_counteraction_alone() -> None:
         ({"settings": [{"method": "IAT", "parameters": {}}]}, "method 'IAT' is not known; did you mean iat"),
         ({"alone": ["bpda-apgd-cE"]}, "alone names bpda-apgd-cE, which is none of the attacks"),
         ({"sweep": {"parameter": "eps", "values": [1]}, "defences": ["hedge"]}, "sweep is about counteraction"),
-        ({"pictures": {"interpolation": "bicubic", "crop": 8}}, "pictures: interpolation is that of resize, which is"),
     ],
 )
 def test_what_would_be_left_out_is_refused(changes: dict[str, Any], words: str) -> None:

@@ -196,9 +196,9 @@ def make_data(
         UserError: (a ValueError) they are no images in [0, 1], or the labels do not fit.
     """
     limit = None if more.get("limit") is None else check_count("limit", more["limit"])
+    asked = validate(_Ways, {"pictures": more.get("pictures", Pictures())}, "arguments").pictures
+    reading = make_reading(asked, options, preparation_of(network.module))
     if labels is None and is_data(images):
-        asked = validate(_Ways, {"pictures": more.get("pictures", Pictures())}, "arguments").pictures
-        reading = make_reading(asked, options, preparation_of(network.module))
         return with_class_names(ready(adopt(images, IN_HAND), reading, limit), network)
     if is_data(images):
         raise UserError(f"labels are given twice: images are a {type(images).__name__}, which brings its own")
@@ -215,7 +215,7 @@ def make_data(
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes)))).take(limit)
+    return ready(ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes)))), reading, limit)
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:

@@ -67,12 +67,6 @@ class Pictures(Strict):
     interpolation: Interpolation | None = None
     skip_unreadable: bool = False
 
-    @model_validator(mode="after")
-    def _check_interpolation(self) -> Pictures:
-        if self.interpolation is not None and self.resize is None:
-            raise ValueError("interpolation is that of resize, which is not given")
-        return self
-
 
 class Variant(Strict):
     """A defence as the tables name it, with what a sweep changes in it.
