@@ -56,7 +56,7 @@ class DefendedClassifier(PyTorchClassifier):
         input_shape: The shape of one image.
         nb_classes: The number of classes.
         preprocessing_defences: As in ART; in NumPy and PyTorch, mixed as you like, which ART itself does not take.
-        transforms: Defences of this package that are redrawn for each execution.
+        transforms: Preprocessors of this package, of ART or a stranger's, that are redrawn for each execution.
         executions: The number of executions.
         average: `"probabilities"` or `"logits"`.
         executions_per_pass: See `DefendedModule`.

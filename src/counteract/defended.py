@@ -140,7 +140,8 @@ class DefendedModule(nn.Module):
                 `torch.manual_seed`.
 
         Returns:
-            Log-probabilities, float32 or as precise as the network, shape (N, classes).
+            Log-probabilities, float32 or as precise as the network, shape (N, classes); after `postprocessing_defences`
+            the logarithms of what these make of the probabilities, which need not add up to one.
 
         Raises:
             UserError: (a ValueError) `x` does not hold such images, or `keys` no key for each.

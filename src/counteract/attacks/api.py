@@ -94,7 +94,7 @@ def attack(
         labels: Their true labels: N integers, or N one-hot rows.
         eps: The size of the largest change, a number or a fraction such as `"8/255"`; None for 8/255 in Linf, 0.5 in L2
             and 12 in L1. In Linf it is at most 1.
-        norm: The norm that it is measured in: `Linf`, `L2` or `L1`, which this package's own attacks do not know.
+        norm: The norm that it is measured in: `Linf`, `L2` or `L1`, in which this package's own attacks do not climb.
         eps_step: The size of PGD's step; None for a quarter of eps.
         preset: The effort: `quick`, `standard` or `full`; or fields of a preset.
         seed: The seed of all random choices.

@@ -71,7 +71,8 @@ def audit(
         **more: Other fields of a spec: `eps_step`, `parameters`, `limit`, ...
 
     Returns:
-        The audit: `found.sound`, `found.checks`, which say what was found in words, and `found.run`, the accuracies.
+        The audit: `found.verdict` and `found.decision.reason`; `found.sound`; `found.checks`, which say what was found
+        in words; and `found.run`, the accuracies.
 
     Raises:
         UserError: (a ValueError) an argument is not what it must be.

@@ -95,8 +95,8 @@ def evaluate(
             `clean` alone where a network of RobustBench's zoo is published for corruptions and no norm is named.
         eps: The size of the largest perturbation, a number or a fraction such as `"8/255"`; None for what a network of
             the zoo is published for, else for 8/255 in Linf, 0.5 in L2 and 12 in L1.
-        norm: The norm that it is measured in: `Linf`, `L2`, or `L1`, which this package's own attacks do not know. None
-            for the one that a network of the zoo is published for, else for Linf.
+        norm: The norm that it is measured in: `Linf`, `L2`, or `L1`, in which this package's own attacks do not climb.
+            None for the one that a network of the zoo is published for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
         seeds: The number of seeds.
         draws: The number of draws of a random defence that judge each example.

@@ -61,9 +61,10 @@ class RunOptions:
         device: The place of the computation; of several processes each takes a device of its own of this kind.
         batch_size: Images per batch; None for a number that suits the device.
         watcher: Whoever is told of the progress of this process.
-        data_dir: The folder where torchvision keeps its datasets.
+        data_dir: The folder where torchvision keeps its datasets, and RobustBench's corrupted images are; None for one
+            in the user's cache directory.
         model_dir: The folder where RobustBench keeps its checkpoints.
-        trust: True lets checkpoints run code when they are read.
+        trust: True lets checkpoints run code when they are read, and networks of Hugging Face bring code.
         cache: A folder where adversarial examples are kept from run to run; None keeps none.
         save_examples: A folder where adversarial examples are kept as .npz and PNG files; None keeps none.
         workers: Processes that read pictures and other items ahead; 0 reads them in this one.

@@ -153,10 +153,10 @@ class EvaluationSpec(Strict):
 
     Attributes:
         title: The heading of the reports.
-        dataset: A dataset's name, or an .npz file with the test split.
+        dataset: A dataset's name, or that of a file, a folder or a factory with the test split: see `load_dataset`.
         pool: The images of mixup inference: the `train` split of a named dataset; its `test` split, or that cropped
             and mirrored at random, `test-augmented`, which is what the source's code does: both leak the images that
-            are classified into predictions; or an .npz file.
+            are classified into predictions; or a file, a folder or a factory.
         models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
             its own label.
         attacks: Names of attacks, `clean` for the unattacked images.
