@@ -48,7 +48,7 @@ class Shared:
     weights: Annotated[
         str | None,
         typer.Option(
-            help="A checkpoint for package.module:factory, torchvision: or timm:, or a name that torchvision has."
+            help="A checkpoint for package.module:factory, torchvision: or timm:; of torchvision also a name."
         ),
     ] = None
     untrained: Annotated[
