@@ -93,11 +93,11 @@ def attack(
         images: Clean images in [0, 1], shape (N, C, H, W): a tensor or an array.
         labels: Their true labels: N integers, or N one-hot rows.
         eps: The size of the largest change, a number or a fraction such as `"8/255"`; None for 8/255 in Linf, 0.5 in L2
-            and 12 in L1. In Linf it is at most 1.
+            and 12 in L1. It is above 0, and at most the distance from black to white: 1 in Linf.
         norm: The norm that it is measured in: `Linf`, `L2` or `L1`, in which this package's own attacks do not climb.
         eps_step: The size of PGD's step; None for a quarter of eps.
         preset: The effort: `quick`, `standard` or `full`; or fields of a preset.
-        seed: The seed of all random choices.
+        seed: The seed of all random choices, an integer of 64 bits.
         batch_size: Images in a batch; None for what suits the device.
         bpda_at: Modules inside the module that the attack takes for the identity in its backward passes (BPDA): their
             paths, the ends of these or their classes, or one of these alone. Those without a derivative but zero are

@@ -63,8 +63,8 @@ def audit(
         norm: The norm that it is measured in, `Linf` or `L2`; None for the one that a network of the zoo is published
             for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
-        seeds: The number of seeds.
-        draws: The number of draws of a random defence that judge each example.
+        seeds: The number of seeds, from 1 to 10,000.
+        draws: The number of draws of a random defence that judge each example, from 1 to 10,000.
         pool: The images that mixup inference mixes with; None, where there are no `images`, for the training split.
         surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.

@@ -93,13 +93,13 @@ def evaluate(
             after the other; whole defended networks; or factories, which are called with the network.
         attacks: Names of attacks: `counteract attacks` lists them. None for `clean`, `pgd50` and `apgd-t`, or for
             `clean` alone where a network of RobustBench's zoo is published for corruptions and no norm is named.
-        eps: The size of the largest perturbation, a number or a fraction such as `"8/255"`; None for what a network of
-            the zoo is published for, else for 8/255 in Linf, 0.5 in L2 and 12 in L1.
+        eps: The size of the largest change, above 0, a number or a fraction such as `"8/255"`; None for what a network
+            of the zoo is published for, else for 8/255 in Linf, 0.5 in L2 and 12 in L1.
         norm: The norm that it is measured in: `Linf`, `L2`, or `L1`, in which this package's own attacks do not climb.
             None for the one that a network of the zoo is published for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
-        seeds: The number of seeds.
-        draws: The number of draws of a random defence that judge each example.
+        seeds: The number of seeds, from 1 to 10,000.
+        draws: The number of draws of a random defence that judge each example, from 1 to 10,000.
         pool: The images that mixup inference mixes with.
         surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.

@@ -51,7 +51,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         model: The undefended network whose prediction is mixed away from. It is left as it was found.
         images: The pool: (M, C, H, W), pixels in `clip_values`; tensor, array, or a `Dataset`, read by index.
         labels: The pool's labels: M integers, or M one-hot rows; None for those of a `Dataset`.
-        weight: The weight on the input, lambda in the paper; 1 - weight falls on the pool image.
+        weight: The weight on the input, from 0 to 1, lambda in the paper; 1 - weight falls on the pool image.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
