@@ -261,6 +261,8 @@ class Rounded(Few):
         ({"preset": {"stpes": 1}}, "attack: preset.stpes: Extra"),
         ({"preset": {"precision": "bf16"}}, "preset: precision must be float32"),
         ({"name": 3}, "attack must be a name, found 3"),
+        ({"bpda_at": 3}, "bpda_at must be the name of a module, or several, found 3"),
+        ({"bpda_at": ["head", 3]}, "bpda_at must be the name of a module, or several, found 3"),
         ({"seed": "2"}, "seed must be an integer, found '2'"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
         ({"module": "net"}, "module must be a torch.nn.Module .*found str"),

@@ -250,6 +250,7 @@ IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)
         ((IMAGES, LABELS.float()), {}, "labels must be 4 integers"),
         ((IMAGES, LABELS + 9), {}, "labels run from 9 to 12, but the network has 10 outputs"),
         ((IMAGES, LABELS), {"defences": [3]}, "defences must be names, ART preprocessors, .*found int"),
+        ((IMAGES, LABELS), {"defences": [["hedge", "crop-pad"]]}, r"found str in a list: names are joined by \+"),
         ((IMAGES, LABELS), {"defences": ["counterattack"]}, "defence 'counterattack' is not known"),
         ((IMAGES, LABELS), {"attacks": ["pdg10"]}, "attack 'pdg10' is not known; did you mean pgd10"),
         ((IMAGES, LABELS), {"norm": "L0"}, "norm"),

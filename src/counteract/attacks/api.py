@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from counteract._arguments import check_count, check_integer
+from counteract._arguments import check_count, check_integer, check_text
 from counteract._batches import BatchSize, batches
 from counteract._clamp import clamp
 from counteract._errors import UserError
@@ -126,7 +126,7 @@ def attack(
     seed = check_integer("seed", seed)
     if not -(2**63) <= seed < 2**63:
         raise UserError(f"seed must be an integer of 64 bits, found {seed}")
-    bpda_at = (bpda_at,) if isinstance(bpda_at, str) else bpda_at
+    bpda_at = _check_names(bpda_at)
     network = _as_module(module)
     device = device_of(network) or torch.device("cpu")
     pixels = _check_images(images, device, dtype_of(network))
@@ -173,6 +173,11 @@ def _check_arguments(eps: object, norm: object, eps_step: object, preset: object
     if given.preset.precision != "float32":
         raise UserError("preset: precision must be float32: a module in hand computes in a precision of its own")
     return given
+
+
+def _check_names(bpda_at: object) -> tuple[str, ...]:
+    several = bpda_at if isinstance(bpda_at, Sequence) and not isinstance(bpda_at, str) else [bpda_at]
+    return tuple(check_text("bpda_at", each, "the name of a module, or several") for each in several)
 
 
 def _as_module(module: object) -> nn.Module:

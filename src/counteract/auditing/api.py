@@ -48,8 +48,8 @@ def audit(
     """Attacks a defence in every way there is and raises red flags where the accuracies cannot be what they seem.
 
     Args:
-        defence: A name; a preprocessor or a postprocessor, of this package, of ART or your own; a list of these, which
-            run one after the other; a whole defended network: a torch module from images in [0, 1] to logits,
+        defence: A name; a preprocessor or a postprocessor, of this package, of ART or your own; a list of such objects,
+            which run one after the other; a whole defended network: a torch module from images in [0, 1] to logits,
             log-probabilities or probabilities; a factory of one of these, which is called with the network; or an ART
             `PyTorchClassifier` with its defences as they are.
         network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`, whose

@@ -89,8 +89,9 @@ def evaluate(
         images: In [0, 1], shape (N, C, H, W); a tensor or an array. Or what brings its labels, and may be uint8: a
             dataset, a map-style `torch.utils.data.Dataset` of (image, label), a `DataLoader` of one, or a pair.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
-        defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
-            after the other; whole defended networks; or factories, which are called with the network.
+        defences: Names, several joined by `+`; preprocessors and postprocessors, of this package, of ART or your own;
+            lists of such objects, run one after the other; whole defended networks; or factories, which are called with
+            the network.
         attacks: Names of attacks: `counteract attacks` lists them. None for `clean`, `pgd50` and `apgd-t`, or for
             `clean` alone where a network of RobustBench's zoo is published for corruptions and no norm is named.
         eps: The size of the largest change, above 0, a number or a fraction such as `"8/255"`; None for what a network
@@ -267,9 +268,10 @@ def _check_defence(defence: object) -> None:
         if not (isinstance(part, (str, Preprocessor, Postprocessor)) or callable(part) or is_art(part)) or (
             isinstance(part, str) and part is not defence
         ):
+            inside = " in a list: names are joined by +" if isinstance(part, str) else ""
             raise UserError(
                 "defences must be names, ART preprocessors, postprocessors or classifiers, torch modules, lists of "
-                f"these or factories; found {type(part).__name__}"
+                f"these but names, or factories; found {type(part).__name__}{inside}"
             )
 
 
