@@ -48,7 +48,8 @@ def adopt(data: object, name: str) -> Dataset | Items:
     if isinstance(data, DataLoader):
         return _of_loader(data, name)
     if isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[0], _ARRAYS):
-        return _of_arrays(*data, name)
+        images, labels = data
+        return _of_arrays(images, labels, name)
     if isinstance(data, IterableDataset) or not _is_map(data):
         raise UserError(
             f"dataset {name} must be a torch Dataset with a length and items (image, label), a DataLoader of one, or a "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from torch import nn
 
@@ -176,13 +176,14 @@ def _refuse(what: str, **options: object) -> None:
         )
 
 
-def _numbers(name: str, values: Sequence[float] | None, check: Callable[[float], float]) -> list[float] | None:
+def _numbers(name: str, values: object, check: Callable[[float], float]) -> list[float] | None:
     """Returns numbers of a normalisation as Python's own, once each is one of pixels in [0, 1]."""
     if values is None:
         return None
-    found = [float(value) for value in values if isinstance(value, SupportsFloat)]
-    if isinstance(values, str) or len(found) < len(values):
+    given: list[Any] = list(values) if isinstance(values, Iterable) else [values]
+    if not all(isinstance(value, SupportsFloat) for value in given):  # as of text no letter is
         raise UserError(f"{name} must be numbers, one for each channel, found {shown(values)}")
+    found = [float(value) for value in given]
     for value in found:
         try:
             check(value)
