@@ -80,7 +80,7 @@ class Shared:
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None
     draws: Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")] = None
     precision: Annotated[
-        str | None, typer.Option(help="What defended networks compute in: float32 or bf16 (docs/performance.md).")
+        str | None, typer.Option(help="What defended networks are judged in: float32 or bf16 (docs/performance.md).")
     ] = None
     pool: Annotated[
         str | None,

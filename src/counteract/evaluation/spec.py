@@ -174,8 +174,8 @@ class EvaluationSpec(Strict):
         bpda_at: Modules inside of networks that attacks take for the identity in their backward passes (BPDA): their
             paths, the ends of these or their classes. Those without a derivative but zero are found without.
         draws: The number of draws of the defence by which each example is judged; the accuracy is the mean over them.
-        precision: The precision of the defended network, the defence's own passes included; oblivious attacks are made
-            in float32 in any case.
+        precision: The precision of the defended network when it is judged, the defence's own passes included: `float32`
+            or `bf16`. Attacks that know of the defence are made in that of the `preset`, oblivious ones in float32.
         illustrations: The number of examples of which each network's images and probabilities are kept.
         gains_over: The number of adversarial images over which it is counted how often a perturbation for one label
             alone raises the true class's probability, where there are illustrations.
