@@ -26,7 +26,7 @@ from counteract.cli.listing import to_markdown
 from counteract.datasets import DATASETS
 from counteract.defences import defence_lines
 from counteract.defences.registry import GROUP
-from counteract.evaluation import make_spec, read_spec
+from counteract.evaluation import experiment_names, make_spec, read_spec
 from counteract.robustbench import zoo
 from counteract.robustbench.shims import import_robustbench
 from counteract.robustbench.zoo import parse_name
@@ -191,6 +191,11 @@ def test_every_toml_of_the_docs_is_read(page: Path, tmp_path: Path) -> None:
 
 def test_the_entry_point_in_the_docs_is_of_our_group() -> None:
     assert f'[project.entry-points."{GROUP}"]' in OWN
+
+
+def test_every_experiment_stands_on_its_page() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(re.findall(r"`([\w-]+)`", " ".join(rows))) == experiment_names()
 
 
 def test_the_spec_in_the_docs_is_one(tmp_path: Path) -> None:

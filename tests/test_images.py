@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from counteract._images import check_clip_values, check_images
+from counteract._errors import UserError
+from counteract._images import check_clip_values, check_images, tensor_of
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64, torch.uint8, torch.bool])
@@ -53,6 +54,15 @@ def test_shapes() -> None:
         check_images(torch.zeros(3, 4, 4))
     with pytest.raises(ValueError, match="real"):
         check_images(torch.zeros(1, 3, 4, 4, dtype=torch.complex64))
+
+
+def test_arrays_of_any_layout_are_tensors_and_share_memory_where_they_can() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2) / 24
+    assert tensor_of(x).data_ptr() == x.ctypes.data
+    for other in (x[:, ::-1], x.astype(">f4"), x.transpose(0, 2, 3, 1), x[::2]):
+        assert torch.equal(tensor_of(other), torch.tensor(other.tolist()))
+    with pytest.raises(UserError, match=r"^images must hold real pixels, found object$"):
+        tensor_of(x.astype(object))
 
 
 def test_what_is_no_tensor_is_named() -> None:

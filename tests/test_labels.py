@@ -20,6 +20,8 @@ LABELS = [2, 0, 1, 3]
         np.array(LABELS, np.int32),
         np.array(LABELS, np.uint8),
         np.array(LABELS, np.uint16),
+        np.array(LABELS, ">i4"),
+        np.array(LABELS[::-1])[::-1],
         torch.tensor(LABELS, dtype=torch.int16),
         np.eye(4)[LABELS],
         np.eye(4, dtype=np.int32)[LABELS],

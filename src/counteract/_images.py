@@ -52,6 +52,26 @@ def check_images(
     return x
 
 
+def tensor_of(pixels: Any, name: str = "images") -> Tensor:
+    """Returns pixels as a tensor, which shares their memory unless torch has no way to: mirrored arrays are copied.
+
+    Args:
+        pixels: A tensor or an array, or anything that makes a tensor.
+        name: The argument's name in the error.
+
+    Raises:
+        UserError: (a ValueError) they are none that torch knows: objects, say.
+    """
+    if isinstance(pixels, np.ndarray):
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        pixels = pixels.copy() if any(stride < 0 for stride in pixels.strides) else pixels
+    try:
+        return torch.as_tensor(pixels)
+    except (TypeError, ValueError, RuntimeError):
+        found = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise UserError(f"{name} must hold real pixels, found {found}") from None
+
+
 def _describe(x: Tensor, low: float, high: float, name: str) -> str:
     """Says which image is the first bad one, and why."""
     flat = x.flatten(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,8 @@ def class_labels(labels: Any, count: int, num_classes: int | None = None) -> Ten
     Raises:
         UserError: (a ValueError) they are something else.
     """
+    if isinstance(labels, np.ndarray):  # torch takes neither mirrored arrays nor those of another byte order
+        labels = np.array(labels, labels.dtype.newbyteorder("="), order="C")
     try:
         found = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError):

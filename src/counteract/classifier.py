@@ -56,8 +56,8 @@ class DefendedClassifier(PyTorchClassifier):
         input_shape: The shape of one image.
         nb_classes: The number of classes.
         preprocessing_defences: As in ART; in NumPy and PyTorch, mixed as you like, which ART itself does not take.
-        transforms: Defences of this package that are redrawn for each execution.
-        executions: The number of executions.
+        transforms: Preprocessors of this package, of ART or a stranger's, that are redrawn for each execution.
+        executions: The number of executions, 1 or more.
         average: `"probabilities"` or `"logits"`.
         executions_per_pass: See `DefendedModule`.
         **kwargs: The rest of `PyTorchClassifier`'s arguments.

@@ -51,8 +51,8 @@ class DefendedModule(nn.Module):
         preprocessing_defences: Preprocessors of this package, of ART or a stranger's, in NumPy or PyTorch, mixed as you
             like; run in this order, one draw per input.
         transforms: Likewise; run in this order after those, one draw per input and execution.
-        executions: The number of times that each input is transformed and classified; without `transforms` one is
-            enough.
+        executions: The number of times that each input is transformed and classified, 1 or more; without `transforms`
+            one is enough.
         average: The outputs that are averaged: `"probabilities"` (Pang et al. 2020) or `"logits"` (the code of Guo et
             al. 2018).
         executions_per_pass: The number of executions of a batch that go through the network together. It bounds the
@@ -140,7 +140,8 @@ class DefendedModule(nn.Module):
                 `torch.manual_seed`.
 
         Returns:
-            Log-probabilities, float32 or as precise as the network, shape (N, classes).
+            Log-probabilities, float32 or as precise as the network, shape (N, classes); after `postprocessing_defences`
+            the logarithms of what these make of the probabilities, which need not add up to one.
 
         Raises:
             UserError: (a ValueError) `x` does not hold such images, or `keys` no key for each.

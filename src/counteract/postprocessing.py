@@ -20,10 +20,9 @@ class Postprocessing:
     """A change of the probabilities that a network hands out, by one of ART's postprocessors or a stranger's.
 
     It gets probabilities and returns scores, whose logarithms are handed on; those that have none lie below all others,
-    in their order. The gradient that passes back is the
-    identity on log-probabilities: that of the network behind it (BPDA, Athalye et al. 2018). What draws random numbers,
-    or treats a row otherwise in other company (as ART's ClassLabels does), is given one row at a time, with the global
-    generators seeded by the row's key.
+    in their order. The gradient that passes back is the identity on log-probabilities: that of the network behind it
+    (BPDA, Athalye et al. 2018). What draws random numbers, or treats a row otherwise in other company (as ART's
+    ClassLabels does), is given one row at a time, with the global generators and its own seeded by the row's key.
 
     Args:
         postprocessor: The postprocessor: probabilities, float32, shape (N, classes), to scores of the same shape.

@@ -261,6 +261,8 @@ class Rounded(Few):
         ({"preset": {"stpes": 1}}, "attack: preset.stpes: Extra"),
         ({"preset": {"precision": "bf16"}}, "preset: precision must be float32"),
         ({"name": 3}, "attack must be a name, found 3"),
+        ({"bpda_at": 3}, "bpda_at must be the name of a module, or several, found 3"),
+        ({"bpda_at": ["head", 3]}, "bpda_at must be the name of a module, or several, found 3"),
         ({"seed": "2"}, "seed must be an integer, found '2'"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
         ({"module": "net"}, "module must be a torch.nn.Module .*found str"),
@@ -479,6 +481,7 @@ def test_a_module_inside_is_taken_for_the_identity(name: str, digits_net: nn.Mod
     for defended in (False, True):
         expected = made(digits_net, defended)
         torch.testing.assert_close(made(network, defended, bpda_at=["Misleading"]), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(made(network, defended, bpda_at="Misleading"), expected, atol=1e-6, rtol=0)
         assert not torch.allclose(made(network, defended), expected, atol=1e-3)
     rounded = made(nn.Sequential(Levels(), digits_net).eval(), False)
     assert (digits_net(Levels()(rounded)).argmax(1) == labels).float().mean() < 0.8

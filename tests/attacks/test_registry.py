@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torchattacks
@@ -234,6 +236,13 @@ def test_an_attack_that_is_known_by_its_records_alone_says_what_its_name_does() 
 def test_a_name_that_is_taken_or_cannot_be_written_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"name '.*' is taken, or is none for an attack"):
         register_attack(name, torchattacks.PGD)
+
+
+@pytest.mark.parametrize("given", [{"about": 3}, {"gradients": "no"}, {"least_classes": 0}])
+def test_arguments_of_another_kind_are_refused_by_name(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"^{next(iter(given))} must be "):
+        register_attack("mine", torchattacks.PGD, **given)
+    assert "mine" not in registered.REGISTERED
 
 
 def test_what_makes_no_attack_is_refused() -> None:

@@ -23,6 +23,8 @@ def test_models_lists_every_network_at_hand(capsys: pytest.CaptureFixture[str]) 
         assert name in seen
         assert card.architecture in seen
         assert f"{card.accuracy['clean']:.1f}" in seen
+    for form in (".safetensors", "robustbench:", "torchvision:", "timm:", "hf:", "clip:", "package.module:factory"):
+        assert form in seen
 
 
 def test_restrictions_go_with_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,9 @@ def test_floats_are_read_as_they_are_and_copied() -> None:
     assert ArrayDataset("mine", images.double(), LABELS, NAMES).images.dtype == torch.float32
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 1, 0, 1], np.array([0, 1, 1, 0, 1], np.uint8), LABELS.int()])
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 1, 0, 1], np.array([0, 1, 1, 0, 1], np.uint8), np.array([1, 0, 1, 1, 0])[::-1], LABELS.int()]
+)
 def test_labels_of_any_kind_become_int64(labels: Any) -> None:
     data = ArrayDataset("mine", PIXELS.numpy(), labels, list(NAMES))
     assert data.labels.dtype == torch.int64

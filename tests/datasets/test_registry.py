@@ -28,6 +28,12 @@ def test_a_typo_lists_near_names() -> None:
         load_dataset("0")
 
 
+def test_a_limit_is_a_number_of_images(tmp_path: Path) -> None:
+    for name in ("digits", f"folder:{tmp_path}"):
+        with pytest.raises(UserError, match="limit must be an integer of at least 0, found -1"):
+            load_dataset(name, limit=-1)
+
+
 def test_a_split_is_train_or_test(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="split must be 'train' or 'test', found 'val'"):
         load_dataset("digits", "val")  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, Sampler, Subset, SubsetRandomSampler, TensorDataset
@@ -46,6 +47,7 @@ def two(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
         (Subset(DATA, [4, 1]), [4, 1]),
         ((IMAGES, LABELS), range(6)),
         ((IMAGES.numpy(), LABELS.numpy()), range(6)),
+        ((IMAGES.numpy()[:, :, :, ::-1].copy()[:, :, :, ::-1], LABELS.tolist()), range(6)),
         (list(zip(IMAGES, LABELS, strict=True)), range(6)),
     ],
 )
@@ -106,6 +108,8 @@ class Backwards(Sampler[int]):
         (DataLoader(DATA, batch_size=None), "its loader has batches of its own"),
         ((IMAGES * 2, LABELS), r"pixels must lie in \[0, 1\]"),
         ((IMAGES, LABELS[:5]), "labels must be 6 integers"),
+        ((IMAGES, np.array(list("abcdef"))), "labels must be 6 integers, found <U1"),
+        ((IMAGES, None), "labels must be 6 integers, found object"),
     ],
 )
 def test_what_is_no_data_is_refused(data: object, words: str) -> None:
@@ -120,10 +124,12 @@ def test_a_factory_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "import torch\nfrom torch.utils.data import TensorDataset\n"
         "held = TensorDataset(torch.zeros(4, 3, 8, 8), torch.arange(4))\n"
         "def make():\n    return held\n"
+        "class Zeros(TensorDataset):\n"
+        "    def __init__(self):\n        super().__init__(torch.zeros(4, 3, 8, 8), torch.arange(4))\n"
         "def fail():\n    raise OSError('the disk is gone')\n"
         "def nothing():\n    return None\n"
     )
-    for factory in ("make", "held"):
+    for factory in ("make", "held", "Zeros"):
         found = load_dataset(f"{name}:{factory}", limit=3)
         assert (len(found), found.name) == (3, f"{name}:{factory}")
     with pytest.raises(UserError, match=r"dataset .*:fail failed with OSError: the disk is gone"):

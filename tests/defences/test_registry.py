@@ -14,6 +14,7 @@ from art.defences.preprocessor import JpegCompression
 from torch import nn
 
 import counteract
+from counteract._errors import UserError
 from counteract.defences import Defence, defence_lines, defence_names, find_defence, parse_defence, registry
 from counteract.preprocessors import Counteraction
 
@@ -75,7 +76,7 @@ def test_a_registered_defence_stands_where_a_name_does() -> None:
     assert find_defence("mine").help == "again"
 
 
-@pytest.mark.parametrize("name", ["hedge", "undefended", "none", "", "a+b", "a:b", "a(b", "a b", "-a"])
+@pytest.mark.parametrize("name", ["hedge", "undefended", "none", "", "a+b", "a:b", "a(b", "a b", "-a", "a@b", "a/b"])
 def test_a_name_that_is_taken_or_none_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         counteract.register_defence(name, lambda network: network)
@@ -84,6 +85,13 @@ def test_a_name_that_is_taken_or_none_is_refused(name: str) -> None:
 def test_what_makes_no_defence_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^factory must be a function that makes a defence, or a defence, found 3$"):
         counteract.register_defence("own-number", 3)
+
+
+@pytest.mark.parametrize("given", [{"executions": 0}, {"executions": "many"}, {"executions": True}, {"help": 3}])
+def test_arguments_of_another_kind_are_refused_by_name(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"^{next(iter(given))} must be "):
+        counteract.register_defence("own-noise", counteract.GaussianNoise, **given)
+    assert "own-noise" not in defence_names()
 
 
 def test_another_defence_cannot_take_a_name() -> None:

@@ -250,6 +250,7 @@ IMAGES, LABELS = torch.rand(4, 3, 32, 32), torch.arange(4)
         ((IMAGES, LABELS.float()), {}, "labels must be 4 integers"),
         ((IMAGES, LABELS + 9), {}, "labels run from 9 to 12, but the network has 10 outputs"),
         ((IMAGES, LABELS), {"defences": [3]}, "defences must be names, ART preprocessors, .*found int"),
+        ((IMAGES, LABELS), {"defences": [["hedge", "crop-pad"]]}, r"found str in a list: names are joined by \+"),
         ((IMAGES, LABELS), {"defences": ["counterattack"]}, "defence 'counterattack' is not known"),
         ((IMAGES, LABELS), {"attacks": ["pdg10"]}, "attack 'pdg10' is not known; did you mean pgd10"),
         ((IMAGES, LABELS), {"norm": "L0"}, "norm"),
@@ -573,10 +574,13 @@ def test_fields_of_a_spec_are_kept_or_refused(net: nn.Module, digits: Dataset) -
         ({"eps": 0.1, "threat_model": {"norm": "L2", "eps": 2}}, "threat_model has a norm and an eps of its own"),
         ({"pictures": None}, "pictures"),
         ({"pictures": 3}, "pictures"),
+        ({"pictures": {"resize": 8}}, "resize and crop are for pictures"),
+        ({"pictures": {"crop": 8, "interpolation": "bicubic"}}, "interpolation is that of resize, which is missing"),
         ({"limit": 0}, "limit must be"),
     ):
-        with pytest.raises(UserError, match=words):
-            run(net, digits.take(4), **more)
+        for data in ((digits.take(4),), (digits.take(4).images, digits.labels[:4])):
+            with pytest.raises(UserError, match=words):
+                evaluate(net, *data, attacks=["clean"], **more)
 
 
 def test_images_of_few_classes_are_said(net: nn.Module, digits: Dataset) -> None:

@@ -67,6 +67,11 @@ def test_one_label_at_a_time(shown: Any, digits_net: nn.Module, digits: Dataset)
         assert torch.allclose(found.alone_probabilities[:, k], digits_net(expected).softmax(1).double(), atol=1e-6)
 
 
+def test_counteraction_that_is_redrawn_is_shown_too(shown: Any) -> None:
+    found, _ = shown(parameters={"counteraction": {"executions": 2}})
+    assert found.alone.shape == (3, 9, 3, 32, 32)
+
+
 def test_the_pairs_that_gain_are_counted_over_the_images_that_the_attack_broke(
     shown: Any, digits_net: nn.Module, digits: Dataset
 ) -> None:

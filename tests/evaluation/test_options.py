@@ -36,6 +36,8 @@ def test_a_device_and_folders_may_be_text() -> None:
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, found 0"),
         ({"batch_size": 2.5}, "batch_size must be an integer of at least 1, found 2.5"),
         ({"workers": -1}, "workers must be an integer of at least 0, found -1"),
+        ({"watcher": 3}, "watcher must have a method begin, found 3"),
+        ({"trust": "no"}, "trust must be True or False, found 'no'"),
         ({"workers": True}, "workers must be an integer of at least 0, found True"),
     ],
 )

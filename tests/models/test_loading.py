@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,11 +32,13 @@ def call(arguments: list[str]) -> int:
         ([123.7] * 3, [0.2] * 3, r"mean: Input should be in \[0, 1\].* 0.4851\?, found 123.7"),
         ([0.5] * 3, [58.4] * 3, r"std: Input should be in \(0, 1\].*, found 58.4"),
         ([0.5] * 3, [0.0] * 3, "std: Input should be in"),
+        ("0.5", [0.2] * 3, "mean must be numbers, one for each channel, found '0.5'"),
     ],
 )
-def test_normalisation_by_numbers_that_are_no_pixels(mean: list[float], std: list[float], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        load_model("networks:TinyNet", mean=mean, std=std)
+def test_normalisation_by_numbers_that_are_no_pixels(mean: Any, std: list[float], message: str) -> None:
+    for name in ("networks:TinyNet", "torchvision:resnet18"):
+        with pytest.raises(UserError, match=message):
+            load_model(name, mean=mean, std=std)
 
 
 def test_ones_own_network_with_weights_and_normalisation(

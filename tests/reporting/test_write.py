@@ -23,6 +23,11 @@ def test_the_reports_and_the_results(tmp_path: Path) -> None:
     assert "Audit" not in (tmp_path / "report.md").read_text()
 
 
+def test_a_folder_may_be_text_and_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "two" / "levels"
+    assert write_reports(adaptive(), str(folder)) == [folder / name for name in REPORTS]
+
+
 def test_the_audit_of_the_runs_folder_is_shown(tmp_path: Path) -> None:
     check = {"name": "gain", "flag": True, "words": "not confirmed"}
     rows = [asdict(row) for row in adaptive().rows]
@@ -41,5 +46,6 @@ def test_the_audit_of_the_runs_folder_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="could not be written"):
-        write_reports(adaptive(), tmp_path / "none")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="cannot be written"):
+        write_reports(adaptive(), tmp_path / "file")

@@ -64,6 +64,12 @@ def test_an_unknown_architecture_is_told_from_the_known(images: ArrayDataset) ->
         build_network("vgg", None, images, 0)
 
 
+def test_images_of_one_channel_are_refused() -> None:
+    grey = ArrayDataset("grey", torch.rand(4, 1, 8, 8), [0, 1, 0, 1], "ab")
+    with pytest.raises(UserError, match=r"^--dataset grey has images of 1 channel; these networks take three"):
+        build_network("resnet8", 2, grey, 0)
+
+
 def test_outputs_are_read_back(images: ArrayDataset, tmp_path: Path) -> None:
     network = build_network("resnet8", 4, images, 0)
     save_outputs(tmp_path, network, CARD)

@@ -15,11 +15,11 @@ import torch
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from counteract._arguments import check_count, check_integer
+from counteract._arguments import check_count, check_integer, check_text
 from counteract._batches import BatchSize, batches
 from counteract._clamp import clamp
 from counteract._errors import UserError
-from counteract._images import check_images
+from counteract._images import check_images, tensor_of
 from counteract._labels import class_labels
 from counteract._network import ask, borrowed, check_model, device_of, dtype_of, is_training
 from counteract._seeding import seeded
@@ -75,7 +75,7 @@ def attack(
     preset: str | Mapping[str, Any] | AttackPreset = "standard",
     seed: int = 0,
     batch_size: int | None = None,
-    bpda_at: Sequence[str] = (),
+    bpda_at: str | Sequence[str] = (),
 ) -> Images:
     """Makes adversarial examples of images in hand.
 
@@ -93,14 +93,15 @@ def attack(
         images: Clean images in [0, 1], shape (N, C, H, W): a tensor or an array.
         labels: Their true labels: N integers, or N one-hot rows.
         eps: The size of the largest change, a number or a fraction such as `"8/255"`; None for 8/255 in Linf, 0.5 in L2
-            and 12 in L1. In Linf it is at most 1.
-        norm: The norm that it is measured in: `Linf`, `L2` or `L1`, which this package's own attacks do not know.
+            and 12 in L1. It is above 0, and at most the distance from black to white: 1 in Linf.
+        norm: The norm that it is measured in: `Linf`, `L2` or `L1`, in which this package's own attacks do not climb.
         eps_step: The size of PGD's step; None for a quarter of eps.
         preset: The effort: `quick`, `standard` or `full`; or fields of a preset.
-        seed: The seed of all random choices.
+        seed: The seed of all random choices, an integer of 64 bits.
         batch_size: Images in a batch; None for what suits the device.
         bpda_at: Modules inside the module that the attack takes for the identity in its backward passes (BPDA): their
-            paths, the ends of these or their classes. Those without a derivative but zero are found without.
+            paths, the ends of these or their classes, or one of these alone. Those without a derivative but zero are
+            found without.
 
     Returns:
         Images in [0, 1] within eps of the clean ones: of the kind that was passed in, and on the same device. Results
@@ -125,6 +126,7 @@ def attack(
     seed = check_integer("seed", seed)
     if not -(2**63) <= seed < 2**63:
         raise UserError(f"seed must be an integer of 64 bits, found {seed}")
+    bpda_at = _check_names(bpda_at)
     network = _as_module(module)
     device = device_of(network) or torch.device("cpu")
     pixels = _check_images(images, device, dtype_of(network))
@@ -173,6 +175,11 @@ def _check_arguments(eps: object, norm: object, eps_step: object, preset: object
     return given
 
 
+def _check_names(bpda_at: object) -> tuple[str, ...]:
+    several = bpda_at if isinstance(bpda_at, Sequence) and not isinstance(bpda_at, str) else [bpda_at]
+    return tuple(check_text("bpda_at", each, "the name of a module, or several") for each in several)
+
+
 def _as_module(module: object) -> nn.Module:
     """The module, or the network in an ART classifier."""
     if not isinstance(module, nn.Module):
@@ -196,10 +203,7 @@ def _check_images(images: object, device: torch.device, dtype: torch.dtype) -> T
     """A copy of the images on a device."""
     if not isinstance(images, Tensor | np.ndarray):
         raise UserError(f"images must be a tensor or an array, found {type(images).__name__}")
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "buif":
-        raise UserError(f"images must hold real pixels, found {images.dtype}")
-    pixels = images.detach() if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
-    return check_images(pixels.to(device, copy=True), dtype=dtype, name="images")
+    return check_images(tensor_of(images).detach().to(device, copy=True), dtype=dtype, name="images")
 
 
 def _check_labels(labels: object, count: int, num_classes: int) -> Tensor:

@@ -17,9 +17,22 @@ DEFAULT = "standard"
 
 
 class AttackPreset(Strict):
-    """The effort of attacks; `presets.toml` says what each field means.
+    """The effort of attacks.
 
-    It is made from a preset's name, or from fields and, under `preset`, the name of the one they differ from.
+    It is made from a preset's name, `quick`, `standard` or `full`, or from fields and, under `preset`, the name of the
+    one they differ from, which is `standard` where none is named.
+
+    Attributes:
+        steps: Gradient steps of a run.
+        restarts: Runs from other starting points.
+        targets: Other classes that multi-targeted attacks run towards, the likeliest first.
+        target_steps: Gradient steps of each of these runs; as many as `steps` where that alone is changed.
+        draws: Draws that a loss and its gradient are averaged over (EOT); one for a network that draws nothing.
+        executions: Of a defence that averages many executions, those that an attack computes in each of these draws.
+        cheap: Those that the cheap surrogate computes.
+        queries: Questions of the attacks without gradients.
+        precision: The precision of the defended network while it is attacked, `float32` or `bf16`; it is judged in its
+            own.
     """
 
     steps: Count

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from counteract import _random
-from counteract._arguments import check_text
+from counteract._arguments import check_count, check_flag, check_text
 from counteract._errors import UserError, unknown_name
 from counteract.attacks import losses
 from counteract.attacks.gradients import SUITE, Gradients, Restarts, TowardsClasses, by_pgd
@@ -346,7 +346,7 @@ def register_attack(
     Packages do the same with entry points in the group `counteract.attacks`, which name the factory.
 
     Args:
-        name: Its name, without brackets, colons and @.
+        name: Its name: letters, digits, `-`, `_` and `.`, without `-targeted` at its end.
         factory: Makes the attack: it is called with the network, a torch module from images in [0, 1] to logits, and
             returns a function from images and labels to adversarial images. Of the arguments `eps` (and `alpha`,
             `eps_step`), `norm`, `num_classes` and `targeted` it is passed those that it has; others are the user's.
@@ -355,8 +355,8 @@ def register_attack(
         least_classes: The number of classes that it needs.
 
     Raises:
-        UserError: (a ValueError) the name is taken by an attack of this package or cannot be one, or the factory cannot
-            be called.
+        UserError: (a ValueError) the name is taken by an attack of this package or cannot be one, the factory cannot be
+            called, or another argument is of another kind.
 
     Examples:
         >>> import torchattacks
@@ -366,10 +366,11 @@ def register_attack(
     name = check_text("name", name, "a text")
     plain = bool(re.fullmatch(r"[\w][\w.-]*", name)) and not name.endswith(TARGETED)
     if not plain or _find_own(name) is not None or name in (*_READ_AS_CLEAN, *VERSIONS):
-        raise UserError(f"name {name!r} is taken, or is none for an attack; choose letters, digits, - and _")
+        raise UserError(f"name {name!r} is taken, or is none for an attack; choose letters, digits, '-', '_' and '.'")
     if not callable(factory):
         raise UserError(f"factory must be a function or a class that makes an attack, found {type(factory).__name__}")
-    line = first_sentence(factory) if about is None else about
+    line = first_sentence(factory) if about is None else check_text("about", about, "a text")
+    gradients, least_classes = check_flag("gradients", gradients), check_count("least_classes", least_classes)
     REGISTERED[name] = Registered(factory, line, gradients, least_classes)
 
 

@@ -48,8 +48,8 @@ def audit(
     """Attacks a defence in every way there is and raises red flags where the accuracies cannot be what they seem.
 
     Args:
-        defence: A name; a preprocessor or a postprocessor, of this package, of ART or your own; a list of these, which
-            run one after the other; a whole defended network: a torch module from images in [0, 1] to logits,
+        defence: A name; a preprocessor or a postprocessor, of this package, of ART or your own; a list of such objects,
+            which run one after the other; a whole defended network: a torch module from images in [0, 1] to logits,
             log-probabilities or probabilities; a factory of one of these, which is called with the network; or an ART
             `PyTorchClassifier` with its defences as they are.
         network: The undefended network: it maps images in [0, 1] to logits. A module, an ART `PyTorchClassifier`, whose
@@ -63,15 +63,16 @@ def audit(
         norm: The norm that it is measured in, `Linf` or `L2`; None for the one that a network of the zoo is published
             for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
-        seeds: The number of seeds.
-        draws: The number of draws of a random defence that judge each example.
+        seeds: The number of seeds, from 1 to 10,000.
+        draws: The number of draws of a random defence that judge each example, from 1 to 10,000.
         pool: The images that mixup inference mixes with; None, where there are no `images`, for the training split.
         surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.
         **more: Other fields of a spec: `eps_step`, `parameters`, `limit`, ...
 
     Returns:
-        The audit: `found.sound`, `found.checks`, which say what was found in words, and `found.run`, the accuracies.
+        The audit: `found.verdict` and `found.decision.reason`; `found.sound`; `found.checks`, which say what was found
+        in words; and `found.run`, the accuracies.
 
     Raises:
         UserError: (a ValueError) an argument is not what it must be.

@@ -31,7 +31,10 @@ def audit(
     spec: options.SpecArgument = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A name, .safetensors, robustbench:..., package.module:factory, or a label of the spec."),
+        typer.Option(
+            help="A name, .safetensors, torchvision:..., timm:..., hf:..., clip:..., robustbench:..., "
+            "package.module:factory, or a label of the spec."
+        ),
     ] = None,
     defence: Annotated[
         str | None, typer.Option(help="One of `counteract defences`, or several joined with +; by default the spec's.")

@@ -19,7 +19,7 @@ def cache(
             "--cache", envvar="COUNTERACT_CACHE", help="The folder, if it is not the one in the user's cache."
         ),
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Delete every file in it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the examples in it.")] = False,
 ) -> None:
     """Shows where adversarial examples are kept and how much they take; with --clear, deletes them."""
     from counteract.evaluation import ExampleCache, default_cache

@@ -24,8 +24,8 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name, .safetensors, torchvision:..., timm:..., hf:..., robustbench:..., package.module:factory, or "
-            "label=any; repeats."
+            help="A name, .safetensors, torchvision:..., timm:..., hf:..., clip:..., robustbench:..., "
+            "package.module:factory, or label=any; repeats."
         ),
     ] = None,
     defence: Annotated[

@@ -20,7 +20,7 @@ def models(
     dataset: Annotated[str | None, typer.Option(help="Of the zoo: cifar10, cifar100 or imagenet.")] = None,
     threat_model: Annotated[str | None, typer.Option(help="Of the zoo: Linf, L2 or corruptions.")] = None,
 ) -> None:
-    """List the networks that are at hand, and the other names that --model takes."""
+    """Lists the networks that are at hand, and the other names that --model takes."""
     from rich import box
     from rich.table import Column, Table
 
@@ -39,7 +39,7 @@ def models(
     console().print(table)
     console().print(
         "Also: a path ending in .safetensors that `counteract train` wrote; robustbench:DATASET/THREAT_MODEL/NAME "
-        "(`counteract models --robustbench`); torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER; "
+        "(`counteract models --robustbench`); torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER; clip:FOLDER; "
         "package.module:factory, a network of your own.",
         highlight=False,
     )

@@ -47,12 +47,14 @@ class Shared:
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 for none.")] = 2
     weights: Annotated[
         str | None,
-        typer.Option(help="A checkpoint for package.module:factory, torchvision: or timm:, or a name of theirs."),
+        typer.Option(
+            help="A checkpoint for package.module:factory, torchvision: or timm:; of torchvision also a name."
+        ),
     ] = None
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Random weights for torchvision:, timm: or hf:, to try things out.")
     ] = False
-    mean: Annotated[str | None, typer.Option(help="If that network expects normalised images: 0.49,0.48,0.45")] = None
+    mean: Annotated[str | None, typer.Option(help="Of a network that expects normalised images: 0.49,0.48,0.45")] = None
     std: Annotated[str | None, typer.Option(help="Likewise: 0.25,0.24,0.26")] = None
     classes: Annotated[Path | None, typer.Option(help="For clip:FOLDER: a file with one class name a line.")] = None
     surrogate: Annotated[
@@ -67,7 +69,7 @@ class Shared:
         ),
     ] = None
     model_dir: Annotated[Path, typer.Option(help="Where RobustBench's checkpoints are, or go.")] = Path("models")
-    trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints hold, and run, any code.")] = False
+    trust: Annotated[bool, typer.Option("--trust", help="Let checkpoints, and what hf: loads, run any code.")] = False
     norm: Annotated[
         str | None, typer.Option(help="The norm that bounds what the attacker may change: Linf, L2 or L1.")
     ] = None
@@ -78,17 +80,20 @@ class Shared:
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None
     draws: Annotated[int | None, typer.Option(help="By how many draws of the defence each image is judged.")] = None
     precision: Annotated[
-        str | None, typer.Option(help="What defended networks compute in: float32 or bf16 (docs/performance.md).")
+        str | None, typer.Option(help="What defended networks are judged in: float32 or bf16 (docs/performance.md).")
     ] = None
     pool: Annotated[
-        str | None, typer.Option(help="Images for mixup-inference: train, test (leaks, as the source) or an .npz.")
+        str | None,
+        typer.Option(
+            help="Images for mixup-inference: train; test or, as the source, test-augmented (both leak); or a dataset."
+        ),
     ] = None
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, help="Images per batch, by default what suits the device; does not change the results."),
     ] = None
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
-    data_dir: Annotated[Path | None, typer.Option(help="Where torchvision's copy of CIFAR or ImageNet is.")] = None
+    data_dir: Annotated[Path | None, typer.Option(help="Where CIFAR is or goes, ImageNet, or CIFAR-10-C.")] = None
     cache: Annotated[
         Path | None,
         typer.Option(

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 def train(
     out: Annotated[Path, typer.Option(help="Folder for model.safetensors, card.json, metrics.csv and checkpoints.")],
     dataset: Annotated[
-        str, typer.Option(help="digits, cifar10, cifar100, or an .npz file (then --test, too).")
+        str,
+        typer.Option(
+            help="digits, cifar10, cifar100; or an .npz file, folder:DIR or package.module:factory (then --test, too)."
+        ),
     ] = "digits",
-    test: Annotated[str | None, typer.Option(help="The test split's .npz file, if --dataset is one.")] = None,
+    test: Annotated[str | None, typer.Option(help="The test split, if --dataset is one split.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where torchvision finds or puts CIFAR.")] = None,
     arch: Annotated[str, typer.Option(help="resnet8, resnet18, resnet50 or resnet50-pang.")] = "resnet18",
     width: Annotated[
@@ -49,7 +52,7 @@ def train(
         str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed; by default the recipe's.")
     ] = None,
 ) -> None:
-    """Train a network with Mixup, on adversarial examples, on both (iat), or as it is.
+    """Trains a network: with Mixup, on adversarial examples, on both (iat), or on the images as they are (standard).
 
     Example: counteract train --dataset cifar10 --arch resnet50 --method iat --recipe fast --out runs/iat
     """

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from counteract._errors import UserError
-from counteract._images import check_images
+from counteract._images import check_images, tensor_of
 from counteract.datasets.base import Dataset, check_labels
 
 
@@ -35,7 +36,7 @@ class ArrayDataset(Dataset):
         class_names: Sequence[str],
     ) -> None:
         where = f"dataset {name}"
-        pixels = torch.as_tensor(images).detach().cpu()
+        pixels = tensor_of(images, f"{where}: images").detach().cpu()
         if pixels.dtype == torch.uint8:
             if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3):
                 raise UserError(f"{where}: images of uint8 must be N x H x W x 3 (or 1), found {tuple(pixels.shape)}")
@@ -45,7 +46,8 @@ class ArrayDataset(Dataset):
             channels, height, width = pixels.shape[1:]
         else:
             raise UserError(f"{where}: images must be uint8 or floating point, found {pixels.dtype}")
-        checked = check_labels(torch.as_tensor(labels).cpu().numpy(), len(pixels), class_names, where)
+        given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+        checked = check_labels(given, len(pixels), class_names, where)
         super().__init__(name, checked, class_names, (channels, height, width))
         self._pixels = pixels
 

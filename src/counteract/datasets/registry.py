@@ -11,7 +11,7 @@ from typing import Literal
 
 from platformdirs import user_cache_path
 
-from counteract._arguments import check_text
+from counteract._arguments import check_count, check_text
 from counteract._errors import UserError, unknown_name
 from counteract.datasets.base import Dataset
 from counteract.datasets.cifar import load_cifar
@@ -141,13 +141,14 @@ def load_dataset(
     Args:
         name: `digits`, `cifar10`, `cifar100`, `imagenet`; the path of an .npz file with `images` (uint8,
             N x H x W x 3), `labels` (integers, N) and `class_names`; `folder:DIR`, a folder of pictures for each class;
-            or `package.module:factory`, a function that returns a map-style torch Dataset of (image, label), a
-            DataLoader of one, or a pair of images and labels; or `cifar10-c:fog:3`, one of these with a corruption and
-            its severity. A file, a folder or a factory is one split, and is loaded
-            whatever `split` says. Pictures, and an .npz file's images where they are stored uncompressed, as
-            `numpy.savez` does, stay where they are until they are read.
-        split: The part of a named dataset.
-        data_dir: The folder where torchvision finds or puts its datasets; by default one in the user's cache directory.
+            `package.module:factory`, a function that returns a map-style torch Dataset of (image, label), a DataLoader
+            of one, or a pair of images and labels; or `cifar10-c:fog:3`, one of these with a corruption and its
+            severity. A file, a folder or a factory is one split, and is loaded whatever `split` says. Pictures, and an
+            .npz file's images where they are stored uncompressed, as `numpy.savez` does, stay where they are until they
+            are read.
+        split: `train` or `test`: the part of a named dataset.
+        data_dir: The folder where torchvision finds or puts its datasets, and RobustBench's corrupted images are; by
+            default one in the user's cache directory.
         reading: The way to read pictures and other items one by one: how they are resized, and by how many processes.
         limit: The number of images, from the first; None for all.
 
@@ -159,6 +160,7 @@ def load_dataset(
     source = find_source(name)
     if split not in ("train", "test"):
         raise UserError(f"split must be 'train' or 'test', found {split!r}")
+    limit = None if limit is None else check_count("limit", limit, least=0)
     reading = reading or Reading()
     found = source.load(name, split, Path(data_dir or user_cache_path("art-counteract") / "data"), reading)
     if isinstance(found, Dataset) and read_name(name):  # its clean images were prepared as they were loaded

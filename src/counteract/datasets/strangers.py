@@ -28,7 +28,8 @@ def make_dataset(name: str) -> Dataset | Items:
     """
     _, factory = find_factory(name, "dataset")
     with strangers_code(f"dataset {name}"):
-        return adopt(factory() if callable(factory) and not hasattr(factory, "__getitem__") else factory, name)
+        held = not isinstance(factory, type) and (hasattr(factory, "__getitem__") or not callable(factory))
+        return adopt(factory if held else factory(), name)
 
 
 def adopt(data: object, name: str) -> Dataset | Items:
@@ -46,7 +47,7 @@ def adopt(data: object, name: str) -> Dataset | Items:
         return data
     if isinstance(data, DataLoader):
         return _of_loader(data, name)
-    if isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(each, _ARRAYS) for each in data):
+    if isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[0], _ARRAYS):
         images, labels = data
         return _of_arrays(images, labels, name)
     if isinstance(data, IterableDataset) or not _is_map(data):
@@ -74,7 +75,8 @@ def _of_arrays(images: Any, labels: Any, name: str) -> Dataset:
         order = (0, 2, 3, 1) if to_last else (0, 3, 1, 2)
         if first != last and first == to_last:
             images = images.permute(order) if isinstance(images, Tensor) else images.transpose(order)
-    most = int(labels.max()) + 1 if len(labels) else 1
+    labels = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    most = int(labels.max()) + 1 if labels.size and np.issubdtype(labels.dtype, np.integer) else 1
     found = ArrayDataset(name, images, labels, ("",) * most)
     found.class_names = ()
     return found

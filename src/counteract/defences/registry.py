@@ -15,7 +15,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor
 from pydantic import create_model
 from torch import nn
 
-from counteract._arguments import check_text
+from counteract._arguments import check_count, check_text
 from counteract._errors import UserError, shown, unknown_name
 from counteract._factories import find_factory
 from counteract._signatures import parameters_of, signature_of
@@ -41,7 +41,7 @@ _ART_GIVEN = {
 }  # fmt: skip
 """The arguments that make ART's defences act at inference on images in [0, 1], channels first."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@/-]*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -134,17 +134,18 @@ def register_defence(
     A package registers its own by an entry point of the group `counteract.defences`, with this name and factory.
 
     Args:
-        name: The name: letters, digits, `-`, `_`, `.`.
+        name: The name: letters, digits, `-`, `_` and `.`, the first of them a letter, a digit or `_`.
         factory: `factory(network, num_classes=..., input_shape=..., **parameters)`, of which it is passed what it has
             parameters for; the images that mixup inference mixes with, too, as `pool`. It returns an ART preprocessor
             or postprocessor, a list of these, or a `torch.nn.Module` that is the whole defended network: images in
             [0, 1] to logits, log-probabilities or probabilities. One of these in hand will do.
-        help: One line about it, for `counteract defences`; by default the first of its docstring.
+        help: One line about it, for lists of defences; by default the first of its docstring.
         executions: The number of executions that are averaged, each with a draw of its own; None for what runs once per
             input. Whoever names the defence can say otherwise: `name(executions=10)`.
 
     Raises:
-        UserError: (a ValueError) the name is taken, or no name, or the factory nothing that makes a defence.
+        UserError: (a ValueError) the name is taken by another defence, or is none, or the factory is nothing that makes
+            a defence, or another argument of another kind.
 
     Examples:
         >>> from art.defences.preprocessor import JpegCompression
@@ -152,13 +153,17 @@ def register_defence(
         >>> counteract.register_defence("jpeg-30", JpegCompression((0, 1), quality=30, channels_first=True))
     """
     name = check_text("name", name, "a text")
-    if not _NAME.fullmatch(name) or name in (UNDEFENDED, "none"):
-        raise UserError(f"name must be made of letters, digits, '-', '_' and '.', found {name!r}")
+    if name in (UNDEFENDED, "none"):
+        raise UserError(f"name {name!r} stands for no defence: choose another")
+    if not _NAME.fullmatch(name):
+        raise UserError(f"name must be made of letters, digits, '-', '_' and '.', not begun by - or ., found {name!r}")
     if name in _OURS or (name in _REGISTERED and _REGISTERED[name].factory is not factory):
         raise UserError(f"name {name!r} is taken: choose another for this defence")
     if not callable(factory) and not isinstance(factory, (list, tuple)):
         raise UserError(f"factory must be a function that makes a defence, or a defence, found {shown(factory)}")
-    _REGISTERED[name] = Defence(name, help or _first_line(factory), factory, executions)
+    about = check_text("help", help, "a text") or _first_line(factory)
+    executions = None if executions is None else check_count("executions", executions)
+    _REGISTERED[name] = Defence(name, about, factory, executions)
 
 
 def find_defence(name: str) -> Defence:

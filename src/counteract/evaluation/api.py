@@ -19,7 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from counteract._arguments import check_count
 from counteract._errors import UserError, shown
-from counteract._images import check_images
+from counteract._images import check_images, tensor_of
 from counteract._labels import class_labels
 from counteract._network import check_model
 from counteract._seeding import seeded
@@ -89,17 +89,18 @@ def evaluate(
         images: In [0, 1], shape (N, C, H, W); a tensor or an array. Or what brings its labels, and may be uint8: a
             dataset, a map-style `torch.utils.data.Dataset` of (image, label), a `DataLoader` of one, or a pair.
         labels: The true labels, integers, shape (N,), or one-hot, shape (N, classes).
-        defences: Names; preprocessors and postprocessors, of this package, of ART or your own; lists of these, run one
-            after the other; whole defended networks; or factories, which are called with the network.
+        defences: Names, several joined by `+`; preprocessors and postprocessors, of this package, of ART or your own;
+            lists of such objects, run one after the other; whole defended networks; or factories, which are called with
+            the network.
         attacks: Names of attacks: `counteract attacks` lists them. None for `clean`, `pgd50` and `apgd-t`, or for
             `clean` alone where a network of RobustBench's zoo is published for corruptions and no norm is named.
-        eps: The size of the largest perturbation, a number or a fraction such as `"8/255"`; None for what a network of
-            the zoo is published for, else for 8/255 in Linf, 0.5 in L2 and 12 in L1.
-        norm: The norm that it is measured in: `Linf`, `L2`, or `L1`, which this package's own attacks do not know. None
-            for the one that a network of the zoo is published for, else for Linf.
+        eps: The size of the largest change, above 0, a number or a fraction such as `"8/255"`; None for what a network
+            of the zoo is published for, else for 8/255 in Linf, 0.5 in L2 and 12 in L1.
+        norm: The norm that it is measured in: `Linf`, `L2`, or `L1`, in which this package's own attacks do not climb.
+            None for the one that a network of the zoo is published for, else for Linf.
         preset: The effort of the attacks: `quick`, `standard` or `full`, or fields of a preset.
-        seeds: The number of seeds.
-        draws: The number of draws of a random defence that judge each example.
+        seeds: The number of seeds, from 1 to 10,000.
+        draws: The number of draws of a random defence that judge each example, from 1 to 10,000.
         pool: The images that mixup inference mixes with.
         surrogate: A network that oblivious attacks are made on in place of `network`, for one that is defended already.
         options: The device, the folder and whatever else does not change the results.
@@ -196,16 +197,16 @@ def make_data(
         UserError: (a ValueError) they are no images in [0, 1], or the labels do not fit.
     """
     limit = None if more.get("limit") is None else check_count("limit", more["limit"])
+    asked = validate(_Ways, {"pictures": more.get("pictures", Pictures())}, "arguments").pictures
+    reading = make_reading(asked, options, preparation_of(network.module))
     if labels is None and is_data(images):
-        asked = validate(_Ways, {"pictures": more.get("pictures", Pictures())}, "arguments").pictures
-        reading = make_reading(asked, options, preparation_of(network.module))
         return with_class_names(ready(adopt(images, IN_HAND), reading, limit), network)
     if is_data(images):
         raise UserError(f"labels are given twice: images are a {type(images).__name__}, which brings its own")
     if not isinstance(images, (Tensor, np.ndarray)):
         hint = ": load a dataset by its name with counteract.datasets.load_dataset" if isinstance(images, str) else ""
         raise UserError(f"images must be a tensor, an array or a dataset, found {shown(images)}{hint}")
-    pixels = check_images(torch.as_tensor(images), name="images")
+    pixels = check_images(tensor_of(images), name="images")
     if labels is None:
         raise UserError("labels are missing: pass one integer for each of images, or a dataset as images")
     with seeded(0):
@@ -215,7 +216,7 @@ def make_data(
         raise UserError(
             f"labels run from {int(given.min())} to {int(given.max())}, but the network has {classes} outputs"
         )
-    return ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes)))).take(limit)
+    return ready(ArrayDataset(IN_HAND, pixels, given, tuple(map(str, range(classes)))), reading, limit)
 
 
 def name_defences(defences: Iterable[Defence]) -> dict[str, Defence]:
@@ -267,9 +268,10 @@ def _check_defence(defence: object) -> None:
         if not (isinstance(part, (str, Preprocessor, Postprocessor)) or callable(part) or is_art(part)) or (
             isinstance(part, str) and part is not defence
         ):
+            inside = " in a list: names are joined by +" if isinstance(part, str) else ""
             raise UserError(
                 "defences must be names, ART preprocessors, postprocessors or classifiers, torch modules, lists of "
-                f"these or factories; found {type(part).__name__}"
+                f"these but names, or factories; found {type(part).__name__}{inside}"
             )
 
 

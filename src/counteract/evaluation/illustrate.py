@@ -39,7 +39,7 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     variant = Variant(name="counteraction", defence="counteraction")
     defended = subject.judged(variant, targeted=attack.targeted).defended
     assert isinstance(defended, DefendedModule)
-    (defence,) = defended.preprocessing_defences
+    (defence,) = defended.parts
     assert isinstance(defence, Counteraction)
     keys = defence_keys(example_keys(0, sample.index), 0)
     labels = _labels(defence, adversarial[chosen], keys[chosen])

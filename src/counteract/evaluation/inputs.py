@@ -256,7 +256,12 @@ def make_reading(asked: Pictures, options: RunOptions, own: Preparation | None =
         asked: The user's wishes.
         options: The number of worker processes, and whoever is told of what cannot be read.
         own: The networks' own preparation, where nothing else is asked for.
+
+    Raises:
+        UserError: (a ValueError) the user wishes a filter, and no size.
     """
+    if asked.interpolation is not None and asked.resize is None:
+        raise UserError("pictures: interpolation is that of resize, which is missing: give both")
     preparation = own
     if (asked.resize, asked.crop) != (None, None):
         crop = None if asked.crop is None else (asked.crop, asked.crop)

@@ -9,8 +9,11 @@ from typing import Any, Protocol
 
 import torch
 
-from counteract._arguments import check_count
+from counteract._arguments import check_count, check_flag
 from counteract._errors import UserError, shown
+
+_TOLD = ("begin", "advance", "tell", "warn")
+"""The methods of a watcher."""
 
 _FOLDERS = ("data_dir", "model_dir", "cache", "save_examples", "folder")
 
@@ -60,10 +63,11 @@ class RunOptions:
     Attributes:
         device: The place of the computation; of several processes each takes a device of its own of this kind.
         batch_size: Images per batch; None for a number that suits the device.
-        watcher: Whoever is told of the progress of this process.
-        data_dir: The folder where torchvision keeps its datasets.
+        watcher: Whoever is told of the progress of this process: see `Watcher`.
+        data_dir: The folder where torchvision keeps its datasets, and RobustBench's corrupted images are; None for one
+            in the user's cache directory.
         model_dir: The folder where RobustBench keeps its checkpoints.
-        trust: True lets checkpoints run code when they are read.
+        trust: True lets checkpoints run code when they are read, and networks of Hugging Face bring code.
         cache: A folder where adversarial examples are kept from run to run; None keeps none.
         save_examples: A folder where adversarial examples are kept as .npz and PNG files; None keeps none.
         workers: Processes that read pictures and other items ahead; 0 reads them in this one.
@@ -85,6 +89,9 @@ class RunOptions:
         """Takes text for a device and for folders."""
         found: dict[str, object] = {name: _folder(name, getattr(self, name)) for name in _FOLDERS}
         found |= {"device": usable_device(self.device), "workers": check_count("workers", self.workers, least=0)}
+        found["trust"] = check_flag("trust", self.trust)
+        if lacking := [name for name in _TOLD if not callable(getattr(self.watcher, name, None))]:
+            raise UserError(f"watcher must have a method {lacking[0]}, found {shown(self.watcher)}")
         if self.batch_size is not None:
             found["batch_size"] = check_count("batch_size", self.batch_size)
         for name, value in found.items():

@@ -58,7 +58,7 @@ class Pictures(Strict):
     Attributes:
         resize: The length of the shorter side after resizing.
         crop: The side of the square that is cropped from the centre.
-        interpolation: The filter of the resizing.
+        interpolation: The filter of the resizing, `bilinear` by default.
         skip_unreadable: True leaves out pictures that cannot be read, which the reports name.
     """
 
@@ -153,10 +153,10 @@ class EvaluationSpec(Strict):
 
     Attributes:
         title: The heading of the reports.
-        dataset: A dataset's name, or an .npz file with the test split.
+        dataset: A dataset's name, or that of a file, a folder or a factory with the test split: see `load_dataset`.
         pool: The images of mixup inference: the `train` split of a named dataset; its `test` split, or that cropped
             and mirrored at random, `test-augmented`, which is what the source's code does: both leak the images that
-            are classified into predictions; or an .npz file.
+            are classified into predictions; or a file, a folder or a factory.
         models: Names for `load_model` by the labels that tables and settings use; of a plain list of names each is
             its own label.
         attacks: Names of attacks, `clean` for the unattacked images.
@@ -174,8 +174,8 @@ class EvaluationSpec(Strict):
         bpda_at: Modules inside of networks that attacks take for the identity in their backward passes (BPDA): their
             paths, the ends of these or their classes. Those without a derivative but zero are found without.
         draws: The number of draws of the defence by which each example is judged; the accuracy is the mean over them.
-        precision: The precision of the defended network, the defence's own passes included; oblivious attacks are made
-            in float32 in any case.
+        precision: The precision of the defended network when it is judged, the defence's own passes included: `float32`
+            or `bf16`. Attacks that know of the defence are made in that of the `preset`, oblivious ones in float32.
         illustrations: The number of examples of which each network's images and probabilities are kept.
         gains_over: The number of adversarial images over which it is counted how often a perturbation for one label
             alone raises the true class's probability, where there are illustrations.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from torch import nn
 
-from counteract._arguments import check_text
-from counteract._errors import UserError, unknown_name
+from counteract._arguments import check_flag, check_text
+from counteract._errors import UserError, shown, unknown_name
 from counteract._network import to_eval
 from counteract._strangers import strangers_code
 from counteract.models import clip
@@ -102,16 +102,17 @@ def load_model(
               Hugging Face's transformers; each comes as a `PreparedNetwork`,
             - `clip:FOLDER`, a CLIP of Hugging Face's transformers, which classifies by the names of `classes`,
             - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
-        weights: A checkpoint for the factory's network, of torch or safetensors; None if the factory loads its own. Of
-            torchvision also its own names of weights.
+        weights: A checkpoint, of torch or safetensors, for a factory's network or one of torchvision or timm; None for
+            what the factory or the library loads. Of torchvision also its own names of weights.
         untrained: True for a library's network with random weights, the same each time, to try things out with.
         model_dir: The folder where RobustBench's checkpoints are, or are downloaded to.
-        trust: Lets checkpoints hold anything at all, and so run code when they are read.
+        trust: Lets checkpoints hold anything at all, and so run code when they are read; and networks of Hugging Face
+            bring code of their own.
         mean: For a factory's network that expects normalised images: the mean that is subtracted, per channel. Of a
             library's network in place of its own.
         std: Likewise, the standard deviation that the difference is divided by.
-        input_shape: The shape of one image that a factory's network takes; it is tried with two.
-        num_classes: The number of logits that a factory's network must return, if that is known.
+        input_shape: The shape of one image that a factory's network or a CLIP takes; it is tried with two.
+        num_classes: The number of logits that such a network must return, if that is known.
         classes: For a CLIP: a text file with the name of one class a line, in the order of the labels.
 
     Raises:
@@ -124,7 +125,8 @@ def load_model(
         >>> load_model("digits-resnet-iat")(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-    name = check_text("name", name, "that of a model, or a path")
+    name, trust = check_text("name", name, "that of a model, or a path"), check_flag("trust", trust)
+    mean, std = _numbers("mean", mean, check_mean), _numbers("std", std, check_deviation)
     if is_clip(name):
         _refuse("a CLIP", weights=weights, mean=mean, std=std)
         made = clip.load_clip(Path(name.removeprefix(clip.PREFIX)), None if classes is None else Path(classes))
@@ -169,7 +171,25 @@ def _refuse(what: str, **options: object) -> None:
     """Raises UserError for options that only a factory's network takes."""
     given = [option for option, value in options.items() if value is not None]
     if given:
-        raise UserError(f"{' and '.join(given)} go with package.module:factory; {what} has its own")
+        raise UserError(
+            f"{' and '.join(given)} go with package.module:factory and libraries' networks; {what} has its own"
+        )
+
+
+def _numbers(name: str, values: object, check: Callable[[float], float]) -> list[float] | None:
+    """Returns numbers of a normalisation as Python's own, once each is one of pixels in [0, 1]."""
+    if values is None:
+        return None
+    given: list[Any] = list(values) if isinstance(values, Iterable) else [values]
+    if not all(isinstance(value, SupportsFloat) for value in given):  # as of text no letter is
+        raise UserError(f"{name} must be numbers, one for each channel, found {shown(values)}")
+    found = [float(value) for value in given]
+    for value in found:
+        try:
+            check(value)
+        except UserError as error:
+            raise UserError(f"{name}: {error}, found {value:g}") from None
+    return found
 
 
 def _normalised(network: nn.Module, mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
@@ -177,10 +197,4 @@ def _normalised(network: nn.Module, mean: Sequence[float] | None, std: Sequence[
         raise UserError("mean and std go together")
     if mean is None or std is None:
         return network
-    for name, values, check in (("mean", mean, check_mean), ("std", std, check_deviation)):
-        for value in values:
-            try:
-                check(value)
-            except UserError as error:
-                raise UserError(f"{name}: {error}, found {value:g}") from None
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), model=network))

@@ -50,6 +50,7 @@ class RandomWindow(RandomPreprocessor[Window]):
 
     Raises:
         UserError: (a ValueError) an argument is out of its range; on use also if the greatest side exceeds the images'.
+            Evaluations also refuse sides below half of the images', of `RandomCropResize` below a third.
     """
 
     params: ClassVar[list[str]] = [*RandomPreprocessor.params, "size"]
@@ -69,7 +70,7 @@ class RandomWindow(RandomPreprocessor[Window]):
         self._check_params()
 
     def look(self, x: Tensor) -> None:
-        """Makes sure that windows of such sides make sense: neither larger than the images nor under half of them."""
+        """Makes sure that windows of such sides make sense: neither larger than images nor too small."""
         height, width = self._shape = x.shape[2], x.shape[3]
         (low, high), side = self.sides(height, width), min(self.canvas(height, width))
         least = -(-min(height, width) // self.shrinks)

@@ -31,8 +31,8 @@ class AntiAdversary(FirstOrderPreprocessor[None]):
 
     Args:
         model: The undefended network: images in `clip_values` to logits, normalisation inside.
-        eps_step: The size of a step.
-        steps: The number of steps.
+        eps_step: The size of a step, from 0 to the width of the range of pixels.
+        steps: The number of steps, 1 or more.
         **options: Those of `RandomPreprocessor`; but where no `clip_values` are given, pixels of [0, 1] stay where the
             steps take them, as in the source. With a range, the result is clamped to it; None is for any pixels.
 

@@ -38,8 +38,8 @@ class AugmentationEnsemble(RandomPreprocessor[Tensor]):
 
     Args:
         flip: True to show mirror images, too.
-        crops: The number of crops, of the input and of its mirror image.
-        padding: The rows and columns of zeros on each side of the image that crops are drawn from.
+        crops: The number of crops, of the input and of its mirror image; 0 or more.
+        padding: The rows and columns of zeros on each side of the image that crops are drawn from, 1 or more.
         **options: Those of `RandomPreprocessor`.
 
     Raises:

@@ -51,7 +51,7 @@ class RandomPreprocessor(PreprocessorPyTorch, Generic[Parameters]):
 
     Args:
         clip_values: The range of valid pixels, checked on the way in; None accepts every finite value.
-        batch_size: Images per chunk; it bounds the memory, and does not change the result.
+        batch_size: Images per chunk, 1 or more; it bounds the memory, and does not change the result.
         seed: With an integer, the k-th call draws the same in every run and in every copy. With None, draws follow
             `torch.manual_seed`.
         device_type: As in ART: where NumPy arrays are processed, `"cpu"` or `"gpu"`. Tensors stay where they are.

@@ -59,11 +59,12 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
 
     Args:
         model: The undefended network: images in `clip_values` to logits, normalisation inside.
-        eps: The paper's mu: the largest change of a pixel.
-        eps_step: The paper's alpha: the size of each label's perturbation.
-        num_labels: The paper's N.
-        steps: The steps of PGD that make each label's perturbation; the paper's is one. With more, each perturbation is
-            kept within eps, and each step's gradient is taken where the steps before have led, without random start.
+        eps: The paper's mu: the largest change of a pixel, from 0 to the width of `clip_values`.
+        eps_step: The paper's alpha: the size of each label's perturbation, likewise.
+        num_labels: The paper's N, from 1 to the number of labels that there are to draw from.
+        steps: The steps of PGD that make each label's perturbation, 1 or more; the paper's is one. With more, each
+            perturbation is kept within eps, and each step's gradient is taken where the steps before have led, without
+            random start.
         targeted: True if each perturbation moves towards its label, False if away from it.
         labels: The labels that are drawn from: all but the one predicted for x, or all.
         combine: `"sum-of-signs"` as in the paper, or `"sign-of-sum"` (ours): N * eps_step times the sign of the summed

@@ -29,8 +29,8 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
         delta = delta - eps_step * grad E(x + delta) / ||grad E(x + delta)||_2
         delta = project(clamp(x + delta, *clip_values) - x, eps),
 
-    where the projection is onto the L2 ball. It draws nothing. Where the energy has no finite gradient, the input stays
-    where it is.
+    where the projection is onto the L2 ball. It draws nothing. Pixels in which the energy has no finite gradient stay
+    where they are.
 
     Source: Mirza, D'Orazio, Melamed and Masi, "A provable energy-guided test-time defense boosting adversarial
     robustness of large vision-language models" (ET3), CVPR 2026, arXiv 2603.26984; the defaults are those of its code
@@ -46,10 +46,10 @@ class EnergyDescent(FirstOrderPreprocessor[None]):
 
     Args:
         model: The undefended network: images in `clip_values` to logits, normalisation inside.
-        eps: The largest L2 norm of the change of an image.
-        eps_step: The paper's alpha: the L2 norm of a step.
-        steps: The number of steps.
-        temperature: The paper's t.
+        eps: The largest L2 norm of the change of an image, 0 or more.
+        eps_step: The paper's alpha: the L2 norm of a step, 0 or more.
+        steps: The number of steps, 1 or more.
+        temperature: The paper's t, 1e-6 or more.
         **options: Those of `RandomPreprocessor`.
 
     Raises:

@@ -19,7 +19,7 @@ class GaussianNoise(RandomPreprocessor[Tensor]):
     not clipped), after Tabacof and Valle 2016.
 
     Args:
-        std: The standard deviation, in units of the pixels.
+        std: The standard deviation, in units of the pixels: from 0 to the width of their range.
         **options: Those of `RandomPreprocessor`; but where no `clip_values` are given, noisy pixels of [0, 1] stay
             where they are, as in the source. With a range, they are clamped to it; None is for any pixels.
 

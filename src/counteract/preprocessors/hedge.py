@@ -33,9 +33,9 @@ class Hedge(FirstOrderPreprocessor[Tensor]):
 
     Args:
         model: The undefended network: images in `clip_values` to logits, normalisation inside.
-        eps: The largest change of a pixel.
-        eps_step: The size of a step.
-        steps: The number of steps.
+        eps: The largest change of a pixel, from 0 to the width of `clip_values`.
+        eps_step: The size of a step, likewise.
+        steps: The number of steps, 1 or more.
         **options: Those of `RandomPreprocessor`.
 
     Raises:

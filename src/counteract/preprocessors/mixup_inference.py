@@ -13,7 +13,7 @@ from counteract import _random
 from counteract._answers import labels_of
 from counteract._arguments import check_real
 from counteract._errors import UserError
-from counteract._images import check_images
+from counteract._images import check_images, tensor_of
 from counteract._labels import class_labels
 from counteract._network import ask, check_model, device_of, dtype_of, evaluating
 from counteract.preprocessors.base import Options, RandomPreprocessor
@@ -51,7 +51,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         model: The undefended network whose prediction is mixed away from. It is left as it was found.
         images: The pool: (M, C, H, W), pixels in `clip_values`; tensor, array, or a `Dataset`, read by index.
         labels: The pool's labels: M integers, or M one-hot rows; None for those of a `Dataset`.
-        weight: The weight on the input, lambda in the paper; 1 - weight falls on the pool image.
+        weight: The weight on the input, from 0 to 1, lambda in the paper; 1 - weight falls on the pool image.
         **options: Those of `RandomPreprocessor`.
 
     Raises:
@@ -134,7 +134,7 @@ class MixupInference(RandomPreprocessor[Tensor]):
         check_model(self.model)
         self.weight = check_real("weight", self.weight, high=1.0)
         labels = self._check_labels()
-        self._pool = self.images if isinstance(self.images, Pool) else self._checked(torch.as_tensor(self.images))
+        self._pool = self.images if isinstance(self.images, Pool) else self._checked(tensor_of(self.images))
         self._classes, self._counts = torch.unique(labels, return_counts=True)
         if len(self._classes) == 1:
             raise UserError(f"labels must hold at least two classes to mix with, found only {int(self._classes[0])}")

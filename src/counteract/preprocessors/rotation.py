@@ -23,7 +23,7 @@ class RandomRotation(RandomPreprocessor[Tensor]):
     Source: the baseline of Pang et al., "Mixup inference", ICLR 2020.
 
     Args:
-        degrees: The angle is uniform in [-degrees, degrees].
+        degrees: The angle is uniform in [-degrees, degrees]; from 0 to 180.
         **options: Those of `RandomPreprocessor`.
 
     Raises:

@@ -53,11 +53,12 @@ class TestTimeCounterattack(FirstOrderPreprocessor[Tensor]):
 
     Args:
         model: The undefended network: images in `clip_values` to logits, normalisation inside.
-        eps: The paper's epsilon_ttc: the largest change of a pixel.
-        eps_step: The paper's alpha: the size of a step.
-        steps: The paper's N, the number of steps.
-        tau: The threshold of the relative change of features under noise, below which an image is counterattacked.
-        beta: The growth of the weights from one step to the next.
+        eps: The paper's epsilon_ttc: the largest change of a pixel, from 0 to the width of `clip_values`.
+        eps_step: The paper's alpha: the size of a step, likewise.
+        steps: The paper's N, the number of steps, 1 or more.
+        tau: The threshold of the relative change of features under noise, below which an image is counterattacked; 0 or
+            more.
+        beta: The growth of the weights from one step to the next, 0 or more.
         features: The path of the module whose output are the features, or the end of its path; None for the input of
             the last linear layer that the network calls, after which it must call no convolution.
         **options: Those of `RandomPreprocessor`.

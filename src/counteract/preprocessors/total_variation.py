@@ -35,8 +35,8 @@ class TotalVariation(RandomPreprocessor[None]):
     al. 2018 broke it with BPDA.
 
     Args:
-        weight: The weight on the total variation, for pixels in [0, 1].
-        steps: The number of iterations.
+        weight: The weight on the total variation, for pixels in [0, 1]; 1e-6 or more.
+        steps: The number of iterations, 1 or more.
         **options: Those of `RandomPreprocessor`.
 
     Raises:

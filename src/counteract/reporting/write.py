@@ -7,7 +7,7 @@ from pathlib import Path
 
 from counteract._errors import UserError
 from counteract._extras import needing
-from counteract._files import write_atomically
+from counteract._files import check_writable, write_atomically
 from counteract.evaluation.results import Run, write_results
 from counteract.reporting.audit import Findings, read_findings
 from counteract.reporting.csv_file import to_csv
@@ -27,20 +27,21 @@ def page_maker() -> Callable[[Run, Findings | str | None], str]:
     return to_html
 
 
-def write_reports(run: Run, folder: Path, source: Path | None = None) -> list[Path]:
+def write_reports(run: Run, folder: str | Path, source: str | Path | None = None) -> list[Path]:
     """Writes `results.json`, `report.md`, `rows.csv` and `report.html`, each atomically, and returns their paths.
 
     Without the extra `report` the page is left out.
 
     Args:
         run: The run.
-        folder: The folder for them.
+        folder: The folder for them, which is made if need be.
         source: The run's own folder, whose audit the reports show if there is one; by default the same.
 
     Raises:
         UserError: (a ValueError) one cannot be written.
     """
-    audit = read_findings(source or folder, run)
+    folder = Path(folder)
+    audit = read_findings(Path(source or folder), run)
     texts = {TEXT: to_markdown(run, audit), "rows.csv": to_csv(run)}
     try:
         to_html = page_maker()
@@ -48,6 +49,7 @@ def write_reports(run: Run, folder: Path, source: Path | None = None) -> list[Pa
         pass
     else:
         texts[PAGE] = to_html(run, audit)
+    check_writable(folder / TEXT)  # which makes the folder
     for name, text in texts.items():
         write_atomically(folder / name, text.encode())
     return [write_results(run, folder), *(folder / name for name in texts)]

@@ -25,10 +25,16 @@ def build_network(architecture: str, width: int | None, train_set: Dataset, seed
     """Makes a network whose weights are drawn by `seed`, and which normalises by the mean and deviation of the images.
 
     Raises:
-        UserError: (a ValueError) the architecture is unknown, or the network too large.
+        UserError: (a ValueError) the architecture is unknown, the network too large, or the images have no three
+            channels.
     """
     if architecture not in ARCHITECTURES:
         raise UserError(f"--arch {architecture!r} is not known; known: {', '.join(ARCHITECTURES)}")
+    if train_set.image_shape[0] != 3:
+        raise UserError(
+            f"--dataset {train_set.name} has images of {train_set.image_shape[0]} channel; these networks take three: "
+            "repeat it, or store RGB images"
+        )
     std, mean = torch.std_mean(train_set.images, (0, 2, 3))
     make = functools.partial(
         ARCHITECTURES[architecture],
