@@ -289,5 +289,5 @@ def test_attacks_compute_in_the_precision_of_their_preset_and_are_judged_in_floa
     assert layers == {"judged": {torch.float32}, "attacked": {torch.bfloat16}}
     victim = Crafter(
         subject, made, ExampleCache(None, print), ProbeStore(None, print), BatchSize(8, CPU, print)
-    ).victim(judged, adaptive=True)
+    ).victim(judged)
     assert victim.defended is judged.attacked

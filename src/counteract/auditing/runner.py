@@ -361,9 +361,9 @@ class _Going:
     def _left_out(self) -> dict[tuple[str, str], str]:
         """Returns the reasons why attacks are not made that would be others once more, by their names and defences."""
         found = {(name, self.defence): _ONCE_MORE.format(other) for name, other in self._repeated().items()}
-        judged = self.subject.judged(self.spec.variant(UNDEFENDED), targeted=False)
+        judged = self.subject.undefended
         plain = self.subject.surrogate is None and judged.attacked is judged.straight
-        if not plain or self._draws(judged):
+        if not plain or self.subject.is_random(judged):
             return found
         made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
         return found | {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
@@ -372,15 +372,11 @@ class _Going:
         """Returns the attacks that on this defence would be another one once more, each with that one's name."""
         defended = self.judged.defended
         found = {} if offers(defended, "smooth") else {"smooth": _SECOND}
-        if self._draws(self.judged):
+        if self.subject.is_random(self.judged):
             return found
         found |= {"fixed": _SECOND, "bpda-apgd-losses": "bpda-apgd-ce", "bpda-pgd-losses": "bpda-pgd"}
         cheaper = defended.executions > 1 or offers(defended, "with_fewer_steps", 1)
         return found if cheaper else found | {"cheap": _SECOND}
-
-    def _draws(self, judged: Judged) -> bool:
-        """Returns True where answers differ from draw to draw."""
-        return any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed
 
     def flagged(self, run: Run, backward: Backward) -> bool:
         """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""
@@ -397,7 +393,7 @@ class _Going:
         asked = self.judged.attacked
         if strongest.name in UNDER:
             asked = WholeModule(Through(asked, self.subject.attackable))
-        planted = plant(prober, asked, asked)
+        planted = plant(prober, asked)
         self.options.watcher.tell(f"{check_planted(planted).name}: {check_planted(planted).words}")
         return _Tests(prober.probe(strongest), planted, indicate(prober))
 

@@ -29,8 +29,7 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     """
     sample, network = read(data, block, subject.device), subject.module
     attack = next((found for found in map(find_attack, spec.attacks) if found.path), find_attack("pgd10"))
-    judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=attack.targeted)
-    adversarial = crafter.craft(attack, judged, 0, sample, torch.arange(len(block))).images
+    adversarial = crafter.craft(attack, subject.undefended, 0, sample, torch.arange(len(block))).images
     lost = (labels_of(_odds(network, sample.images)) == sample.labels) & (
         labels_of(_odds(network, adversarial)) != sample.labels
     )

@@ -17,7 +17,15 @@ from counteract._seeding import draws_unkeyed, repeats, same, seeded
 from counteract.attacks.registry import CLEAN
 from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, randomness, survey_networks
-from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
+from counteract.defences import (
+    UNDEFENDED,
+    Ingredients,
+    Values,
+    build_defence,
+    find_defence,
+    forward_passes,
+    parse_defence,
+)
 from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
@@ -314,11 +322,22 @@ class Subject:
             )
         return NetworkNote(random=found.unkeyed, method=self.method, training=published.training, notes=tuple(notes))
 
+    def is_unkeyed(self, judged: Judged) -> bool:
+        """Returns True where answers with a defence are drawn from global generators, which whoever asks must seed."""
+        return self.survey.unkeyed or judged.unkeyed
+
+    def is_random(self, judged: Judged) -> bool:
+        """Returns True where answers with a defence differ from draw to draw."""
+        return judged.random[0] or self.is_unkeyed(judged)
+
     def draws(self, judged: Judged) -> int:
         """Returns the number of draws by which a defence is judged: of one that draws nothing a single one."""
-        if self.spec.draws == 1:
-            return 1
-        return self.spec.draws if judged.random[0] or self.survey.unkeyed or judged.unkeyed else 1
+        return self.spec.draws if self.spec.draws > 1 and self.is_random(judged) else 1
+
+    @property
+    def undefended(self) -> Judged:
+        """The network without a defence."""
+        return self.judged(self.spec.variant(UNDEFENDED), targeted=False)
 
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""

@@ -205,7 +205,7 @@ class Worker:
         Of a defence that draws nothing there is a single draw, whatever the spec says.
         """
         judged, predicted = task.judged, []
-        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
+        unkeyed = self.subject.is_unkeyed(judged)
         for draw in range(self.subject.draws(judged)):
             given = defence_keys(keys, draw)
             labels = [keys.new_empty(0)]
