@@ -32,7 +32,7 @@ from counteract.evaluation import (
 )
 from counteract.evaluation.blocks import cut, read
 from counteract.evaluation.crafting import Crafter
-from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Subject
 from counteract.models import ResNet

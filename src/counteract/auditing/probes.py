@@ -16,9 +16,9 @@ from counteract.attacks.losses import margin
 from counteract.evaluation.blocks import Sample, read
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter, number_of
-from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.inputs import Inputs
 from counteract.evaluation.options import Watcher
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
 

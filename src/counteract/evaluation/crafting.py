@@ -23,8 +23,8 @@ from counteract.attacks.straight import StraightThrough
 from counteract.attacks.victim import Victim
 from counteract.evaluation.blocks import Sample, rows_of
 from counteract.evaluation.cache import ExampleCache, Made
-from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.plan import examples_key
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Judged, Subject
 from counteract.whole import WholeModule

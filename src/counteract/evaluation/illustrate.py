@@ -18,8 +18,6 @@ from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Subject
 from counteract.preprocessors import Counteraction
 
-__all__ = ["Illustrations", "illustrate"]
-
 
 def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: Dataset, block: Block) -> Illustrations:
     """Picks the first images that the network gets right until the first attack gets them wrong, and counteracts them.

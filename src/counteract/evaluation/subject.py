@@ -29,13 +29,13 @@ from counteract.defences import (
 from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
-from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
+from counteract.evaluation.identity import fingerprint, network_key, object_key
 from counteract.evaluation.inputs import LEAKING, Inputs, Network, check_card, few_classes, leak_of
-from counteract.evaluation.probe import probe_images, take_probe
+from counteract.evaluation.probe import Probe, ProbeStore, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.threats import published_threat
-from counteract.models.survey import Survey, survey
+from counteract.models.survey import Survey, probe_images, survey
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, Through, WholeModule
 
