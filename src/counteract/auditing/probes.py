@@ -17,10 +17,11 @@ from counteract.evaluation.blocks import Sample, read
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 
 _STREAM = 3
 """The probes' stream of an attacker's keys; the suite has 2."""

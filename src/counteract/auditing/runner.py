@@ -42,11 +42,12 @@ from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs
 from counteract.evaluation.inputs import Network
 from counteract.evaluation.journal import Journal
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import checked
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
 from counteract.evaluation.scores import Paired, paired, survived
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 from counteract.whole import Through, WholeModule
 
 _TESTED = (

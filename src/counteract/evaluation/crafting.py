@@ -23,10 +23,11 @@ from counteract.attacks.straight import StraightThrough
 from counteract.attacks.victim import Victim
 from counteract.evaluation.blocks import Sample, rows_of
 from counteract.evaluation.cache import ExampleCache, Made
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.plan import examples_key
 from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 from counteract.whole import WholeModule
 
 

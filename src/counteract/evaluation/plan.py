@@ -13,9 +13,10 @@ from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.identity import Part, fingerprint, object_key, sources_of
 from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 from counteract.models.survey import probe_images
 
 

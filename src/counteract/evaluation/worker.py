@@ -23,10 +23,11 @@ from counteract.evaluation.cache import Made
 from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.journal import Entry, Journal, failure, pack
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.plan import Task, unit_key
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 
 
 @dataclass
