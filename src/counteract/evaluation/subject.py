@@ -20,8 +20,9 @@ from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
 from counteract.evaluation.computing import channels_last, ready
+from counteract.evaluation.fit import check_card, few_classes, leak_of
 from counteract.evaluation.identity import fingerprint, network_key, object_key
-from counteract.evaluation.inputs import LEAKING, Inputs, Network, check_card, few_classes, leak_of
+from counteract.evaluation.inputs import LEAKING, Inputs, Network
 from counteract.evaluation.judged import OVER, Judged
 from counteract.evaluation.probe import Probe, ProbeStore, take_probe
 from counteract.evaluation.results import NetworkNote
