@@ -80,8 +80,8 @@ class _Evaluation:
         processes: Processes,
         inputs: Inputs,
         subjects: Sequence[Subject],
-        journal: Journal | None = None,
-        left_out: Mapping[tuple[str, str], str] | None = None,
+        journal: Journal | None,
+        left_out: Mapping[tuple[str, str], str] | None,
     ) -> None:
         self.spec, self.options, self.processes, self.left_out = spec, options, processes, left_out
         self.inputs, self.subjects = inputs, subjects
