@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -106,6 +108,35 @@ class Keyed(Averaging):
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         del keys
         return super().forward(x)
+
+
+class Drawing(nn.Module):
+    """A network that is random in eval mode, too, in one of several ways."""
+
+    def __init__(self, how: str = "torch") -> None:
+        super().__init__()
+        self.net, self.how = TinyNet(), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        shift: dict[str, Callable[[], Any]] = {
+            "torch": lambda: torch.rand(len(x), 1, 1, 1),
+            "numpy": lambda: np.random.rand(),
+            "python": random.random,
+        }
+        out: Tensor = self.net(8 * x * (shift[self.how]() - 0.5))
+        return out
+
+
+class Unrepeatable(nn.Module):
+    """A network with a generator of its own, which nobody can seed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.generator = TinyNet(), torch.Generator()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x * torch.rand((), generator=self.generator))
+        return out
 
 
 class Around(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import ValidationError
 
-from counteract._signatures import parameters_of, signature_of, takes_any_name
+from counteract._signatures import parameter_model, signature_of, takes_any_name
 
 
 def make(
@@ -23,7 +23,7 @@ class Made:
 
 
 def test_what_a_function_takes_by_name_is_validated() -> None:
-    found = parameters_of(make, without=["network"])
+    found = parameter_model(make, without=["network"])
     assert found().model_dump() == {"strength": 0.3, "kind": "a", "size": None}
     assert found.model_validate({"strength": "8/255", "size": [1, 2]}).model_dump() == {
         "strength": 8 / 255,
@@ -36,11 +36,11 @@ def test_what_a_function_takes_by_name_is_validated() -> None:
 
 
 def test_a_class_and_a_partial() -> None:
-    found = parameters_of(Made, without=["network"])
+    found = parameter_model(Made, without=["network"])
     assert list(found.model_fields) == ["steps"]
     with pytest.raises(ValidationError):
         found()
-    given = parameters_of(functools.partial(make, strength=0.5), without=["network"])
+    given = parameter_model(functools.partial(make, strength=0.5), without=["network"])
     assert given().model_dump()["strength"] == 0.5
     assert given.model_validate({"strength": "1/4"}).model_dump()["strength"] == 0.25
 
@@ -49,7 +49,7 @@ def test_annotations_that_cannot_be_read_take_anything() -> None:
     def odd(network, a: "no_such_name" = 1, b: object() = 2):  # type: ignore[no-untyped-def,name-defined,valid-type]  # noqa: F821, UP037
         return network
 
-    assert parameters_of(odd, without=["network"]).model_validate({"a": "x"}).model_dump() == {"a": "x", "b": 2}
+    assert parameter_model(odd, without=["network"]).model_validate({"a": "x"}).model_dump() == {"a": "x", "b": 2}
 
 
 def test_what_does_not_tell_has_no_parameters() -> None:

@@ -64,7 +64,7 @@ def work(
         timed(times, "a look into the cache", partial(cache.load, made.key))
         timed(times, "a block's examples cached", partial(cache.store, made.key, Made(images, 1.0)))
         timed(times, "a line of the journal", partial(journal.add, made))
-    timed(times, "all lines given to all", partial(processes.gather, journal.take_added()))
+    timed(times, "all lines given to all", partial(processes.gather, journal.added))
     answers.put(times)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18 as strangers_resnet18
 
 from counteract import AntiAdversary, Counteraction, Hedge
-from counteract.evaluation.subject import ready
+from counteract.evaluation.computing import ready
 from counteract.models import resnet18, resnet50
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 

@@ -19,7 +19,7 @@ from torchvision.models import resnet18 as strangers_resnet18
 
 from counteract import DefendedModule, RandomCropResize
 from counteract._folding import folded
-from counteract.evaluation.subject import ready
+from counteract.evaluation.computing import ready
 
 EXECUTIONS = 50
 

@@ -10,12 +10,10 @@ and the table once more with its examples in the cache. Without data of yours it
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from subjects import table1, table1_options
-from timing import conditions, show
+from timing import conditions, show, timed
 
 from counteract.evaluation import EvaluationSpec, RunOptions, evaluate_spec
 
@@ -32,13 +30,6 @@ def separately(spec: EvaluationSpec) -> list[float]:
     return [accuracy for cell in one for accuracy in run(cell, None)]
 
 
-def timed(call: Callable[[], list[float]]) -> tuple[float, list[float]]:
-    """Returns the time of a call, and what it returns."""
-    start = time.perf_counter()
-    found = call()
-    return time.perf_counter() - start, found
-
-
 def main() -> None:
     """Times the rounds and prints the ratios."""
     parser = table1_options("Table 1 with snapshots and cache, as ratios")
@@ -48,9 +39,9 @@ def main() -> None:
     ratios: dict[str, list[float]] = {"without a cache beforehand": [], "with the examples in the cache": []}
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory() as folder:
-            apart, expected = timed(lambda: separately(spec))
+            expected, apart = timed(lambda: separately(spec))
             for name in ratios:
-                together, found = timed(lambda: run(spec, Path(folder)))
+                found, together = timed(lambda: run(spec, Path(folder)))
                 if found != expected:
                     raise SystemExit("the two ways disagree: there is an error in one of them")
                 ratios[name].append(apart / together)

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import timing
 import torch
 from flops import FlopCount
 from torch.profiler import ProfilerActivity, profile
@@ -223,7 +224,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = timing.device()
     with tempfile.TemporaryDirectory() as folder:
         subjects = [trainer(method, options, Path(folder), device) for method in METHODS]
         subjects.append(counteraction(options, device))

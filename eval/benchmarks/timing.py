@@ -5,19 +5,27 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 Round = Mapping[str, float]
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Returns the time of a call, the work of a GPU included."""
+def timed(call: Callable[[], T]) -> tuple[T, float]:
+    """Returns what a call returns, and its time in seconds, the work of a GPU included."""
     start = time.perf_counter()
-    call()
+    found = call()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return found, time.perf_counter() - start
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Returns the time of a call."""
+    return timed(call)[1]
 
 
 def rounds(contestants: Mapping[str, Callable[[], object]], repeats: int) -> list[Round]:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from rich.console import Console
+from timing import seconds
 from torch import Tensor, nn
 
 from counteract.datasets import ArrayDataset, Dataset
@@ -85,13 +85,6 @@ def mixup_loss(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     logits = network(w * x + (1 - w) * x[partner])
     of_rows, of_partners = (F.cross_entropy(logits, labels, reduction="none") for labels in (y, y[partner]))
     return (weight * of_rows + (1 - weight) * of_partners).mean()
-
-
-def seconds(step: Callable[[], float]) -> float:
-    """Returns the time of one step; reading its loss waits for the device."""
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from timing import conditions
 
 from counteract.attacks import CLEAN
-from counteract.auditing.runner import of_a_bare_network, stages
+from counteract.auditing.spec import of_a_bare_network, stages
 from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, RunOptions, evaluate_spec, make_spec, read_spec, with_models
 

@@ -32,7 +32,7 @@ def signature_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return {}
 
 
-def parameters_of(function: Callable[..., Any], without: Collection[str] = ()) -> type[Strict]:
+def parameter_model(function: Callable[..., Any], without: Collection[str]) -> type[Strict]:
     """Returns a model of the parameters that a function takes by name; fractions are read where it wants a float.
 
     Args:

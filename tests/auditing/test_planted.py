@@ -33,7 +33,7 @@ class Bent(nn.Module):
 
 def planted(network: nn.Module, digits: Dataset, **changes: Any) -> Planted:
     whole = whole_module(network, digits.images[:2])
-    return plant(prober(TinyNet().eval(), digits.take(9), **changes), whole, whole)
+    return plant(prober(TinyNet().eval(), digits.take(9), **changes), whole)
 
 
 @pytest.mark.parametrize("threat", [{}, {"norm": "L2", "eps": 3.0}])
@@ -89,4 +89,4 @@ def test_draws_of_a_random_network_are_judged_afresh(net: TinyNet, digits: Datas
     own = prober(net, digits.take(9), defences=["gaussian-noise"])
     assert own.random
     whole = whole_module(Noise(), digits.images[:2])
-    assert plant(own, whole, whole).planted <= 4
+    assert plant(own, whole).planted <= 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +14,12 @@ from torch import Tensor, nn
 from watching import Watcher
 
 from counteract import AntiAdversary, DefendedModule, GaussianNoise, attack, audit
-from counteract._errors import StrangersError, UserError
-from counteract._sealed import unseal
-from counteract.attacks import ATTACKS, Attack, find_attack
-from counteract.attacks.registry import CURES
-from counteract.auditing import Audit, audit_spec, distilled, make_audit_spec, runner, write_audit
-from counteract.auditing.runner import UNDER, stages
+from counteract._errors import StrangersError
+from counteract.attacks import Attack, find_attack
+from counteract.auditing import Audit, distilled, runner
+from counteract.auditing.spec import UNDER, stages
 from counteract.datasets import ArrayDataset, Dataset
-from counteract.evaluation import Run, RunOptions, spec_for_dataset
+from counteract.evaluation import Run, RunOptions
 
 FAST: dict[str, Any] = {"preset": TINY | {"steps": 2}, "seeds": 1, "draws": 2}
 
@@ -38,14 +34,6 @@ WITHOUT_DEFENCE = {
 def run(defence: Any, network: nn.Module, data: Dataset, classes: int = 10, **more: Any) -> Audit:
     rows = (data.labels < classes).nonzero()[:9, 0]
     return audit(defence, network, data.read(rows), data.labels[rows], **(FAST | more))
-
-
-def test_every_attack_of_ours_has_its_stage() -> None:
-    """But for cures, and for plain PGD on losses that APGD climbs already."""
-    assert len(set(EVERY)) == len(EVERY)
-    own = set(ATTACKS) - set(CURES)
-    assert own - set(EVERY) == {"bpda-pgd-cw", "bpda-pgd-dlr", "bpda-pgd-t"}
-    assert set(EVERY) - own == {"pgd2"}
 
 
 class Through(nn.Module):
@@ -334,39 +322,6 @@ def test_those_make_the_very_examples_of_the_others(net: TinyNet, digits: Datase
         assert torch.equal(one, other)
 
 
-def test_the_spec_of_an_audit() -> None:
-    data = spec_for_dataset("digits") | {
-        "cascade": True,
-        "attacks": ["pgd1"],
-        "sweep": {"parameter": "eps", "values": ["1/255"]},
-    }
-    spec = make_audit_spec(data, "counteraction")
-    assert (spec.cascade, spec.sweep, spec.alone) == (True, None, ("clean", "pgd20", "noise", "apgd-ce"))
-    assert spec.attacks == tuple(name for stage in stages(20) for name in stage)
-    assert list(spec.defences) == ["undefended", "counteraction"]
-    assert list(make_audit_spec(data, "undefended").defences) == ["undefended"]
-    two = {"models": {"a": "digits-resnet-iat", "b": "digits-resnet-mixup"}}
-    with pytest.raises(UserError, match="an audit is about one model, found a, b: name one"):
-        make_audit_spec(data | two, "counteraction")
-    with pytest.raises(UserError, match="did you mean counteraction"):
-        audit_spec(make_audit_spec(data, "counteracton"))
-
-
-def test_the_file_carries_a_checksum(net: TinyNet, digits: Dataset, tmp_path: Path) -> None:
-    found = run("undefended", net, digits)
-    write_audit(found, tmp_path / "audit.json")
-    text = (tmp_path / "audit.json").read_bytes()
-    content = unseal(text)
-    assert (content["sound"], content["defence"]) == (found.sound, "undefended")
-    assert [(c["name"], c["flag"], c["words"]) for c in content["checks"]] == [
-        (c.name, c.flag, c.words) for c in found.checks
-    ]
-    assert {"notes", "summaries", "rows", "environment", "spec"} <= content.keys()
-    assert len(content["rows"]) == len(WITHOUT_DEFENCE)
-    with pytest.raises(ValueError, match="checksum"):
-        unseal(json.dumps(json.loads(text) | {"sound": not found.sound}).encode())
-
-
 class Later(TinyNet):
     """A network that fails when the attacks are over, and the probes begin."""
 
@@ -388,35 +343,3 @@ def test_a_network_that_fails_in_the_probes_is_named(digits: Dataset, monkeypatc
     monkeypatch.setattr("counteract.auditing.runner._strongest", fail)
     with pytest.raises(StrangersError, match=r"^model Later failed with KeyError: 'layer'$"):
         audit("undefended", network, digits.take(4), seeds=1, draws=1)
-
-
-def test_the_spec_of_an_audit_keeps_what_a_label_stands_for() -> None:
-    given = {
-        "dataset": "digits",
-        "models": ["digits-resnet-iat"],
-        "defences": {"mine": {"use": "rotation", "degrees": 9}},
-    }
-    made = make_audit_spec(given, "mine")
-    assert made.defences == {"undefended": "undefended", "mine": "rotation(degrees=9)"}
-    assert make_audit_spec(given, "hedge").defences == {"undefended": "undefended", "hedge": "hedge"}
-
-
-@pytest.mark.parametrize(
-    ("defences", "words"),
-    [
-        ([["x"]], "defences"),
-        ([{"use": "hedge"}], "defences"),
-        (5, "defences"),
-        ("counteraction", "defences"),
-        (["hedge", "rotation"], "an audit is about one defence, found hedge, rotation: name one with --defence"),
-    ],
-)
-def test_a_spec_without_one_defence_is_one_line(defences: Any, words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        make_audit_spec({"dataset": "digits", "models": ["digits-resnet-iat"], "defences": defences})
-
-
-def test_the_only_defence_of_a_spec_is_audited() -> None:
-    data = {"dataset": "digits", "models": ["digits-resnet-iat"], "defences": ["none", "hedge"]}
-    assert list(make_audit_spec(data).defences) == ["undefended", "hedge"]
-    assert list(make_audit_spec(data | {"defences": ["undefended"]}).defences) == ["undefended"]

@@ -45,9 +45,10 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
     }  # fmt: skip
     switches = ("--trust", "--untrained", "--skip-unreadable")
     flat = [word for pair in options.items() for word in pair]
+    uncached = [word for pair in options.items() if pair[0] != "--cache" for word in pair]
     for command in ("evaluate", "audit"):
         assert call([command, "--model", "package.nets:make", *switches, *flat]) == 2
-        assert call([command, "--model", "package.nets:make", "--no-cache", *flat]) == 2
+        assert call([command, "--model", "package.nets:make", "--no-cache", *uncached]) == 2
     every = {*switches, *options, "--no-cache"}
     assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Shared)} == every
     assert [given.cache for _, given in seen] == [tmp_path / "c", None] * 2
@@ -63,6 +64,26 @@ def test_every_option_in_common_reaches_both_commands(tmp_path: Path, monkeypatc
         assert (given.workers, given.save_examples) == (3, tmp_path / "e")
         assert (given.model_dir, given.data_dir) == (Path("m"), Path("d"))
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("order", [("--cache", "c", "--no-cache"), ("--no-cache", "--cache", "c")])
+def test_a_cache_and_none_exclude_each_other(order: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["evaluate", *order]) == 2
+    said = capsys.readouterr().err
+    assert said == "counteract: --cache and --no-cache exclude each other: leave one of them out\n"
+
+
+def test_no_cache_wins_over_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunOptions] = []
+
+    def stop(spec: EvaluationSpec, options: RunOptions) -> Run:
+        seen.append(options)
+        raise UserError("stopped")
+
+    monkeypatch.setattr(evaluation, "evaluate_spec", stop)
+    monkeypatch.setenv("COUNTERACT_CACHE", str(tmp_path / "c"))
+    assert [call(["evaluate", *more]) for more in ([], ["--no-cache"])] == [2, 2]
+    assert [options.cache for options in seen] == [tmp_path / "c", None]
 
 
 def test_auto_is_a_device_that_is_here() -> None:

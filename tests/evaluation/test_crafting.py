@@ -32,7 +32,7 @@ from counteract.evaluation import (
 )
 from counteract.evaluation.blocks import cut, read
 from counteract.evaluation.crafting import Crafter
-from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Subject
 from counteract.models import ResNet
@@ -289,5 +289,5 @@ def test_attacks_compute_in_the_precision_of_their_preset_and_are_judged_in_floa
     assert layers == {"judged": {torch.float32}, "attacked": {torch.bfloat16}}
     victim = Crafter(
         subject, made, ExampleCache(None, print), ProbeStore(None, print), BatchSize(8, CPU, print)
-    ).victim(judged, adaptive=True)
+    ).victim(judged)
     assert victim.defended is judged.attacked

@@ -22,7 +22,7 @@ from watching import Watcher
 from counteract import GaussianNoise
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions, evaluate
-from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key, sources_of
+from counteract.evaluation.identity import fingerprint, network_key, object_key, sources_of
 from counteract.models import Normalize
 
 
@@ -71,33 +71,6 @@ def test_a_key_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(found) == 1
-
-
-def test_a_store_tells_answers_apart_and_keeps_those_that_agree(tmp_path: Path) -> None:
-    told: list[str] = []
-    first = Probe(torch.tensor([[1.0, 2.0]]), torch.tensor([3.0]))
-    rounded = Probe(torch.tensor([[1.0, 2.00001]]), torch.tensor([3.0]))
-    others = [
-        Probe(-first.answers, first.slopes),
-        Probe(first.answers, -first.slopes),
-        Probe(first.answers, torch.empty(0)),
-        Probe(torch.tensor([[1.0, torch.nan]]), first.slopes),
-    ]
-    store = ProbeStore(tmp_path, told.append)
-    found = store.settle("key", first, "model m")
-    assert store.settle("key", rounded, "model m") == found
-    assert told == []
-    identities = [store.settle("key", other, "model m") for other in others]
-    assert len({found, *identities}) == 5
-    assert len(told) == 4
-    assert told[0].startswith("model m has the weights and the code of one seen before, and answers differently")
-    again = ProbeStore(tmp_path, told.append)
-    assert [again.settle("key", probe, "m") for probe in (rounded, *others)] == [found, *identities]
-    assert again.settle("other", first, "m") != found
-    (path,) = [path for path in tmp_path.iterdir() if path.name.startswith("key")]
-    path.write_bytes(path.read_bytes().replace(b"2.0", b"2.5", 1))
-    ProbeStore(tmp_path, told.append).settle("key", first, "m")
-    assert "are damaged: what was found with them is measured again" in told[-1]
 
 
 class Changed(nn.Module):

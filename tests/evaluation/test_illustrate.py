@@ -16,9 +16,10 @@ from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import ExampleCache, make_spec, spec_for_dataset
 from counteract.evaluation.blocks import cut, read
 from counteract.evaluation.crafting import Crafter
-from counteract.evaluation.identity import ProbeStore
-from counteract.evaluation.illustrate import Illustrations, illustrate
+from counteract.evaluation.illustrate import illustrate
 from counteract.evaluation.inputs import Inputs, Network
+from counteract.evaluation.probe import ProbeStore
+from counteract.evaluation.results import Illustrations
 from counteract.evaluation.spec import Variant
 from counteract.evaluation.subject import Subject
 

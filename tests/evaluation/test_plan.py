@@ -10,8 +10,8 @@ from networks import TinyNet
 from counteract.datasets import Dataset
 from counteract.evaluation import Inputs, Network, make_spec
 from counteract.evaluation.blocks import Block
-from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.plan import Plan, make_plan, unit_key
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.subject import Subject
 
 SPEC: dict[str, Any] = {

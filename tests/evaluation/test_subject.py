@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-import torchvision
-from networks import TinyNet
+from networks import Drawing, TinyNet, Unrepeatable
 from torch import Tensor, nn
 from watching import Watcher
 
@@ -18,29 +14,12 @@ from counteract import DefendedModule, RandomCropPad
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Inputs, Network, Run, RunOptions, evaluate, make_spec
-from counteract.evaluation.subject import Subject, ready
-
-
-class Dropping(nn.Module):
-    """A network that is random in eval mode, too, in one of several ways."""
-
-    def __init__(self, how: str = "torch") -> None:
-        super().__init__()
-        self.net, self.how = TinyNet(), how
-
-    def forward(self, x: Tensor) -> Tensor:
-        shift: dict[str, Callable[[], Any]] = {
-            "torch": lambda: torch.rand(len(x), 1, 1, 1),
-            "numpy": lambda: np.random.rand(),
-            "python": random.random,
-        }
-        out: Tensor = self.net(8 * x * (shift[self.how]() - 0.5))
-        return out
+from counteract.evaluation.subject import Subject
 
 
 @pytest.mark.parametrize("how", ["torch", "numpy", "python"])
 def test_random_answers_are_found(how: str, digits: Dataset) -> None:
-    assert run(Dropping(how), digits.take(4), attacks=["clean"]).networks["network"].random
+    assert run(Drawing(how), digits.take(4), attacks=["clean"]).networks["network"].random
 
 
 def run(network: nn.Module, data: Dataset, batch_size: int = 100, **changes: Any) -> Run:
@@ -58,9 +37,9 @@ def hits(found: Run) -> list[list[float]]:
 
 def test_a_random_network_repeats_whatever_the_batch_size_and_its_report_says_so(digits: Dataset) -> None:
     data = digits.take(80)
-    first = run(Dropping(), data, draws=3)
-    assert hits(first) == hits(run(Dropping(), data, draws=3))
-    assert hits(first) == hits(run(Dropping(), data, batch_size=9, draws=3))
+    first = run(Drawing(), data, draws=3)
+    assert hits(first) == hits(run(Drawing(), data, draws=3))
+    assert hits(first) == hits(run(Drawing(), data, batch_size=9, draws=3))
     assert first.networks["network"].random
     assert "its draws follow the block" in first.networks["network"].notes[0]
     assert any(0 < share < 1 for share in first.cells[0].correct[0].tolist())
@@ -72,32 +51,13 @@ def test_different_attacks_are_judged_by_the_same_draws(digits: Dataset) -> None
     data = digits.take(70)
     options = RunOptions(watcher=Watcher())
     attacks = ["clean", "pgd1", "noise"]
-    clean, *attacked = hits(evaluate(Dropping().eval(), data, eps=1e-9, attacks=attacks, draws=2, options=options))
+    clean, *attacked = hits(evaluate(Drawing().eval(), data, eps=1e-9, attacks=attacks, draws=2, options=options))
     assert clean == attacked[0] == attacked[1]
-
-
-class Unrepeatable(nn.Module):
-    """A network with a generator of its own, which nobody can seed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net, self.generator = TinyNet(), torch.Generator()
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.net(x * torch.rand((), generator=self.generator))
-        return out
 
 
 def test_draws_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
     (note,) = run(Unrepeatable(), digits.take(8), attacks=["clean"]).networks["network"].notes
     assert "another run gives other figures" in note
-
-
-def test_draws_of_a_defence_that_cannot_be_repeated_are_named(digits: Dataset) -> None:
-    words = {"follow the block": Dropping(), "another run differs": Unrepeatable()}
-    for said, defence in words.items():
-        found = run(TinyNet(), digits.take(8), attacks=["clean"], defences=["undefended", defence.eval()])
-        assert said in str(found.parameters("network", type(defence).__name__))
 
 
 def test_a_network_that_is_defended_already_is_refused(digits: Dataset) -> None:
@@ -185,16 +145,3 @@ def test_the_cost_of_an_attack_through_a_module_that_is_passed_over_is_what_it_w
     plain = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING)
     over = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING, bpda_at=["Tanh"])
     assert [row.attack_passes for row in over.rows] == [row.attack_passes for row in plain.rows]
-
-
-@pytest.mark.parametrize(("side", "channels_last"), [(32, False), (64, True)])
-def test_a_strangers_layout_follows_its_smallest_maps(side: int, channels_last: bool) -> None:
-    """At 32 x 32 the last maps of this network are single pixels."""
-    images, network = torch.rand(2, 3, side, side), torchvision.models.resnet18(num_classes=10).eval()
-    answers = network(images)
-    fast = ready(network, images.device, images)
-    kernels = [each.weight for each in fast.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)]
-    assert {each.is_contiguous(memory_format=torch.channels_last) for each in kernels} == {channels_last}
-    assert {each.is_contiguous() for each in kernels} == {not channels_last}
-    assert not any(each._forward_pre_hooks for each in fast.modules())
-    torch.testing.assert_close(fast(images), answers, rtol=1e-3, atol=1e-3)

@@ -18,11 +18,12 @@ from counteract._errors import UserError
 from counteract._files import read_file
 from counteract._sealed import unseal
 from counteract.attacks.libraries import AttackError, AttackWarning
+from counteract.attacks.libraries.names import DEFENDED
 from counteract.attacks.preset import AttackPreset
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 
-PREFIX, DEFENDED = "file:", "@defended"
+PREFIX = "file:"
 
 ABOUT, BLOCKS = "about.json", "block-*.npz"
 """The file that says what the examples are, and those that hold them."""

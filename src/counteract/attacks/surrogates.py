@@ -60,7 +60,7 @@ def no_cheap(module: Defended) -> str | None:
     return _nothing(module, "with_fewer_steps", 1)
 
 
-def rebuilt(module: Defended, executions: int | None = None) -> Defended:
+def rebuilt(module: Defended, executions: int) -> Defended:
     """The same defended network with at most so many executions; a whole module as it is."""
     return _changed(module, lambda _: None, executions)
 

@@ -9,6 +9,8 @@ from counteract._extras import needing
 with needing("evaluate"):
     from counteract.auditing.api import audit
     from counteract.auditing.checklist import Check
-    from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec, write_audit
+    from counteract.auditing.outcome import Audit, write_audit
+    from counteract.auditing.runner import audit_spec
+    from counteract.auditing.spec import DEFAULTS, make_audit_spec
 
 __all__ = ["DEFAULTS", "Audit", "Check", "audit", "audit_spec", "make_audit_spec", "write_audit"]

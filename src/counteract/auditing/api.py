@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract.auditing.runner import DEFAULTS, Audit, audit_spec, make_audit_spec
+from counteract.auditing.outcome import Audit
+from counteract.auditing.runner import audit_spec
+from counteract.auditing.spec import DEFAULTS, make_audit_spec
 from counteract.datasets import Dataset, load_dataset
 from counteract.defences.art import is_art
 from counteract.evaluation.api import Images, check_more, in_hand, make_data, make_network

@@ -44,7 +44,7 @@ class Planted:
     found: int
 
 
-def plant(prober: Prober, network: Scores, borrow: Defended) -> Planted:
+def plant(prober: Prober, network: Defended) -> Planted:
     """Plants an example for each of a few images, and attacks.
 
     The answers to an image and to a corner of the bound span a direction; a new classifier with two classes says how
@@ -57,7 +57,6 @@ def plant(prober: Prober, network: Scores, borrow: Defended) -> Planted:
     Args:
         prober: The attacker, whose bounds and steps hold.
         network: The network as the attack under test asks it.
-        borrow: The network that it belongs to.
     """
     counts = []
     sample = next(prober.samples())
@@ -65,7 +64,7 @@ def plant(prober: Prober, network: Scores, borrow: Defended) -> Planted:
     draws = _DRAWS if prober.random else 1
 
     def tested(index: Tensor) -> Tensor:
-        with borrowed(borrow):
+        with borrowed(network):
             return _test(prober, network, few.images[index], prober.keys(few)[index], draws)
 
     for found, kept in prober.batches(tested, few, "planted", count=len(few.index)):

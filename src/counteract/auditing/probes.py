@@ -16,11 +16,12 @@ from counteract.attacks.losses import margin
 from counteract.evaluation.blocks import Sample, read
 from counteract.evaluation.cache import ExampleCache
 from counteract.evaluation.crafting import Crafter, number_of
-from counteract.evaluation.identity import ProbeStore
 from counteract.evaluation.inputs import Inputs
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import Watcher
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 
 _STREAM = 3
 """The probes' stream of an attacker's keys; the suite has 2."""
@@ -103,7 +104,7 @@ class Prober:
         """
         warn = self.watcher.warn
         crafter = Crafter(self.subject, spec, ExampleCache(None, warn), ProbeStore(None, warn), self.batch_size)
-        victim, parts = crafter.victim(self.judged, adaptive=True), []
+        victim, parts = crafter.victim(self.judged), []
         for sample in self.samples():
             keys = self.keys(sample)
 
@@ -165,17 +166,14 @@ class Prober:
         self, work: Callable[[Tensor], Tensor], sample: Sample, words: str, count: int | None = None
     ) -> Iterator[tuple[Tensor, int]]:
         """Does something with a block or its first examples; what draws from global generators has them seeded."""
-        where = (_STREAM, sample.block.start, number_of(words)) if self._unkeyed else None
+        unkeyed = self.subject.is_unkeyed(self.judged)
+        where = (_STREAM, sample.block.start, number_of(words)) if unkeyed else None
         return batches(work, len(sample.block) if count is None else count, self.batch_size, where)
 
     @property
     def random(self) -> bool:
         """True where the network draws."""
-        return self.judged.random[0] or self._unkeyed
-
-    @property
-    def _unkeyed(self) -> bool:
-        return self.subject.survey.unkeyed or self.judged.unkeyed
+        return self.subject.is_random(self.judged)
 
 
 def stream(keys: Tensor) -> Tensor:

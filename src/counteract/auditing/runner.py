@@ -1,24 +1,20 @@
-"""An audit: every attack on one network with one defence, the probes, and the checklist."""
+"""The course of an audit: stage after stage of attacks, the tests of the attack, and the checklist."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from counteract._batches import BatchSize
 from counteract._errors import UserError
-from counteract._files import write_atomically
 from counteract._network import ask, borrowed
-from counteract._sealed import seal
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract.attacks import CLEAN, Attack, example_keys, find_attack
-from counteract.attacks.norms import CLIMBED, climbs_in
 from counteract.attacks.registry import CURES
 from counteract.attacks.straight import inner_network
 from counteract.attacks.surrogates import offers
@@ -36,54 +32,23 @@ from counteract.auditing.checklist import (
 )
 from counteract.auditing.distilled import MOST, distil
 from counteract.auditing.indicators import Indicators, indicate
+from counteract.auditing.outcome import Audit
 from counteract.auditing.planted import Planted, plant
 from counteract.auditing.probes import Prober, Probes
-from counteract.auditing.verdict import Verdict, decide, settled
+from counteract.auditing.spec import AROUND, SECOND, UNDER, audited, knows, of_a_bare_network, stages
+from counteract.auditing.verdict import decide, settled
 from counteract.datasets import Dataset
 from counteract.defences import UNDEFENDED
-from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs, make_spec
+from counteract.evaluation import EvaluationSpec, Inputs, Run, RunOptions, evaluate_spec, load_inputs
 from counteract.evaluation.inputs import Network
 from counteract.evaluation.journal import Journal
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import checked
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
 from counteract.evaluation.scores import Paired, paired, survived
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
 from counteract.whole import Through, WholeModule
-
-_SECOND, _THIRD = "bpda-apgd-cw", "bpda-apgd-t"
-
-_LAST = (
-    "bpda-apgd-ce", "bpda-apgd-dlr", "bpda-apgd-losses", "bpda-pgd", "bpda-pgd-losses", "smooth", "fixed", "joint",
-    "cheap", "square", "decision",
-)  # fmt: skip
-"""The attacks of the last stage: those that ask and follow no gradients at its end."""
-
-
-def stages(steps: int) -> tuple[tuple[str, ...], ...]:
-    """Returns the attacks of an audit, stage by stage; after each it is seen if the verdict can still change.
-
-    Args:
-        steps: The preset's number of steps, which plain PGD takes, too.
-    """
-    first = (*alone(steps), "apgd-dlr", "apgd-t")
-    return first, (_SECOND,), (_THIRD,), _LAST
-
-
-def alone(steps: int) -> tuple[str, ...]:
-    """Returns the attacks that try every example; the others try what those before them left, as AutoAttack does."""
-    return CLEAN, f"pgd{steps}", "noise", "apgd-ce"
-
-
-UNDER = ("under-cw", "under-t", "under-ce")
-"""The attacks for a defence whose gradients are wrong or none, where the network under it is known."""
-
-_AROUND = ("around",)
-"""The attack for answers without a gradient: another network's, averaged over a neighbourhood, leads there better."""
-
-DEFAULTS = {"preset": "quick", "limit": 100, "seeds": 2, "draws": 5}
-"""The fields of an audit's spec where nobody gives others: a first look."""
-
 
 _TESTED = (
     "transfer", "more steps", "larger eps", "large eps", "convergence", "zero gradients", "planted example",
@@ -106,108 +71,6 @@ _DISTILLED = "a network distilled from its answers"
 """The name of a surrogate that the audit has made."""
 
 
-def of_a_bare_network(steps: int) -> tuple[str, ...]:
-    """Returns the attacks of an audit that are made where there is no defence: the others would be the same once more.
-
-    Args:
-        steps: The preset's number of steps.
-    """
-    every = (name for stage in stages(steps) for name in stage)
-    return tuple(name for name in every if name == _SECOND or not _knows(name))
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The findings of an audit.
-
-    Attributes:
-        defence: The defence that was audited.
-        run: The accuracies, of the defence and of the undefended network.
-        decision: The verdict, and its reason.
-        probes: The strongest attack that has gradients, with other steps and bounds; None where none could run, or the
-            verdict stood before.
-        checks: The checklist.
-        skipped: The attacks and tests that were left out because the verdict could not change, in words.
-        notes: AutoAttack's own warnings, which say what its standard version may not be trusted with. They are no
-            flags: the suite averages over draws and differentiates through the defence, which is what they ask for.
-    """
-
-    defence: str
-    run: Run
-    decision: Verdict
-    probes: Probes | None
-    checks: tuple[Check, ...]
-    notes: tuple[str, ...]
-    skipped: tuple[str, ...] = ()
-
-    @property
-    def verdict(self) -> str:
-        """The verdict: sound, no gain, worse than no defence, gain not confirmed, or cannot tell."""
-        return self.decision.word
-
-    @property
-    def flagged(self) -> bool:
-        """True where a flag is up."""
-        return any(check.flag for check in self.checks)
-
-    @property
-    def sound(self) -> bool:
-        """True where the accuracies are what they seem: no flag is up, and the verdict is `sound` or `no gain`."""
-        return not self.flagged and self.verdict in ("sound", "no gain")
-
-    def content(self) -> dict[str, Any]:
-        """Returns the findings as JSON has them."""
-        return {
-            "sound": self.sound,
-            "verdict": self.verdict,
-            "reason": self.decision.reason,
-            "defence": self.defence,
-            "checks": [asdict(check) for check in self.checks],
-            "notes": list(self.notes),
-            "skipped": list(self.skipped),
-        }
-
-
-def make_audit_spec(data: Mapping[str, Any], defence: str | None = None, source: str = "options") -> EvaluationSpec:
-    """Returns the spec of an audit: every attack on the undefended network and on the defended one.
-
-    Args:
-        data: A spec; its attacks, other defences, a sweep and a cascade do not count.
-        defence: The defence: a label among the spec's, or a name; None for the only one that the spec has, if any.
-        source: The place of the data, for errors.
-
-    Raises:
-        UserError: (a ValueError) a key is missing, unknown or has an invalid value, there are several networks or
-            defences, or no attack climbs in the norm.
-    """
-    fixed = {"attacks": [CLEAN], "cascade": True, "alone": (), "sweep": None}
-    made = make_spec({"defences": [UNDEFENDED], **data, **fixed}, source)
-    label = _only(made.defences) if defence is None else defence
-    own = {} if label in (UNDEFENDED, "none") else {label: made.defences.get(label, label)}
-    steps = made.preset.steps
-    every = [name for stage in stages(steps) for name in stage]
-    made = made.model_copy(
-        update={"defences": {UNDEFENDED: UNDEFENDED} | own, "attacks": tuple(every), "alone": alone(steps)}
-    )
-    if len(made.models) > 1:
-        raise UserError(f"an audit is about one model, found {', '.join(made.models)}: name one")
-    if made.threat_model.norm not in CLIMBED:
-        raise UserError(f"an audit in {made.threat_model.norm} is not to be had: {climbs_in(CLIMBED)}")
-    return made
-
-
-def _only(defences: Collection[str]) -> str:
-    """Returns the only label of a defence, or that of none where there is no defence.
-
-    Raises:
-        UserError: (a ValueError) there are several, so that one must be named.
-    """
-    found = [label for label in defences if label != UNDEFENDED]
-    if len(found) > 1:
-        raise UserError(f"an audit is about one defence, found {', '.join(found)}: name one with --defence")
-    return found[0] if found else UNDEFENDED
-
-
 def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, inputs: Inputs | None = None) -> Audit:
     """Audits the last defence of a spec that `make_audit_spec` made.
 
@@ -226,64 +89,39 @@ def audit_spec(spec: EvaluationSpec, options: RunOptions | None = None, *, input
         return _audit(spec, options, inputs)
 
 
-def write_audit(found: Audit, path: Path) -> None:
-    """Writes an audit as JSON with a checksum, atomically.
-
-    Raises:
-        UserError: (a ValueError) it cannot be written.
-    """
-    content = found.content() | {
-        "summaries": [asdict(summary) for summary in found.run.summaries],
-        "rows": [asdict(row) for row in found.run.rows],
-        "environment": found.run.environment,
-        "spec": found.run.spec.model_dump(mode="json"),
-    }
-    write_atomically(path, seal(content, indent=1))
-
-
-def _knows(name: str) -> bool:
-    """Returns True for an attack along gradients that knows of the defence."""
-    return find_attack(name).adaptive and find_attack(name).gradients
-
-
-def _last(spec: EvaluationSpec) -> str:
-    """Returns the label of the defence that is audited."""
-    return list(spec.defences)[-1]
-
-
 def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
     """Runs the attacks and the tests of the attack, as long as they can change the verdict."""
-    going = _Going(spec, options, inputs)
-    backward = going.look_back()
-    if backward.kind in ("wrong", "none") and not going.led:
-        going.find_surrogate()
-    cures = _AROUND if going.borrowed else UNDER if backward.kind in ("wrong", "estimate") and going.known else ()
+    auditor = _Auditor(spec, options, inputs)
+    backward = auditor.look_back()
+    if backward.kind in ("wrong", "none") and not auditor.led:
+        auditor.find_surrogate()
+    cures = AROUND if auditor.borrowed else UNDER if backward.kind in ("wrong", "estimate") and auditor.known else ()
     *first, last = stages(spec.preset.steps)
     planned = [*first, *([cures] if cures else []), last]
     for number, stage in enumerate(planned):
-        run = going.measure(stage)
-        if (word := settled(run, going.defence)) is not None and going.flagged(run, backward):
-            left = [name for later in planned[number + 1 :] for name in later]
-            return going.finish(run, backward, _Tests(), (*left, "the tests of the attack"), word)
-    tests = going.processes.gather(going.test(run))[0]  # of which all processes must think alike
-    added = [name for name in going.cures(run, tests) if name not in cures]
-    return going.finish(going.measure(added) if added else run, backward, tests, (), None)
+        run = auditor.measure(stage)
+        if (word := settled(run, auditor.defence)) is not None and auditor.flagged(run, backward):
+            left = chain(*planned[number + 1 :])
+            return auditor.finish(run, backward, None, (*left, "the tests of the attack"), word)
+    tests = auditor.processes.gather(auditor.test(run))[0]  # of which all processes must think alike
+    added = [name for name in auditor.cures(run, tests) if name not in cures]
+    return auditor.finish(auditor.measure(added) if added else run, backward, tests, (), None)
 
 
 @dataclass(frozen=True)
 class _Tests:
-    """The outcomes of the tests of the attack, as far as they were made."""
+    """The outcomes of the tests of the attack."""
 
-    probes: Probes | None = None
-    planted: Planted | None = None
-    indicators: Indicators | None = None
+    probes: Probes
+    planted: Planted
+    indicators: Indicators
 
 
-class _Going:
-    """An audit as it goes."""
+class _Auditor:
+    """One process's part of an audit."""
 
     def __init__(self, spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> None:
-        self.options, self.defence = options, _last(spec)
+        self.options, self.defence = options, audited(spec)
         self.processes = Processes.join(options.device)
         self._begin(spec, inputs)
         self._journal = Journal(options.folder, self.processes.rank)
@@ -361,9 +199,9 @@ class _Going:
     def _left_out(self) -> dict[tuple[str, str], str]:
         """Returns the reasons why attacks are not made that would be others once more, by their names and defences."""
         found = {(name, self.defence): _ONCE_MORE.format(other) for name, other in self._repeated().items()}
-        judged = self.subject.judged(self.spec.variant(UNDEFENDED), targeted=False)
+        judged = self.subject.undefended
         plain = self.subject.surrogate is None and judged.attacked is judged.straight
-        if not plain or self._draws(judged):
+        if not plain or self.subject.is_random(judged):
             return found
         made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
         return found | {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
@@ -371,49 +209,47 @@ class _Going:
     def _repeated(self) -> dict[str, str]:
         """Returns the attacks that on this defence would be another one once more, each with that one's name."""
         defended = self.judged.defended
-        found = {} if offers(defended, "smooth") else {"smooth": _SECOND}
-        if self._draws(self.judged):
+        found = {} if offers(defended, "smooth") else {"smooth": SECOND}
+        if self.subject.is_random(self.judged):
             return found
-        found |= {"fixed": _SECOND, "bpda-apgd-losses": "bpda-apgd-ce", "bpda-pgd-losses": "bpda-pgd"}
+        found |= {"fixed": SECOND, "bpda-apgd-losses": "bpda-apgd-ce", "bpda-pgd-losses": "bpda-pgd"}
         cheaper = defended.executions > 1 or offers(defended, "with_fewer_steps", 1)
-        return found if cheaper else found | {"cheap": _SECOND}
-
-    def _draws(self, judged: Judged) -> bool:
-        """Returns True where answers differ from draw to draw."""
-        return any(judged.random) or judged.unkeyed or self.subject.survey.unkeyed
+        return found if cheaper else found | {"cheap": SECOND}
 
     def flagged(self, run: Run, backward: Backward) -> bool:
         """Returns True where a flag is up already: until then the rest may raise one, whatever the worst case is."""
         return any(check.flag for check in (*check_run(run, self.defence), self._of_backward(backward)))
 
-    def test(self, run: Run) -> _Tests:
-        """Makes the tests of the strongest attack that has gradients."""
+    def test(self, run: Run) -> _Tests | None:
+        """Makes the tests of the strongest attack that has gradients; None where none has."""
         strongest = _strongest(run)
         if strongest is None:
-            return _Tests()
+            return None
         warn, shape = self.options.watcher.warn, self.subject.shape
         size = BatchSize(self.options.batch_size, self.subject.device, warn, shape)
         prober = Prober(self.subject, self.judged, self.inputs, self.spec, size, self.options.watcher)
         asked = self.judged.attacked
         if strongest.name in UNDER:
             asked = WholeModule(Through(asked, self.subject.attackable))
-        planted = plant(prober, asked, asked)
+        planted = plant(prober, asked)
         self.options.watcher.tell(f"{check_planted(planted).name}: {check_planted(planted).words}")
         return _Tests(prober.probe(strongest), planted, indicate(prober))
 
-    def cures(self, run: Run, tests: _Tests) -> list[str]:
+    def cures(self, run: Run, tests: _Tests | None) -> list[str]:
         """Returns the attacks that may do where the tests show that others fail."""
-        if tests.probes is None or tests.planted is None or tests.indicators is None:
+        if tests is None:
             return []
         flags = {check.name for check in self._of_tests(run, tests) if check.flag}
         names = list(UNDER) if "zero gradients" in flags and self.known else []
         unstable = tests.indicators.often_unstable
         if unstable or check_planted(tests.planted).flag or flags & {"large eps", "larger eps"}:
-            names += _AROUND
+            names += AROUND
         return [*names, *(["long"] if "convergence" in flags else [])]
 
-    def finish(self, run: Run, backward: Backward, tests: _Tests, skipped: tuple[str, ...], word: str | None) -> Audit:
-        """Goes through the checklist."""
+    def finish(
+        self, run: Run, backward: Backward, tests: _Tests | None, skipped: tuple[str, ...], word: str | None
+    ) -> Audit:
+        """Goes through the checklist; without the tests where a verdict, `word`, stands whatever they find."""
         if word is None:
             of_tests = self._of_tests(run, tests)
         else:
@@ -421,11 +257,12 @@ class _Going:
             self.options.watcher.tell(f"{word}, whatever else is tried; left out: {', '.join(skipped)}")
         checks = (*check_run(run, self.defence), self._of_backward(backward), *of_tests)
         notes = _autoattack(self.subject, self.judged, self.inputs.data) if word is None else []
-        return Audit(self.defence, run, decide(run, self.defence, checks), tests.probes, checks, tuple(notes), skipped)
+        probes = None if tests is None else tests.probes
+        return Audit(self.defence, run, decide(run, self.defence, checks), probes, checks, tuple(notes), skipped)
 
-    def _of_tests(self, run: Run, tests: _Tests) -> list[Check]:
+    def _of_tests(self, run: Run, tests: _Tests | None) -> list[Check]:
         """Returns the checks of the tests of the attack."""
-        if tests.probes is None or tests.planted is None or tests.indicators is None:
+        if tests is None:
             return no_probes(_why_not(run))
         clean = next((row.accuracy for row in run.rows if row.defence == self.defence and row.attack == CLEAN), None)
         hint = self._unknown
@@ -471,16 +308,16 @@ def _strongest(run: Run) -> Attack | None:
 
     One that knows the judging draws would be no fair measure. Where none could run there is none.
     """
-    left = {row.attack: row.accuracy for row in run.rows if row.defence == _last(run.spec)}
-    fair = [attack for attack in map(find_attack, left) if _knows(attack.name) and not attack.known]
-    preferred = [attack for attack in fair if attack.name in (_SECOND, *UNDER)] or fair
+    left = {row.attack: row.accuracy for row in run.rows if row.defence == audited(run.spec)}
+    fair = [attack for attack in map(find_attack, left) if knows(attack.name) and not attack.known]
+    preferred = [attack for attack in fair if attack.name in (SECOND, *UNDER)] or fair
     return min(preferred, key=lambda attack: left[attack.name], default=None)
 
 
 def _why_not(run: Run) -> str:
     """Returns the reasons why no attack with gradients through the defence could run, in words."""
-    of_defence = {name: why for (_, name, defence), why in run.obstacles.items() if defence == _last(run.spec)}
-    reasons = [why for name, why in of_defence.items() if _knows(name)]
+    of_defence = {name: why for (_, name, defence), why in run.obstacles.items() if defence == audited(run.spec)}
+    reasons = [why for name, why in of_defence.items() if knows(name)]
     return "; ".join(dict.fromkeys(reasons))
 
 

@@ -1,9 +1,9 @@
-"""`counteract audit`: parse, call, print."""
+"""`counteract audit`: attacks a defence in every way there is, and says what that shows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from counteract.cli.guard import guarded
 from counteract.cli.interruption import kept
 from counteract.cli.progress import ProgressBar
 from counteract.cli.written import tell_written
+
+if TYPE_CHECKING:
+    from counteract.auditing import Audit
 
 UNSURE = 3
 """The exit code of an audit that cannot tell; one that could not be finished has the same."""
@@ -54,11 +57,8 @@ def audit(
 
     100 images, two seeds, five draws and the preset quick, unless a spec or an option says otherwise.
     """
-    from counteract.auditing import DEFAULTS, audit_spec, make_audit_spec, write_audit
-    from counteract.reporting import write_reports
+    from counteract.auditing import DEFAULTS, audit_spec, make_audit_spec
     from counteract.reporting.audit import print_audit
-    from counteract.reporting.junit import junit
-    from counteract.reporting.sarif import sarif
 
     data = shared.spec_data(spec, [model] if model else [], DEFAULTS)
     made = make_audit_spec(data, defence or (None if spec else "undefended"), spec or "options")
@@ -70,13 +70,7 @@ def audit(
     if is_first():
         print_audit(found)
         if out is not None:
-            written = [folder / "audit.json"] if folder else [out] if form == "json" else []
-            for path in written:
-                write_audit(found, path)
-            if form != "json":
-                written.append(folder / f"audit.{_ENDINGS[form]}" if folder else out)
-                write_atomically(written[-1], (sarif if form == "sarif" else junit)(found).encode())
-            tell_written([*written, *(write_reports(found.run, folder) if folder else [])])
+            tell_written(_write(found, out, folder, form))
     raise typer.Exit(1 if found.flagged else 0 if found.sound else UNSURE)
 
 
@@ -92,3 +86,19 @@ def _folder(out: Path | None, form: str) -> Path | None:
         raise UserError(f"--format {form} needs --out, a file such as audit.{_ENDINGS[form]} or a folder")
     single = (".json",) if form == "json" else (".json", ".sarif", ".xml")
     return None if out is None or out.suffix in single else out
+
+
+def _write(found: Audit, out: Path, folder: Path | None, form: str) -> list[Path]:
+    """Writes an audit, into a folder with its reports, and returns the files."""
+    from counteract.auditing import write_audit
+    from counteract.reporting import write_reports
+    from counteract.reporting.junit import junit
+    from counteract.reporting.sarif import sarif
+
+    files = {"json": folder / "audit.json", form: folder / f"audit.{_ENDINGS[form]}"} if folder else {form: out}
+    for kind, path in files.items():
+        if kind == "json":
+            write_audit(found, path)
+        else:
+            write_atomically(path, {"sarif": sarif, "junit": junit}[kind](found).encode())
+    return [*files.values(), *(write_reports(found.run, folder) if folder else [])]

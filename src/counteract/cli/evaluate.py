@@ -1,4 +1,4 @@
-"""`counteract evaluate`: parse, call, print."""
+"""`counteract evaluate`: measures defences against attacks."""
 
 from __future__ import annotations
 

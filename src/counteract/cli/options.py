@@ -196,8 +196,10 @@ def takes_shared(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command all options of `Shared`, which it takes as one argument, `shared`; to decorate it with."""
 
     @functools.wraps(command)
-    def wrapper(**given: Any) -> None:
+    def wrapper(context: typer.Context, **given: Any) -> None:
         shared = Shared(**{field.name: given.pop(field.name) for field in fields(Shared)})
+        if shared.no_cache and _is_typed(context, "cache"):
+            raise UserError("--cache and --no-cache exclude each other: leave one of them out")
         command(shared=shared, **given)
 
     hints, of_shared = get_type_hints(command, include_extras=True), get_type_hints(Shared, include_extras=True)
@@ -212,10 +214,17 @@ def takes_shared(command: Callable[..., None]) -> Callable[..., None]:
         )
         for field in fields(Shared)
     ]
-    every = [*own, *others]
+    first = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    every = [first, *own, *others]
     wrapper.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
     return wrapper
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Returns True for an option of the call, and False for one of the environment or by default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def choose_device(name: str) -> torch.device:

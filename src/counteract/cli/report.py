@@ -1,4 +1,4 @@
-"""`counteract report`: parse, call, print."""
+"""`counteract report`: the reports of a run in a folder."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from torch import nn
 from counteract._arguments import check_count, check_text
 from counteract._errors import UserError, shown, unknown_name
 from counteract._factories import find_factory
-from counteract._signatures import parameters_of, signature_of
+from counteract._signatures import parameter_model, signature_of
 from counteract._values import Count, Strict
 
 UNDEFENDED = "undefended"
@@ -105,7 +105,7 @@ class Defence:
             return Strict
         if self.like is not None:
             return find_defence(self.like).parameters
-        found = parameters_of(self.factory, without=(self.network_parameter or "", *OFFERED))
+        found = parameter_model(self.factory, without=(self.network_parameter or "", *OFFERED))
         # Whatever runs on the input can be redrawn for each of several executions, whose outputs are averaged.
         repeated: dict[str, Any] = {
             "executions": (Count | None, self.executions),

@@ -23,10 +23,11 @@ from counteract.attacks.straight import StraightThrough
 from counteract.attacks.victim import Victim
 from counteract.evaluation.blocks import Sample, rows_of
 from counteract.evaluation.cache import ExampleCache, Made
-from counteract.evaluation.identity import ProbeStore
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.plan import examples_key
-from counteract.evaluation.spec import EvaluationSpec, Variant
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.probe import ProbeStore
+from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.subject import Subject
 from counteract.whole import WholeModule
 
 
@@ -84,19 +85,19 @@ class Crafter:
             return self.on_path(attack.path, [attack], seed, sample, rows)[attack.name]
         if len(rows) == 0 or attack.name == CLEAN:
             return Made(rows_of(sample.images, rows), 0.0)
-        key = self._key(attack, judged if attack.adaptive else None, seed, sample, rows)
+        through = judged if attack.adaptive else None
+        key = self._key(attack, through, seed, sample, rows)
         found = self.cache.load(key)
         if found is None:
-            found = self._run(attack, judged, seed, sample, rows)
+            found = self._run(attack, through, seed, sample, rows)
             self.cache.store(key, found)
         return _on(sample, found)
 
-    def victim(self, judged: Judged, *, adaptive: bool) -> Victim:
-        """Returns what an attack is made on; an oblivious one sees the network without the defence."""
-        if not adaptive:
-            judged = self.subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
-        random, once = judged.random if adaptive else (False, False)
-        unkeyed = self.subject.survey.unkeyed or judged.unkeyed
+    def victim(self, through: Judged | None) -> Victim:
+        """Returns the victim of an attack through a defence; None stands for an oblivious attack, which knows none."""
+        judged = self.subject.undefended if through is None else through
+        random, once = (False, False) if through is None else through.random
+        unkeyed = self.subject.is_unkeyed(judged)
         return Victim(
             undefended=self.subject.attackable,
             defended=judged.attacked,
@@ -107,10 +108,10 @@ class Crafter:
             num_classes=self.subject.survey.classes,
         )
 
-    def _run(self, attack: Attack, judged: Judged, seed: int, sample: Sample, rows: Tensor) -> Made:
+    def _run(self, attack: Attack, through: Judged | None, seed: int, sample: Sample, rows: Tensor) -> Made:
         """Attacks some rows of a block, one batch after the other."""
         rows = rows.to(sample.images.device)
-        victim, examples = self.victim(judged, adaptive=attack.adaptive), example_keys(seed, sample.index[rows])
+        victim, examples = self.victim(through), example_keys(seed, sample.index[rows])
         keys = attack_keys(examples)
         judging = torch.stack([defence_keys(examples, draw) for draw in range(self.spec.draws)], dim=1)
 
@@ -121,7 +122,7 @@ class Crafter:
             return attack.run(victim, images, labels, keys[index], self.spec.preset, known)
 
         where = (seed, sample.block.start, number_of(attack.name))
-        unkeyed = attack.unkeyed or self.subject.survey.unkeyed or judged.unkeyed
+        unkeyed = attack.unkeyed or self.subject.is_unkeyed(through or self.subject.undefended)
         kept = as_it_was(self.subject.module) if attack.unkeyed else nullcontext()
         with kept:
             with metered(*_asked(victim, self.subject.original)) as meter, heard() as said:
@@ -136,9 +137,7 @@ class Crafter:
     def _run_path(self, path: Path, steps: list[int], seed: int, sample: Sample, rows: Tensor) -> dict[int, Made]:
         """Runs PGD on some rows once, with snapshots after some numbers of steps; each costs what its own run would."""
         rows = rows.to(sample.images.device)
-        judged = self.subject.judged(Variant(name="undefended", defence="undefended"), targeted=False)
-        victim = self.victim(judged, adaptive=False)
-        keys = attack_keys(example_keys(seed, sample.index[rows]))
+        victim, keys = self.victim(None), attack_keys(example_keys(seed, sample.index[rows]))
 
         def snapshots(index: Tensor) -> dict[int, Tensor]:
             images = sample.images[rows[index]]
@@ -166,8 +165,8 @@ class Crafter:
             predicted = labels_of(ask(self.subject.module, images))
             return predicted.where(predicted != NO_LABEL, true)
 
-    def _key(self, attack: Attack, judged: Judged | None, seed: int, sample: Sample, rows: Tensor) -> str:
-        return examples_key(self.spec, self.subject, judged, attack, seed, sample.block, rows.cpu(), self.probes)
+    def _key(self, attack: Attack, through: Judged | None, seed: int, sample: Sample, rows: Tensor) -> str:
+        return examples_key(self.spec, self.subject, through, attack, seed, sample.block, rows.cpu(), self.probes)
 
 
 def _on(sample: Sample, made: Made) -> Made:

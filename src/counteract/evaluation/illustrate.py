@@ -18,8 +18,6 @@ from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Subject
 from counteract.preprocessors import Counteraction
 
-__all__ = ["Illustrations", "illustrate"]
-
 
 def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: Dataset, block: Block) -> Illustrations:
     """Picks the first images that the network gets right until the first attack gets them wrong, and counteracts them.
@@ -29,8 +27,7 @@ def illustrate(spec: EvaluationSpec, subject: Subject, crafter: Crafter, data: D
     """
     sample, network = read(data, block, subject.device), subject.module
     attack = next((found for found in map(find_attack, spec.attacks) if found.path), find_attack("pgd10"))
-    judged = subject.judged(Variant(name="undefended", defence="undefended"), targeted=attack.targeted)
-    adversarial = crafter.craft(attack, judged, 0, sample, torch.arange(len(block))).images
+    adversarial = crafter.craft(attack, subject.undefended, 0, sample, torch.arange(len(block))).images
     lost = (labels_of(_odds(network, sample.images)) == sample.labels) & (
         labels_of(_odds(network, adversarial)) != sample.labels
     )

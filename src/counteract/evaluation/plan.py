@@ -11,11 +11,13 @@ from counteract.attacks.norms import Name
 from counteract.attacks.registry import CLEAN, Attack, find_attack, obstacle
 from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
-from counteract.evaluation.identity import Part, ProbeStore, fingerprint, object_key, sources_of
+from counteract.evaluation.identity import Part, fingerprint, object_key, sources_of
 from counteract.evaluation.inputs import Inputs
-from counteract.evaluation.probe import probe_images
+from counteract.evaluation.judged import Judged
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
+from counteract.models.survey import probe_images
 
 ENOUGH = 20
 """The draws in which an example must be wrong, so that a cascade gives it up for a random defence."""

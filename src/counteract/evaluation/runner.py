@@ -18,14 +18,14 @@ from counteract.evaluation.environment import describe_environment
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.folder import Conditions, collect, write_conditions, write_illustrations
 from counteract.evaluation.forecast import forecast, storage
-from counteract.evaluation.identity import ProbeStore
-from counteract.evaluation.illustrate import Illustrations, illustrate
+from counteract.evaluation.illustrate import illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
 from counteract.evaluation.journal import Journal
 from counteract.evaluation.options import RunOptions, checked
 from counteract.evaluation.plan import Plan, check_names, make_plan
+from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.processes import Processes
-from counteract.evaluation.results import Run
+from counteract.evaluation.results import Illustrations, Run
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Subject
 from counteract.evaluation.worker import Standing, Worker
@@ -80,8 +80,8 @@ class _Evaluation:
         processes: Processes,
         inputs: Inputs,
         subjects: Sequence[Subject],
-        journal: Journal | None = None,
-        left_out: Mapping[tuple[str, str], str] | None = None,
+        journal: Journal | None,
+        left_out: Mapping[tuple[str, str], str] | None,
     ) -> None:
         self.spec, self.options, self.processes, self.left_out = spec, options, processes, left_out
         self.inputs, self.subjects = inputs, subjects

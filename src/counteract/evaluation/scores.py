@@ -215,15 +215,15 @@ class Summary:
 
     model: str
     defence: str
-    clean: Accuracy | None
-    oblivious: WorstCase | None
-    adaptive: Accuracy | None
-    strongest: str | None
-    worst: WorstCase | None
-    undefended: WorstCase | None
-    gain: float | None
-    gain_ci95: tuple[float, float] | None
-    gain_n: int | None
+    clean: Accuracy | None = None
+    oblivious: WorstCase | None = None
+    adaptive: Accuracy | None = None
+    strongest: str | None = None
+    worst: WorstCase | None = None
+    undefended: WorstCase | None = None
+    gain: float | None = None
+    gain_ci95: tuple[float, float] | None = None
+    gain_n: int | None = None
 
 
 def paired(better: Mapping[int, Tensor], worse: Mapping[int, Tensor]) -> Paired | None:

@@ -1,167 +1,44 @@
-"""Subjects: the networks under evaluation, and the same with each defence, as they are attacked and judged."""
+"""Subjects: the networks under evaluation, surveyed, and the same with each defence, made once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._folding import folded
-from counteract._network import Asked, ask, borrowed, device_of, dtype_of
+from counteract._network import ask, borrowed, device_of, dtype_of
 from counteract._precision import Precision, in_precision
-from counteract._seeding import draws_unkeyed, repeats, same, seeded
+from counteract._seeding import same, seeded
 from counteract.attacks.registry import CLEAN
-from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
-from counteract.attacks.victim import has_gradients, randomness, survey_networks
-from counteract.defences import Ingredients, Values, build_defence, find_defence, forward_passes, parse_defence
+from counteract.attacks.straight import StraightThrough, check_named, taken_for_the_identity
+from counteract.attacks.victim import has_gradients, survey_networks
+from counteract.defences import UNDEFENDED, Ingredients, Values, build_defence, find_defence, parse_defence
 from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
-from counteract.evaluation.identity import Probe, ProbeStore, fingerprint, network_key, object_key
-from counteract.evaluation.inputs import LEAKING, Inputs, Network, check_card, few_classes, leak_of
-from counteract.evaluation.probe import probe_images, take_probe
+from counteract.evaluation.computing import channels_last, ready
+from counteract.evaluation.fit import check_card, few_classes, leak_of
+from counteract.evaluation.identity import fingerprint, network_key, object_key
+from counteract.evaluation.inputs import LEAKING, Inputs, Network
+from counteract.evaluation.judged import OVER, Judged
+from counteract.evaluation.probe import Probe, ProbeStore, take_probe
 from counteract.evaluation.results import NetworkNote
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.threats import published_threat
-from counteract.models.survey import Survey, survey
+from counteract.models.survey import Survey, probe_images, survey
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
-from counteract.whole import Defended, Through, WholeModule
 
 _FEW = 8
 """Images of the data that a network is asked about."""
-
-_THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
-"""The words for attacks through a defence that has no gradient."""
 
 _HOOKED = (
     "the undefended network inside of it has forward hooks ({} first): if they are the defence's, what is called "
     "undefended is defended, too; give the defence a copy of the network"
 )
 """The words for a module in hand that may have changed the undefended network."""
-
-_OVER = (
-    "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
-)
-"""The words for attacks through modules that have no gradient of use."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A network with a defence.
-
-    Attributes:
-        name: The defence, as the tables name it.
-        defended: The network with the defence, as it is judged.
-        given: The same in the precision in which it is attacked.
-        key: A hash of everything that can be read about it.
-        stranger: True for a defence of somebody else, which nothing but its code and its answers tells apart.
-        network: The network without the defence, or the surrogate, as it is attacked.
-        surrogate: True for a surrogate, whose gradient is one of use where that of the network is none.
-        words: The defence's parameters, for reports.
-        shape: The shape of an image.
-        device: The device that it is on.
-        over: The paths of modules inside it that attacks take for the identity.
-    """
-
-    name: str
-    defended: Defended
-    given: Defended
-    key: str
-    stranger: bool
-    network: nn.Module
-    surrogate: bool
-    words: str
-    shape: Shape
-    device: torch.device
-    over: tuple[str, ...] = ()
-
-    @cached_property
-    def executions(self) -> int:
-        """The number of executions that one answer averages."""
-        return self.defended.executions
-
-    @cached_property
-    def passes(self) -> int:
-        """The cost of one defended prediction in forward passes."""
-        return forward_passes(self.defended)
-
-    @cached_property
-    def random(self) -> tuple[bool, bool]:
-        """Two answers: True where its answers depend on its keys; True where those parts do that run once per input."""
-        return randomness(self.attacked, self._images)
-
-    @cached_property
-    def unkeyed(self) -> bool:
-        """True where a stranger's defence draws from global generators."""
-        return self.stranger and draws_unkeyed(self._answer, self._images)
-
-    @cached_property
-    def repeatable(self) -> bool:
-        """False where seeding these does not repeat its answers."""
-        return not self.unkeyed or repeats(self._answer, self._images)
-
-    def _answer(self, x: Tensor) -> Tensor:
-        """Returns its answers to images whose keys are their numbers."""
-        answers: Tensor = self.defended(x, torch.arange(len(x), device=self.device))
-        return answers
-
-    def describe(self) -> str:
-        """Returns the defence's parameters and what else reports must say of it."""
-        draws = (
-            "its draws follow the block"
-            if self.repeatable
-            else "its draws are not repeated by seeds: another run differs"
-        )
-        found = [draws] * self.unkeyed
-        other = "surrogate" if self.surrogate else "undefended network"
-        found += [_OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
-        found += [_THROUGH.format(other)] * (self.attacked is not self.straight)
-        return ", ".join(filter(None, [self.words, *found]))
-
-    @cached_property
-    def straight(self) -> Defended:
-        """The network with the defence, where a backward pass takes some modules inside it for the identity."""
-        return straight(self.given, self.over)
-
-    @cached_property
-    def attacked(self) -> Defended:
-        """The network with the defence as attacks that know of it differentiate it.
-
-        Where its answers have no gradient that is of use, it is that of the network without it, or of the surrogate:
-        BPDA.
-        """
-        if not (self.stranger or self.surrogate) or self._has_gradients(self.straight):
-            return self.straight
-        through = WholeModule(Through(self.straight, self.network))
-        return through if self._has_gradients(through) else self.straight
-
-    @cached_property
-    def gradients(self) -> bool:
-        """True where attacks get a gradient that is of use; through our own defences, where the network has one."""
-        return not (self.stranger or self.surrogate) or self._has_gradients(self.attacked)
-
-    def _has_gradients(self, defended: Defended) -> bool:
-        keys = torch.arange(len(self._images), device=self.device)
-        with borrowed(defended), seeded(0):
-            return has_gradients(lambda x: defended(x, keys), self._images)
-
-    def identity(self, store: ProbeStore) -> str:
-        """Returns the hash by which its results are found; a stranger's is asked for its answers."""
-        return store.settle(self.key, self._probe, f"defence {self.name}") if self.stranger else self.key
-
-    @cached_property
-    def _probe(self) -> Probe:
-        keys = torch.arange(len(self._images), device=self.device)
-        with borrowed(self.defended):
-            return take_probe(lambda x: self.defended(x, keys), self._images)
-
-    @cached_property
-    def _images(self) -> Tensor:
-        return probe_images(self.shape).to(self.device)
 
 
 class Subject:
@@ -301,7 +178,7 @@ class Subject:
         """Returns what reports must say of the network."""
         found, threat = self.survey, self.spec.threat_model
         said = found.notes(gradients=found.gradients or (self.surrogate is None and not self.over))
-        said += [_OVER.format(", ".join(self.over))] * bool(self.over)
+        said += [OVER.format(", ".join(self.over))] * bool(self.over)
         notes = [*said, *self.network.about.notes, *filter(None, [self._card, few_classes(self._inputs.data)])]
         notes += [*self._inputs.data.notes, *self._leak]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
@@ -314,14 +191,26 @@ class Subject:
             )
         return NetworkNote(random=found.unkeyed, method=self.method, training=published.training, notes=tuple(notes))
 
+    def is_unkeyed(self, judged: Judged) -> bool:
+        """Returns True where answers with a defence are drawn from global generators, which whoever asks must seed."""
+        return self.survey.unkeyed or judged.unkeyed
+
+    def is_random(self, judged: Judged) -> bool:
+        """Returns True where answers with a defence differ from draw to draw."""
+        return judged.random[0] or self.is_unkeyed(judged)
+
     def draws(self, judged: Judged) -> int:
         """Returns the number of draws by which a defence is judged: of one that draws nothing a single one."""
         return self.spec.draws if self.draws_anew(judged) else 1
 
     def draws_anew(self, judged: Judged) -> bool:
-        """Returns True where another draw of a defence may answer otherwise, and more than one may count."""
-        several = self.spec.draws > 1 or self.spec.cascade
-        return several and (judged.random[0] or self.survey.unkeyed or judged.unkeyed)
+        """Returns True where answers differ from draw to draw, and more than one draw may count."""
+        return (self.spec.draws > 1 or self.spec.cascade) and self.is_random(judged)
+
+    @property
+    def undefended(self) -> Judged:
+        """The network without a defence."""
+        return self.judged(self.spec.variant(UNDEFENDED), targeted=False)
 
     def judged(self, variant: Variant, *, targeted: bool) -> Judged:
         """Returns the network with a defence, whose parameters may follow the kind of attack; made once."""
@@ -339,7 +228,7 @@ class Subject:
         for each in made.values():
             self._inputs.hold(each.defended)
         self._look_at(variant, built, made)
-        given = made[spec.preset.precision].defended
+        given, keys = made[spec.preset.precision].defended, torch.arange(2, device=self.device)
         return Judged(
             name=variant.name,
             defended=built.defended,
@@ -351,7 +240,7 @@ class Subject:
             words=built.words,
             shape=self.shape,
             device=self.device,
-            over=self._taken_for_the_identity(given.model, lambda: given(self._two, torch.arange(2))),
+            over=self._taken_for_the_identity(given.model, lambda: given(self._two, keys)),
         )
 
     def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> None:
@@ -385,7 +274,7 @@ class Subject:
     @cached_property
     def original(self) -> nn.Module:
         """The network with all of its layers, as strangers' defences get it: batch normalisation is not folded."""
-        return _laid_out(self.network.module.to(self.device), self._few)
+        return channels_last(self.network.module.to(self.device), self._few)
 
     def _computing_in(self, precision: Precision, network: nn.Module | None = None) -> nn.Module:
         """Returns the network in a precision, made once."""
@@ -437,47 +326,3 @@ class Subject:
                 "classes: the labels must be the network's"
             )
         return pool.digest(0, len(pool))
-
-
-def ready(network: nn.Module, device: torch.device, images: Tensor) -> nn.Module:
-    """Returns a network as it is computed with for such images: on its device, in the fastest form that there is."""
-    placed = _laid_out(network.to(device), images)
-    fast = folded(placed, images)  # a copy that shares all other parameters, which must not be left halfway
-    if fast is not placed and _shrinks_to_a_pixel(fast, images.to(device)):
-        fast.to(memory_format=torch.contiguous_format)
-    return fast
-
-
-def _laid_out(network: nn.Module, images: Tensor) -> nn.Module:
-    """Returns a network with its channels last, where it takes that: `view` behind a convolution does not.
-
-    One that torch.jit made comes back in another module, as it lets nobody count what it is asked.
-    """
-    network.to(memory_format=torch.channels_last)
-    try:
-        with seeded(0), borrowed(network), torch.no_grad():
-            ask(network, images[:1].to(device_of(network)))
-    except Exception:  # noqa: BLE001  (a stranger's code may raise anything; as it was, it answered)
-        network.to(memory_format=torch.contiguous_format)
-    return Asked(network) if isinstance(network, torch.jit.ScriptModule) else network
-
-
-def _shrinks_to_a_pixel(network: nn.Module, images: Tensor) -> bool:
-    """Returns True where a kernel of several pixels sees a single one: on such maps channels-last is the slower layout.
-
-    A rule, and not a clock, so that all processes of a run round alike.
-    """
-    seen: list[int] = []
-    wide = [each for each in network.modules() if isinstance(each, nn.Conv2d) and max(each.kernel_size) > 1]
-
-    def look(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        seen.extend(each.shape[-2:].numel() for each in given[:1])
-
-    hooks = [each.register_forward_pre_hook(look) for each in wide]
-    try:
-        with seeded(0), borrowed(network):
-            ask(network, images[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return 1 in seen

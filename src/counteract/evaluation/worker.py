@@ -23,11 +23,25 @@ from counteract.evaluation.cache import Made
 from counteract.evaluation.crafting import Crafter, number_of
 from counteract.evaluation.examples import Examples
 from counteract.evaluation.journal import Entry, Journal, failure, pack
+from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.plan import ENOUGH, Task, unit_key
 from counteract.evaluation.scores import worst
 from counteract.evaluation.spec import EvaluationSpec
-from counteract.evaluation.subject import Judged, Subject
+from counteract.evaluation.subject import Subject
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Adversarial examples of some rows of a block.
+
+    Attributes:
+        made: The examples.
+        rows: The rows, rising, int64.
+    """
+
+    made: Made
+    rows: Tensor
 
 
 @dataclass
@@ -87,11 +101,11 @@ class Worker:
     def _measure(self, tasks: Sequence[Task], sample: Sample) -> None:
         for seed in range(self.spec.seeds):
             mine = [task for task in tasks if task.place.seed == seed]
-            examples = self._examples(mine, seed, sample)
+            oblivious: dict[str, _Examples] = {}
             for task in mine:
                 rows = self._remaining(task, sample.block)
                 try:
-                    self._judge(task, seed, sample, rows, examples(task, rows))
+                    self._judge(task, sample, rows, self._examples(task, rows, sample, mine, oblivious))
                 except AttackError as error:
                     self._give_up(task, sample.block, error)
                 self.watcher.advance(len(sample.block))
@@ -103,50 +117,52 @@ class Worker:
             self.watcher.warn(f"{task.place.model}: {error}; the run goes on without it")
         self.journal.add(failure(unit_key(task.place.key, block), len(block), f"it failed: {error.reason}"))
 
-    def _examples(self, tasks: Sequence[Task], seed: int, sample: Sample) -> Callable[[Task, Tensor], Made]:
-        """Returns a function from a task and rows to their adversarial images.
+    def _examples(
+        self, task: Task, rows: Tensor, sample: Sample, mine: Sequence[Task], oblivious: dict[str, _Examples]
+    ) -> Made:
+        """Returns a task's adversarial images of some rows; what failed once is not tried again.
 
-        What does not know of the defence is made once for all defences, of the rows that any of them needs, those
-        included that are done already: so it is the same whether the run was interrupted or not. What failed once is
-        not tried again.
+        Of the tasks of its seed that are measured, `mine`, those that do not know of the defence share what was made by
+        attacks' names, `oblivious`, to which more is added.
         """
-        every = [task for task in self.tasks if task.place.seed == seed]
-        made: dict[str, tuple[Made, Tensor]] = {}
+        if _work(task) in self._failed:
+            raise self._failed[_work(task)]
+        attack = task.attack
+        if attack.adaptive:
+            found = _Examples(self.crafter.craft(attack, task.judged, task.place.seed, sample, rows), rows)
+        else:
+            if attack.name not in oblivious:
+                oblivious.update(self._oblivious(task, sample, mine))
+            found = oblivious[attack.name]
+        self._keep(task, sample, found)
+        places = torch.searchsorted(found.rows, rows)
+        assert torch.equal(found.rows[places], rows), f"{attack.name} was not made of all that it is needed for"
+        return replace(found.made, images=rows_of(found.made.images, places))
 
-        def examples(task: Task, rows: Tensor) -> Made:
-            attack = task.attack
-            if _work(task) in self._failed:
-                raise self._failed[_work(task)]
-            if attack.adaptive:
-                found = self.crafter.craft(attack, task.judged, seed, sample, rows)
-                self._keep(task, sample, rows, found.images)
-                return found
-            if attack.name not in made:
-                if attack.path is not None:
-                    wanted = self._wanted([each for each in every if each.attack.path == attack.path], attack, sample)
-                    together = {each.attack.name: each.attack for each in tasks if each.attack.path == attack.path}
-                    on_path = self.crafter.on_path(attack.path, together.values(), seed, sample, wanted)
-                    made.update({name: (found, wanted) for name, found in on_path.items()})
-                else:
-                    wanted = self._wanted([each for each in every if each.attack.name == attack.name], attack, sample)
-                    made[attack.name] = (self.crafter.craft(attack, task.judged, seed, sample, wanted), wanted)
-            found, wanted = made[attack.name]
-            self._keep(task, sample, wanted, found.images)
-            places = torch.searchsorted(wanted, rows)
-            assert torch.equal(wanted[places], rows), f"{attack.name} was not made of all that it is needed for"
-            return replace(found, images=rows_of(found.images, places))
+    def _oblivious(self, task: Task, sample: Sample, mine: Sequence[Task]) -> dict[str, _Examples]:
+        """Makes the examples of an attack that does not know of the defence, and of others on its path, by their names.
 
-        return examples
+        They are made once for all defences, of the rows that any of them needs, those included that are done already:
+        so they are the same whether the run was interrupted or not.
+        """
+        attack, seed = task.attack, task.place.seed
+        alike = [each for each in self.tasks if each.place.seed == seed and _is_made_with(each.attack, attack)]
+        rows = self._wanted(alike, attack, sample)
+        if attack.path is None:
+            return {attack.name: _Examples(self.crafter.craft(attack, task.judged, seed, sample, rows), rows)}
+        together = {each.attack.name: each.attack for each in mine if _is_made_with(each.attack, attack)}
+        made = self.crafter.on_path(attack.path, together.values(), seed, sample, rows)
+        return {name: _Examples(found, rows) for name, found in made.items()}
 
     def _lacks(self, task: Task, block: Block) -> bool:
         return self.kept.lacks(task, block, self.subject.key)
 
-    def _keep(self, task: Task, sample: Sample, rows: Tensor, made: Tensor) -> None:
+    def _keep(self, task: Task, sample: Sample, found: _Examples) -> None:
         """Writes examples to the folder where they are kept, if there is one that lacks them."""
         if self._lacks(task, sample.block):
-            clean = rows_of(sample.images, rows)
-            images = self._handed_on(task, clean, keep_within(self.spec.threat_model, clean, made)[0])
-            self.kept.write(task, sample, rows, images, self.subject.key)
+            clean = rows_of(sample.images, found.rows)
+            images = self._handed_on(task, clean, keep_within(self.spec.threat_model, clean, found.made.images)[0])
+            self.kept.write(task, sample, found.rows, images, self.subject.key)
 
     def _wanted(self, tasks: Sequence[Task], attack: Attack, sample: Sample) -> Tensor:
         """Returns the rows of an attack that is made now, and of later ones with it, which in a cascade are fewer."""
@@ -169,13 +185,13 @@ class Worker:
             left &= self.journal.entries[unit_key(key, block)].left()
         return left.nonzero()[:, 0]
 
-    def _judge(self, task: Task, seed: int, sample: Sample, rows: Tensor, made: Made) -> None:
+    def _judge(self, task: Task, sample: Sample, rows: Tensor, made: Made) -> None:
         """Asks a defended network for its labels of some rows, and records them; the other rows count as wrong."""
         at = rows.to(sample.images.device)
         clean = rows_of(sample.images, rows)
         within, outside = keep_within(self.spec.threat_model, clean, made.images)
         images = self._handed_on(task, clean, within)
-        keys, labels = example_keys(seed, sample.index[at]), sample.labels[at]
+        keys, labels = example_keys(task.place.seed, sample.index[at]), sample.labels[at]
         predict = functools.partial(self._predict, task, images, keys, sample.block)
         predicted, seconds = timed(predict)
         correct = torch.zeros(len(predicted), len(sample.block), dtype=torch.bool)
@@ -215,8 +231,9 @@ class Worker:
         """Returns the defended labels of one draw, batch by batch: int64, shape (N,)."""
         labels = [keys.new_empty(0)]
         classify = functools.partial(_classify, task.judged, images, defence_keys(keys, draw))
-        unkeyed = self.subject.survey.unkeyed or task.judged.unkeyed
-        where = (task.place.seed, block.start, number_of("judging"), draw) if unkeyed else None
+        where = (
+            (task.place.seed, block.start, number_of("judging"), draw) if self.subject.is_unkeyed(task.judged) else None
+        )
         labels += [found[:kept] for found, kept in batches(classify, len(images), self.batch_size, where)]
         return torch.cat(labels)
 
@@ -244,6 +261,11 @@ class Worker:
                 classify()
                 self._pace.append(statistics.median(timed(classify)[1] for _ in range(3)) / len(few))
         return self._pace[0]
+
+
+def _is_made_with(other: Attack, attack: Attack) -> bool:
+    """Returns True for an attack itself, and for another snapshot of the same path."""
+    return other.name == attack.name if attack.path is None else other.path == attack.path
 
 
 def _work(task: Task) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from counteract.evaluation.results import Run
 from counteract.reporting.terminal import print_run
 
 if TYPE_CHECKING:
-    from counteract.auditing.runner import Audit
+    from counteract.auditing.outcome import Audit
 
 AUDIT = "audit.json"
 """The file of an audit in the folder of its run."""

@@ -78,7 +78,7 @@ def _clean_against_worst(run: Run, model: str, lines: list[Line]) -> Picture | N
     places = {
         line.defence: (line.rows[CLEAN].accuracy, line.summary.worst.accuracy)
         for line in lines
-        if CLEAN in line.rows and line.summary and line.summary.worst and len(run.spec.attacks) > 1
+        if CLEAN in line.rows and line.summary.worst and len(run.spec.attacks) > 1
     }
     if not places:
         return None

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 if TYPE_CHECKING:
-    from counteract.auditing.runner import Audit
+    from counteract.auditing.outcome import Audit
 
 _CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold, which a stranger's error may."""

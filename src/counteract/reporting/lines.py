@@ -41,7 +41,7 @@ class Line:
 
     defence: str
     rows: Mapping[str, Row]
-    summary: Summary | None
+    summary: Summary
     obstacles: Mapping[str, str]
     passes: int | None
     relative_time: float | None
@@ -55,43 +55,43 @@ class Line:
     @property
     def clean(self) -> Item:
         """The accuracy on clean images."""
-        return self._item(self.summary.clean if self.summary else None)
+        return self._item(self.summary.clean)
 
     @property
     def oblivious(self) -> Item:
         """The worst case over the attacks that do not know of the defence."""
-        return self._item(self.summary.oblivious if self.summary else None)
+        return self._item(self.summary.oblivious)
 
     @property
     def adaptive(self) -> Item:
         """The accuracy under the strongest attack that does."""
         found = self.summary
-        if found is None or found.adaptive is None:
+        if found.adaptive is None:
             return Item("not measured")
         return self._item(found.adaptive, found.strongest or "")
 
     @property
     def worst(self) -> Item:
         """The worst case over all attacks."""
-        return self._item(self.summary.worst if self.summary else None)
+        return self._item(self.summary.worst)
 
     @property
     def undefended(self) -> Item:
         """The worst case over all attacks of the undefended network."""
-        return self._item(self.summary.undefended if self.summary else None)
+        return self._item(self.summary.undefended)
 
     @property
     def gain(self) -> Item:
         """The difference of the two, with its paired interval."""
         found = self.summary
-        if found is None or found.gain is None or found.gain_ci95 is None:
+        if found.gain is None or found.gain_ci95 is None:
             return Item()
         return Item(f"{found.gain:+.1f}", ", ".join([_signed(found.gain_ci95), *self._fewer(found.gain_n)]))
 
     @property
     def any_wrong(self) -> Item:
         """The examples, in percent, that one draw or more under one attack or more got wrong."""
-        worst = self.summary.worst if self.summary else None
+        worst = self.summary.worst
         return Item(f"{worst.any_wrong:.1f}") if worst else Item()
 
     @property
@@ -126,7 +126,7 @@ def make_lines(run: Run, model: str) -> list[Line]:
         line = Line(
             defence=name,
             rows={row.attack: row for row in run.rows if (row.model, row.defence) == (model, name)},
-            summary=summaries.get(name),
+            summary=summaries.get(name, Summary(model, name)),
             obstacles={
                 attack: why
                 for (label, attack, defence), why in run.obstacles.items()

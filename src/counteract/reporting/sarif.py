@@ -9,7 +9,7 @@ from counteract import __version__
 
 if TYPE_CHECKING:
     from counteract.auditing.checklist import Check
-    from counteract.auditing.runner import Audit
+    from counteract.auditing.outcome import Audit
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

@@ -59,8 +59,7 @@ def summary_table(run: Run) -> Table:
         table.add_column(head, justify="right")
 
     def cells(line: Line) -> list[str]:
-        strongest = line.summary.strongest if line.summary else None
-        adaptive = escape(str(Item(line.adaptive.text, strongest or "")))
+        adaptive = escape(str(Item(line.adaptive.text, line.summary.strongest or "")))
         wrong = [line.any_wrong.text] if several else []
         return [line.clean.text, line.oblivious.text, adaptive, _worst(line), str(line.gain), *wrong]
 
@@ -122,7 +121,7 @@ def _short(line: Line, attack: str) -> str:
 
 
 def _worst(line: Line) -> str:
-    worst = line.summary.worst if line.summary else None
+    worst = line.summary.worst
     if worst is None:
         return MISSING
     fewer = f", n={worst.n}" if worst.n < line.examples else ""

@@ -259,7 +259,6 @@ def warnings_about(model: nn.Module, images: Tensor, labels: Tensor) -> list[str
     _forget_calls()
     found: list[str] = []
     asked = Asked(model)
-    checks.funcs.update(dict.fromkeys(checks.funcs, 0))  # which else tell of every network that was asked before
     logger = SimpleNamespace(warning=found.append)
     points = images.detach().clone().requires_grad_()
     with borrowed(model), torch.enable_grad():

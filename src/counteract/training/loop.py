@@ -259,18 +259,20 @@ class Trainer:
         x, y, keys = batch
         if not self.recipe.channels_last:
             x = x.contiguous()
+        mine, labels = x[self.share], y[self.share]
         if self.run.method == "standard":
-            return objectives.standard(self.model, x[self.share], y[self.share])
-        if self.run.method == "adversarial":
-            adversarial = self._attack(x[self.share], y[self.share], keys[self.share])
-            return objectives.standard(self.model, adversarial, y[self.share])
-        mix = objectives.draw_mix(fold(keys, _MIX), self.recipe.alpha).share(self.share)
+            return objectives.standard(self.model, mine, labels)
         if self.run.method == "mixup":
-            return objectives.mixup(self.model, x, y, mix)
-        adversarial = self._attack(x[self.share], y[self.share], keys[self.share])
-        gathered = gather_rows(adversarial)
-        mix_adversarial = objectives.draw_mix(fold(keys, _MIX_ADVERSARIAL), self.recipe.alpha).share(self.share)
-        return objectives.iat(self.model, x, gathered, y, mix, mix_adversarial)
+            return objectives.mixup(self.model, x, y, self._mix(keys, _MIX))
+        adversarial = self._attack(mine, labels, keys[self.share])
+        if self.run.method == "adversarial":
+            return objectives.standard(self.model, adversarial, labels)
+        mixes = (self._mix(keys, stream) for stream in (_MIX, _MIX_ADVERSARIAL))
+        return objectives.iat(self.model, x, gather_rows(adversarial), y, *mixes)
+
+    def _mix(self, keys: Tensor, stream: int) -> objectives.Mix:
+        """This process's share of the blends of a batch."""
+        return objectives.draw_mix(fold(keys, stream), self.recipe.alpha).share(self.share)
 
     def _attack(self, x: Tensor, y: Tensor, keys: Tensor) -> Tensor:
         """The adversarial examples that are trained on."""

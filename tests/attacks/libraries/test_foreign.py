@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from counteract import DefendedModule, GaussianNoise
 from counteract.attacks import AttackError, AttackPreset, AttackWarning, ThreatModel, Victim, draw_targets
-from counteract.attacks.libraries.foreign import Asked, Crafting, Foreign, Recipe, Situation, heard
+from counteract.attacks.libraries.foreign import Crafting, Foreign, Oracle, Recipe, Situation, heard
 from counteract.attacks.libraries.names import read_name
 from counteract.whole import WholeModule
 
@@ -117,7 +117,7 @@ def test_targets_are_drawn_from_each_key(net: TinyNet, x: Tensor) -> None:
 def test_the_network_is_asked_in_its_own_precision_and_answers_in_the_attacks(x: Tensor) -> None:
     for dtype in (torch.float64, torch.bfloat16):
         net = TinyNet().to(dtype).eval()
-        for asked in (Asked(net), Asked(DefendedModule(net), torch.tensor(3))):
+        for asked in (Oracle(net), Oracle(DefendedModule(net), torch.tensor(3))):
             for images in (x, x.double()):
                 answers = asked(images)
                 assert answers.dtype == images.dtype
@@ -129,21 +129,21 @@ def test_an_undefended_network_is_asked_as_it_is_and_a_defended_one_inside_of_th
     net: TinyNet, x: Tensor
 ) -> None:
     beyond = 2 * x - 0.5
-    assert torch.equal(Asked(net)(beyond), net(beyond))
+    assert torch.equal(Oracle(net)(beyond), net(beyond))
     for defended in (DefendedModule(net), WholeModule(net)):
         expected = net(beyond.clamp(0, 1)).log_softmax(1)
-        torch.testing.assert_close(Asked(defended, torch.tensor(3))(beyond), expected)
+        torch.testing.assert_close(Oracle(defended, torch.tensor(3))(beyond), expected)
 
 
 def test_probabilities_where_they_are_wanted(net: TinyNet, x: Tensor) -> None:
-    asked = Asked(net)
+    asked = Oracle(net)
     asked.probabilities = True
     torch.testing.assert_close(asked(x), net(x).softmax(1))
 
 
 def test_each_question_has_draws_of_its_own_and_so_has_each_row(net: TinyNet, x: Tensor) -> None:
     same = x[:1].expand(4, -1, -1, -1)
-    asked, again = (Asked(DefendedModule(net, transforms=[GaussianNoise(0.2)]), torch.tensor(3)) for _ in range(2))
+    asked, again = (Oracle(DefendedModule(net, transforms=[GaussianNoise(0.2)]), torch.tensor(3)) for _ in range(2))
     first, second = asked(same), asked(same)
     assert len({tuple(row.tolist()) for row in torch.cat([first, second])}) == 8
     assert torch.equal(again(same), first)
@@ -197,13 +197,13 @@ def test_gradients_come_in_the_layout_of_the_images(net: TinyNet, x: Tensor) -> 
     points = x.clone().requires_grad_()
     network = net.to(memory_format=torch.channels_last)
     (bare,) = torch.autograd.grad(network(points).sum(), points)
-    (found,) = torch.autograd.grad(Asked(network)(points).sum(), points)
+    (found,) = torch.autograd.grad(Oracle(network)(points).sum(), points)
     assert not bare.is_contiguous()
     assert found.is_contiguous()
     assert torch.equal(found, bare)
 
 
 def test_black_and_white_pixels_of_a_defended_network_have_a_gradient(net: TinyNet, x: Tensor) -> None:
-    asked, ends = Asked(DefendedModule(net), torch.tensor(3)), x.round().requires_grad_()
+    asked, ends = Oracle(DefendedModule(net), torch.tensor(3)), x.round().requires_grad_()
     (found,) = torch.autograd.grad(asked(ends).square().sum(), ends)
     assert (found != 0).all()

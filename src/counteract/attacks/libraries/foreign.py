@@ -74,7 +74,7 @@ class Situation:
         targeted: True where the labels are to be reached.
     """
 
-    network: Asked
+    network: Oracle
     threat_model: ThreatModel
     num_classes: int
     shape: tuple[int, ...]
@@ -126,7 +126,7 @@ class Foreign:
             UserError: (a ValueError) it cannot be made with such arguments, or lacks a package.
         """
         with seeded(0), _contained(f"attack {self.spelled.short} cannot be made", UserError):
-            self._make(Asked(network), threat_model, num_classes, images)
+            self._make(Oracle(network), threat_model, num_classes, images)
 
     def run(
         self, victim: Victim, images: Tensor, labels: Tensor, keys: Tensor, preset: AttackPreset, known: Tensor | None
@@ -141,7 +141,7 @@ class Foreign:
         """
         del preset, known
         name, root = self.spelled.short, _random.fold(keys[0], _STREAM)
-        asked = Asked(victim.defended, root) if self.spelled.defended else Asked(victim.undefended)
+        asked = Oracle(victim.defended, root) if self.spelled.defended else Oracle(victim.undefended)
         count = 1 + int((keys[1:] != keys[:-1]).sum())
         pixels, aims = images[:count].detach().clone(), labels[:count].clone()
         if self.spelled.targeted:
@@ -154,13 +154,13 @@ class Foreign:
             warnings.warn(f"attack {name} warns: {text}", AttackWarning, stacklevel=2)
         return torch.cat([found, found[-1:].expand(len(images) - count, -1, -1, -1)])
 
-    def _make(self, asked: Asked, threat_model: ThreatModel, num_classes: int, images: Tensor) -> Crafting:
+    def _make(self, asked: Oracle, threat_model: ThreatModel, num_classes: int, images: Tensor) -> Crafting:
         shape, targeted = tuple(images.shape[1:]), self.spelled.targeted
         situation = Situation(asked, threat_model, num_classes, shape, images.device, targeted)
         return self.recipe.make(situation, self.spelled.arguments)
 
 
-class Asked(nn.Module):
+class Oracle(nn.Module):
     """A network as somebody else's code asks it: images to logits, or to log-probabilities of a defended one.
 
     It has no training mode. A defended network draws afresh each time, and is asked about images in [0, 1] alone: it
@@ -181,7 +181,7 @@ class Asked(nn.Module):
         self.probabilities = False
         self._root, self._times = root, 0
 
-    def train(self, mode: bool = True) -> Asked:
+    def train(self, mode: bool = True) -> Oracle:
         """Changes nothing."""
         del mode
         return self

@@ -1,0 +1,141 @@
+"""A network with a defence, as it is judged and attacked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from counteract._network import borrowed
+from counteract._seeding import draws_unkeyed, repeats, seeded
+from counteract.attacks.straight import straight
+from counteract.attacks.victim import has_gradients, randomness
+from counteract.defences import forward_passes
+from counteract.defences.build import Shape
+from counteract.evaluation.probe import Probe, ProbeStore, take_probe
+from counteract.models.survey import probe_images
+from counteract.whole import Defended, Through, WholeModule
+
+_THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
+"""The words for attacks through a defence that has no gradient."""
+
+OVER = (
+    "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
+)
+"""The words for attacks through modules that have no gradient of use."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A network with a defence.
+
+    Attributes:
+        name: The defence, as the tables name it.
+        defended: The network with the defence, as it is judged.
+        given: The same in the precision in which it is attacked.
+        key: A hash of everything that can be read about it.
+        stranger: True for a defence of somebody else, which nothing but its code and its answers tells apart.
+        network: The network without the defence, or the surrogate, as it is attacked.
+        surrogate: True for a surrogate, whose gradient is one of use where that of the network is none.
+        words: The defence's parameters, for reports.
+        shape: The shape of an image.
+        device: The device that it is on.
+        over: The paths of modules inside it that attacks take for the identity.
+    """
+
+    name: str
+    defended: Defended
+    given: Defended
+    key: str
+    stranger: bool
+    network: nn.Module
+    surrogate: bool
+    words: str
+    shape: Shape
+    device: torch.device
+    over: tuple[str, ...] = ()
+
+    @cached_property
+    def executions(self) -> int:
+        """The number of executions that one answer averages."""
+        return self.defended.executions
+
+    @cached_property
+    def passes(self) -> int:
+        """The cost of one defended prediction in forward passes."""
+        return forward_passes(self.defended)
+
+    @cached_property
+    def random(self) -> tuple[bool, bool]:
+        """Two answers: True where its answers depend on its keys; True where those parts do that run once per input."""
+        return randomness(self.attacked, self._images)
+
+    @cached_property
+    def unkeyed(self) -> bool:
+        """True where a stranger's defence draws from global generators."""
+        return self.stranger and draws_unkeyed(self._answer, self._images)
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """False where seeding these does not repeat its answers."""
+        return not self.unkeyed or repeats(self._answer, self._images)
+
+    def _answer(self, x: Tensor) -> Tensor:
+        """Returns its answers to images whose keys are their numbers."""
+        answers: Tensor = self.defended(x, torch.arange(len(x), device=self.device))
+        return answers
+
+    def describe(self) -> str:
+        """Returns the defence's parameters and what else reports must say of it."""
+        draws = (
+            "its draws follow the block"
+            if self.repeatable
+            else "its draws are not repeated by seeds: another run differs"
+        )
+        found = [draws] * self.unkeyed
+        other = "surrogate" if self.surrogate else "undefended network"
+        found += [OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
+        found += [_THROUGH.format(other)] * (self.attacked is not self.straight)
+        return ", ".join(filter(None, [self.words, *found]))
+
+    @cached_property
+    def straight(self) -> Defended:
+        """The network with the defence, where a backward pass takes some modules inside it for the identity."""
+        return straight(self.given, self.over)
+
+    @cached_property
+    def attacked(self) -> Defended:
+        """The network with the defence as attacks that know of it differentiate it.
+
+        Where its answers have no gradient that is of use, it is that of the network without it, or of the surrogate:
+        BPDA.
+        """
+        if not (self.stranger or self.surrogate) or self._has_gradients(self.straight):
+            return self.straight
+        through = WholeModule(Through(self.straight, self.network))
+        return through if self._has_gradients(through) else self.straight
+
+    @cached_property
+    def gradients(self) -> bool:
+        """True where attacks get a gradient that is of use; through our own defences, where the network has one."""
+        return not (self.stranger or self.surrogate) or self._has_gradients(self.attacked)
+
+    def _has_gradients(self, defended: Defended) -> bool:
+        keys = torch.arange(len(self._images), device=self.device)
+        with borrowed(defended), seeded(0):
+            return has_gradients(lambda x: defended(x, keys), self._images)
+
+    def identity(self, store: ProbeStore) -> str:
+        """Returns the hash by which its results are found; a stranger's is asked for its answers."""
+        return store.settle(self.key, self._probe, f"defence {self.name}") if self.stranger else self.key
+
+    @cached_property
+    def _probe(self) -> Probe:
+        with borrowed(self.defended):
+            return take_probe(self._answer, self._images)
+
+    @cached_property
+    def _images(self) -> Tensor:
+        return probe_images(self.shape).to(self.device)
