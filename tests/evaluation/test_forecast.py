@@ -44,6 +44,14 @@ def test_a_runs_cost_is_said_with_the_dearest_defence() -> None:
     assert sum(cell.attack_passes for cell in run.cells if cell.attack == "pgd4") / 3 == 2 * 12 * 2 * 4
 
 
+def test_the_draws_are_said_that_a_cascade_asks_before_it_gives_up() -> None:
+    few: dict[str, Any] = {"attacks": ["clean", "pgd2"], "cascade": True}
+    (line,), _ = told(**few, defences=["undefended", "rotation"])
+    assert line.endswith("to make PGD's examples; up to 20 draws of what the cascade gives up come on top")
+    (line,), _ = told(**few, defences=["undefended", "counteraction"])  # which draws nothing of ten classes
+    assert line.endswith("to make PGD's examples")
+
+
 def test_what_is_done_is_not_counted_again(tmp_path: Path) -> None:
     few = {"attacks": ["clean"], "defences": ["undefended"]}
     told(tmp_path, **few)

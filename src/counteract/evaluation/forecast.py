@@ -14,7 +14,7 @@ _MUCH = 10**9
 """Bytes of examples that are worth a word."""
 
 
-def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
+def forecast(label: str, left: Iterable[tuple[Task, Block, int]], most: int = 0) -> str:
     """Returns the forward passes that a network's cells take at most, in words.
 
     Judging and PGD are counted; how often other attacks ask is known once they have run.
@@ -22,6 +22,7 @@ def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
     Args:
         label: The network's label.
         left: Each cell of each block, and the draws that judge it.
+        most: The draws that an example is asked for before a cascade gives it up; 0 where that is no more than these.
     """
     judging, dearest, others = 0, (1, ""), dict[str, None]()
     crafting: dict[tuple[pgd.Path, int, int], int] = {}
@@ -38,7 +39,9 @@ def forecast(label: str, left: Iterable[tuple[Task, Block, int]]) -> str:
     parts = [f"{judging:,} to judge" + (f" (up to {passes:,} an answer, of {name})" if passes > 1 else "")]
     parts += [f"{sum(crafting.values()):,} to make PGD's examples"] * bool(crafting)
     said = f"{label}: at most {judging + sum(crafting.values()):,} forward passes, {' and '.join(parts)}"
-    return said + (f"; those of {', '.join(others)} come on top" if others else "")
+    more = [f"those of {', '.join(others)}"] * bool(others)
+    more += [f"up to {most} draws of what the cascade gives up"] * bool(most)
+    return said + (f"; {' and '.join(more)} come on top" if more else "")
 
 
 def storage(label: str, left: Iterable[tuple[Task, Block, int]], size: int, folder: Path) -> str:

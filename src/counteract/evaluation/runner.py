@@ -22,7 +22,7 @@ from counteract.evaluation.illustrate import illustrate
 from counteract.evaluation.inputs import Inputs, load_inputs
 from counteract.evaluation.journal import Journal
 from counteract.evaluation.options import RunOptions, checked
-from counteract.evaluation.plan import Plan, check_names, make_plan
+from counteract.evaluation.plan import ENOUGH, Plan, check_names, make_plan
 from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.processes import Processes
 from counteract.evaluation.results import Illustrations, Run
@@ -148,7 +148,7 @@ class _Evaluation:
         left, label = worker.left(blocks), worker.subject.label
         if left:
             cells = [(task, block, worker.subject.draws(task.judged)) for task, block in left]
-            said = [forecast(label, cells)]
+            said = [forecast(label, cells, max(worker.more_draws(task) and ENOUGH for task, _ in left))]
             if self.cache.folder is not None:
                 said.append(storage(label, cells, math.prod(self.inputs.data.image_shape), self.cache.folder))
             for line in filter(None, said):

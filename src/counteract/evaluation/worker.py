@@ -231,9 +231,8 @@ class Worker:
         """Returns the defended labels of one draw, batch by batch: int64, shape (N,)."""
         labels = [keys.new_empty(0)]
         classify = functools.partial(_classify, task.judged, images, defence_keys(keys, draw))
-        where = (
-            (task.place.seed, block.start, number_of("judging"), draw) if self.subject.is_unkeyed(task.judged) else None
-        )
+        unkeyed = self.subject.is_unkeyed(task.judged)
+        where = (task.place.seed, block.start, number_of("judging"), draw) if unkeyed else None
         labels += [found[:kept] for found, kept in batches(classify, len(images), self.batch_size, where)]
         return torch.cat(labels)
 
@@ -242,12 +241,19 @@ class Worker:
 
         They stay in a cascade, where else bad luck would take from a random defence what no attack does.
         """
-        spared = torch.zeros_like(lost)
-        if self.spec.cascade and not task.attack.known and self.subject.draws_anew(task.judged):
-            for draw in range(self.subject.draws(task.judged), ENOUGH):
-                left = (lost & ~spared).nonzero()[:, 0]
-                spared[left] = self._draw(task, images[left], keys[left], block, draw) == labels[left]
+        spared, judging = torch.zeros_like(lost), self.subject.draws(task.judged)
+        for draw in range(judging, judging + self.more_draws(task)):
+            left = (lost & ~spared).nonzero()[:, 0]
+            spared[left] = self._draw(task, images[left], keys[left], block, draw) == labels[left]
         return spared
+
+    def more_draws(self, task: Task) -> int:
+        """Returns the number of draws beyond those that judge in which an example must be wrong to be given up.
+
+        An attack that is told the draws that judge has broken what it breaks in these.
+        """
+        asked = self.spec.cascade and not task.attack.known and self.subject.draws_anew(task.judged)
+        return max(0, ENOUGH - self.spec.draws) if asked else 0
 
     def _undefended_pace(self, sample: Sample) -> float:
         """Returns the seconds that the undefended network takes for an image, by the middle of three measurements."""
