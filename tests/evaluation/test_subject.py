@@ -10,7 +10,7 @@ from networks import Drawing, TinyNet, Unrepeatable
 from torch import Tensor, nn
 from watching import Watcher
 
-from counteract import DefendedModule, RandomCropPad
+from counteract import DefendedModule, GaussianNoise, RandomCropPad
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Inputs, Network, Run, RunOptions, evaluate, make_spec
@@ -145,3 +145,15 @@ def test_the_cost_of_an_attack_through_a_module_that_is_passed_over_is_what_it_w
     plain = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING)
     over = run(nn.Sequential(nn.Tanh(), net), digits.take(8), **CLIMBING, bpda_at=["Tanh"])
     assert [row.attack_passes for row in over.rows] == [row.attack_passes for row in plain.rows]
+
+
+def test_a_defended_network_in_hand_computes_as_it_is_and_that_is_said(digits_net: nn.Module, digits: Dataset) -> None:
+    def notes(defence: Any, **changes: Any) -> list[str]:
+        run = evaluate(digits_net, digits.take(4), defences=[defence], attacks=["clean"], eps=0.1, **changes)
+        return [note for note in run.networks["network"].notes if "bf16" in note]
+
+    whole = DefendedModule(digits_net, transforms=[GaussianNoise(std=0.1)])
+    assert notes(whole) == []
+    (said,) = notes(whole, precision="bf16")
+    assert said.startswith("with DefendedModule: it computes as it is, not in bf16")
+    assert notes("gaussian-noise", precision="bf16") == notes(GaussianNoise(std=0.1), precision="bf16") == []

@@ -16,6 +16,7 @@ from counteract.attacks.registry import CLEAN
 from counteract.attacks.straight import StraightThrough, check_named, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, survey_networks
 from counteract.defences import UNDEFENDED, Ingredients, Values, build_defence, find_defence, parse_defence
+from counteract.defences.art import is_art
 from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
@@ -39,6 +40,9 @@ _HOOKED = (
     "undefended is defended, too; give the defence a copy of the network"
 )
 """The words for a module in hand that may have changed the undefended network."""
+
+_AS_IT_IS = "it computes as it is, not in bf16: networks are brought into that which a defence is given"
+"""The words for a defended network in hand, where bfloat16 is asked for."""
 
 
 class Subject:
@@ -227,7 +231,7 @@ class Subject:
         self._inputs.strangers()[f"defence {variant.name}"] = list(built.parts)
         for each in made.values():
             self._inputs.hold(each.defended)
-        self._look_at(variant, built, made)
+        self._about_defences[variant.name] = self._look_at(variant, built, made) + self._precision_of(variant)
         given, keys = made[spec.preset.precision].defended, torch.arange(2, device=self.device)
         return Judged(
             name=variant.name,
@@ -243,8 +247,8 @@ class Subject:
             over=self._taken_for_the_identity(given.model, lambda: given(self._two, keys)),
         )
 
-    def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> None:
-        """Asks what a defence needs of the network, and of a stranger's what its own networks do.
+    def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> list[str]:
+        """Asks what a defence needs of the network, and returns what must be said of a stranger's own networks.
 
         Raises:
             UserError: (a ValueError) the network has no gradient, and the defence moves images along it.
@@ -255,13 +259,19 @@ class Subject:
                 f"defence {variant.name} moves images along a network's gradient, and model {self.label} has none of "
                 f"use ({self.survey.slopes.failure})"
             )
-        if not built.ours:
-            forms = (self.module, self.original)
-            known = (self.original, *(self._computing_in(each, form) for each in made for form in forms))
-            found = survey_networks(built.defended, self._few, self.survey.classes, known)
-            self.check_unchanged(f"defence {variant.name}")
-            notes = [note for each in found for note in each.notes(gradients=each.gradients)]
-            self._about_defences[variant.name] = notes + self._hooks_of(variant)
+        if built.ours:
+            return []
+        forms = (self.module, self.original)
+        known = (self.original, *(self._computing_in(each, form) for each in made for form in forms))
+        found = survey_networks(built.defended, self._few, self.survey.classes, known)
+        self.check_unchanged(f"defence {variant.name}")
+        return [note for each in found for note in each.notes(gradients=each.gradients)] + self._hooks_of(variant)
+
+    def _precision_of(self, variant: Variant) -> list[str]:
+        """Returns what must be said of a defended network in hand, which computes as it is."""
+        defence = self._inputs.defences.get(variant.label)
+        asked = "bf16" in (self.spec.precision, self.spec.preset.precision)
+        return [_AS_IT_IS] if asked and (isinstance(defence, nn.Module) or is_art(defence)) else []
 
     def _hooks_of(self, variant: Variant) -> list[str]:
         """Returns what must be said where a module in hand has the undefended network in it, and that has hooks."""
