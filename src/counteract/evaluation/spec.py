@@ -164,9 +164,9 @@ class EvaluationSpec(Strict):
             Of a plain list of names each is its own label; a table says `use = NAME` and the arguments beside it.
         limit: The number of test images, from the first; None for all.
         seeds: The number of seeds: 0, 1, ... All random draws are functions of seed, example and execution.
-        cascade: True lets each attack try only the examples that some draw of the defence still classified correctly
-            under every attack before it, as AutoAttack does; the others count as wrong. The worst case is what it would
-            be without, and the accuracy under one attack is that under all attacks up to it.
+        cascade: True lets each attack try only the examples that none before it has broken, as AutoAttack does: those
+            were wrong in every draw, of a defence that draws in twenty, and count as wrong. Up to draws, the worst case
+            is what it would be without.
         alone: In a cascade, the attacks that try every example all the same: theirs is the accuracy under them alone.
         surrogate: A network that oblivious attacks are made on, and adaptive ones begin with, in place of each of the
             `models`: for one that is defended already, so that nobody knows the network under its defence. None for

@@ -29,8 +29,8 @@ ADAPTIVE = (
 """The note beside every table that has adaptive accuracies too."""
 
 CASCADE = (
-    "The attacks ran in turn, each on the examples that some draw still got right under all attacks before it. An "
-    "accuracy is that under all attacks up to this one, and the strongest is the last that found more."
+    "The attacks ran in turn, each on the examples that none before it had broken. What was broken before counts as "
+    "wrong in its accuracy, and the strongest is the one with the lowest."
 )
 """The note beside the accuracies of a cascade."""
 
