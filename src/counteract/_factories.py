@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
+from counteract._calls import Call
 from counteract._errors import UserError, unknown_name
 from counteract._strangers import strangers_code
 
@@ -38,6 +40,32 @@ def find_factory(name: str, what: str) -> tuple[ModuleType, Any]:
         if not hasattr(module, attribute):
             raise unknown_name(f"{what} {name}: in module {home!r}, factory", attribute, _public(module))
         return module, getattr(module, attribute)
+
+
+def call_factory(factory: Callable[..., object], call: Call, what: str) -> object:
+    """Returns what a factory makes of the arguments in the brackets of its name.
+
+    Args:
+        factory: The factory.
+        call: Its name as users write it.
+        what: The kind of thing that is named, for the error: `model`, `dataset`.
+
+    Raises:
+        UserError: (a ValueError) it takes other arguments.
+    """
+    try:
+        inspect.signature(factory).bind(**call.arguments)
+    except ValueError:  # of a function that is not written in Python nothing is known
+        pass
+    except TypeError as error:
+        raise UserError(f"{what} {call.name} could not be made by {in_words(call)}: {error}") from error
+    return factory(**call.arguments)
+
+
+def in_words(call: Call) -> str:
+    """The call of a factory as Python has it, `factory(key=value)`."""
+    arguments = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
+    return f"{call.name.partition(':')[2]}({arguments})"
 
 
 @contextmanager

@@ -126,12 +126,20 @@ def test_a_factory_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "def make():\n    return held\n"
         "class Zeros(TensorDataset):\n"
         "    def __init__(self):\n        super().__init__(torch.zeros(4, 3, 8, 8), torch.arange(4))\n"
+        "def many(count, label=0):\n"
+        "    return TensorDataset(torch.zeros(count, 3, 8, 8), torch.full((count,), label))\n"
         "def fail():\n    raise OSError('the disk is gone')\n"
         "def nothing():\n    return None\n"
     )
     for factory in ("make", "held", "Zeros"):
         found = load_dataset(f"{name}:{factory}", limit=3)
         assert (len(found), found.name) == (3, f"{name}:{factory}")
+    found = load_dataset(f"{name}:many(count=7, label=1)")
+    assert (len(found), found.labels.tolist()) == (7, [1] * 7)
+    with pytest.raises(UserError, match=r"dataset .*:many could not be made by many\(\): missing .*'count'"):
+        load_dataset(f"{name}:many")
+    with pytest.raises(UserError, match="must name a function that makes data, found TensorDataset"):
+        load_dataset(f"{name}:held(count=7)")
     with pytest.raises(UserError, match=r"dataset .*:fail failed with OSError: the disk is gone"):
         load_dataset(f"{name}:fail")
     with pytest.raises(UserError, match="found NoneType"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from counteract import DefendedClassifier, GaussianNoise, from_art, load_model
 from counteract._errors import UserError
+from counteract.models.about import about
 from counteract.models.checks import probe
 
 MODULE = """
@@ -29,7 +31,10 @@ class Failing(TinyNet):
     def train(self, mode=True): raise KeyError("mode")
 def wrong(): return 1 + "a"
 def probabilities(): return torch.nn.Sequential(TinyNet(), torch.nn.Softmax(1))
-def needs(width): return TinyNet()
+def needs(width):
+    made = TinyNet()
+    made.width = width
+    return made
 def nothing(): return None
 """
 
@@ -51,6 +56,20 @@ def test_a_factory_in_the_current_folder_makes_a_network(mine: str) -> None:
 
 def test_a_network_that_a_module_holds_will_do(mine: str) -> None:
     assert isinstance(load_model(f"{mine}:made"), TinyNet)
+
+
+def test_a_factory_takes_the_arguments_in_its_brackets(mine: str) -> None:
+    assert load_model(f"{mine}:needs(width=(8/4, 'a', None))").width == (2, "a", None)
+    assert about(f"{mine}:needs(width=2)").source != about(f"{mine}:needs(width=3)").source
+
+
+def test_a_file_of_torchscript_is_a_network(tmp_path: Path) -> None:
+    network = TinyNet().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch would have everyone export
+        torch.jit.trace(network, probe((3, 32, 32))).save(tmp_path / "net.pt")
+        loaded = load_model(f"torch.jit:load(f='{tmp_path / 'net.pt'}')")
+    torch.testing.assert_close(loaded(probe((3, 32, 32))), network(probe((3, 32, 32))))
 
 
 def test_a_module_in_a_package_is_found() -> None:
@@ -99,6 +118,9 @@ def test_normalisation_is_put_in_front(mine: str) -> None:
         ("networks:TinyNot", "factory 'TinyNot' is not known; did you mean TinyNet"),
         ("MINE:number", "must name a function that makes a network, found int"),
         ("MINE:needs", r"could not be made by needs\(\): .*width"),
+        ("MINE:needs(height=3)", r"MINE:needs could not be made by needs\(height=3\): .*"),
+        ("MINE:needs(3)", r"arguments need their names"),
+        ("MINE:made(width=3)", "must name a function that makes a network, found TinyNet"),
         ("MINE:nothing", r"nothing\(\) must return a torch.nn.Module, found NoneType"),
         ("MINE:probabilities", "returns probabilities, not logits"),
     ],

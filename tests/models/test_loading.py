@@ -132,6 +132,12 @@ def test_a_factory_is_told_by_its_name(name: str, expected: bool) -> None:
     assert is_factory(name) == expected
 
 
+def test_a_file_alone_is_no_network(tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "net.pt")
+    with pytest.raises(UserError, match=r"net\.pt is a file, which alone is no network: .* --weights FILE"):
+        load_model(tmp_path / "net.pt")
+
+
 def test_a_name_that_is_not_known_lists_near_ones_or_every_kind() -> None:
     with pytest.raises(UserError, match="model 'digits-resnet-mixpu' is not known; did you mean digits-resnet-mixup"):
         load_model("digits-resnet-mixpu")

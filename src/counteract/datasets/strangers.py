@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, SubsetRandomSampler
 from torch.utils.data import Dataset as TorchDataset
 
+from counteract._calls import parse_call
 from counteract._errors import UserError
-from counteract._factories import find_factory
+from counteract._factories import call_factory, find_factory
 from counteract._strangers import strangers_code
 from counteract.datasets.arrays import ArrayDataset
 from counteract.datasets.base import Dataset
@@ -21,15 +22,21 @@ _ARRAYS = (Tensor, np.ndarray)
 
 
 def make_dataset(name: str) -> Dataset | Items:
-    """Returns what a factory `package.module:factory` makes, or the data that a module holds.
+    """Returns what a factory makes, or the data that a module holds.
+
+    Args:
+        name: `package.module:factory`, the factory's arguments in brackets.
 
     Raises:
         UserError: (a ValueError) there is no such module or factory, or it fails or makes no data.
     """
-    _, factory = find_factory(name, "dataset")
+    call = parse_call(name, "dataset")
+    _, factory = find_factory(call.name, "dataset")
     with strangers_code(f"dataset {name}"):
         held = not isinstance(factory, type) and (hasattr(factory, "__getitem__") or not callable(factory))
-        return adopt(factory if held else factory(), name)
+        if held and call.arguments:
+            raise UserError(f"dataset {name} must name a function that makes data, found {type(factory).__name__}")
+        return adopt(factory if held else call_factory(factory, call, "dataset"), name)
 
 
 def adopt(data: object, name: str) -> Dataset | Items:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from counteract._calls import parse_call
 from counteract._factories import find_factory
 from counteract.models.files import Card, read_card
 from counteract.models.loading import card_of, is_clip, is_factory
@@ -82,7 +83,7 @@ def _about_robustbench(name: str) -> About:
 
 def _sources(name: str) -> list[str]:
     """Returns the code of the module that a factory is named in, and of the one that it was written in, if another."""
-    module, factory = find_factory(name, "model")
+    module, factory = find_factory(parse_call(name, "model").name, "model")
     modules = [module]
     home = sys.modules.get(getattr(factory, "__module__", None) or "")
     if home is not None and home is not module and not isinstance(factory, nn.Module):

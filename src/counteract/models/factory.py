@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from counteract._calls import parse_call
 from counteract._errors import UserError
-from counteract._factories import find_factory
+from counteract._factories import call_factory, find_factory, in_words
 from counteract._network import to_eval
 from counteract._strangers import strangers_code
 from counteract.models.checks import check_network, probe
@@ -21,25 +21,24 @@ if TYPE_CHECKING:
 
 
 def make_network(name: str) -> nn.Module:
-    """Calls a factory without arguments, or takes a network that a module holds.
+    """Calls a factory, or takes a network that a module holds.
 
     Args:
-        name: `package.module:factory`; see `_factories.find_factory`.
+        name: `package.module:factory`, the factory's arguments in brackets; see `_factories.find_factory`.
 
     Raises:
         UserError: (a ValueError) there is no such module or factory, or the factory fails or makes no network.
     """
-    _, factory = find_factory(name, "model")
-    if isinstance(factory, nn.Module):
+    call = parse_call(name, "model")
+    _, factory = find_factory(call.name, "model")
+    if isinstance(factory, nn.Module) and not call.arguments:
         return factory
-    if not callable(factory):
+    if not callable(factory) or isinstance(factory, nn.Module):
         raise UserError(f"model {name} must name a function that makes a network, found {type(factory).__name__}")
-    called = f"{name.partition(':')[2]}()"
     with strangers_code(f"model {name}"):
-        _check_arguments(factory, f"model {name} could not be made by {called}")
-        network = factory()
+        network = call_factory(factory, call, "model")
     if not isinstance(network, nn.Module):
-        raise UserError(f"model {name}: {called} must return a torch.nn.Module, found {type(network).__name__}")
+        raise UserError(f"model {name}: {in_words(call)} must return a torch.nn.Module, found {type(network).__name__}")
     return network
 
 
@@ -106,18 +105,6 @@ def predicts_itself(classifier: PyTorchClassifier) -> bool:
     from art.estimators.classification import PyTorchClassifier
 
     return type(classifier).predict is not PyTorchClassifier.predict
-
-
-def _check_arguments(factory: Callable[..., object], what: str) -> None:
-    """Raises UserError for a function that needs arguments."""
-    try:
-        signature = inspect.signature(factory)
-    except ValueError:  # of a function that is not written in Python nothing is known
-        return
-    try:
-        signature.bind()
-    except TypeError as error:
-        raise UserError(f"{what}: {error}") from error
 
 
 def _has_transforms(classifier: Any) -> bool:

@@ -101,7 +101,7 @@ def load_model(
             - `torchvision:NAME`, `timm:NAME`, arguments in brackets, or `hf:NAME_OR_FOLDER`, an image classifier of
               Hugging Face's transformers; each comes as a `PreparedNetwork`,
             - `clip:FOLDER`, a CLIP of Hugging Face's transformers, which classifies by the names of `classes`,
-            - `package.module:factory`, anyone's own: a function without required arguments that makes a network.
+            - `package.module:factory`, anyone's own: a function that makes a network, its arguments in brackets.
         weights: A checkpoint, of torch or safetensors, for a factory's network or one of torchvision or timm; None for
             what the factory or the library loads. Of torchvision also its own names of weights.
         untrained: True for a library's network with random weights, the same each time, to try things out with.
@@ -155,6 +155,11 @@ def load_model(
             check_network(network, name, probe(input_shape), num_classes)
             return network
     known = known_models()
+    if name not in known and Path(name).is_file():
+        raise UserError(
+            f"model {name} is a file, which alone is no network: --model package.module:factory --weights FILE, or of "
+            "TorchScript --model \"torch.jit:load(f='FILE')\""
+        )
     if name not in known:
         raise unknown_name(
             "model",
