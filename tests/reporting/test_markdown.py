@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reporting.synthetic import adaptive, half_finished, make_run
+from reporting.synthetic import adaptive, half_finished, make_page_run, make_run
 
 from counteract.evaluation.legacy import read_legacy
 from counteract.reporting.audit import Findings
@@ -45,7 +45,21 @@ def test_markdown_has_parameters_and_remarks() -> None:
     assert lines[lines.index("## Remarks") + 2].startswith(
         "- missing, because the run has not come so far: net, clean, "
     )
-    assert "## Remarks" not in to_markdown(adaptive())
+    assert "## Remarks" not in to_markdown(make_page_run())
+
+
+def test_a_worst_case_that_bad_luck_is_a_part_of_is_said_to_be_a_lower_bound() -> None:
+    luck = "- a worst case of a defence that draws is a lower bound: the least under any attack, bad luck included"
+    run = adaptive()
+    assert luck in to_markdown(run).splitlines()
+    for cell in run.cells:
+        cell.executions, cell.drawn = 50, {seed: shares[None] > 0 for seed, shares in cell.correct.items()}
+    known = to_markdown(run)
+    assert luck not in known
+    assert "The attack that is worst for an example is chosen by other draws than the one that judges it." in known
+    once = make_page_run()
+    once.cells[1].executions = 50
+    assert f"{luck}; more draws tell luck from attacks (--draws 5)" in to_markdown(once).splitlines()
 
 
 def test_markdown_escapes_and_puts_the_paper_beside() -> None:

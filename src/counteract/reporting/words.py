@@ -65,8 +65,6 @@ _DRAWS = (
 
 _CHOSEN = "The attack that is worst for an example is chosen by other draws than the one that judges it. "
 
-_LEAST = "Of a defence that draws a worst case is a lower bound: the least under any attack, bad luck included. "
-
 _NEAR = 0.2
 """Up to this share of the way from chance to perfection an accuracy is little better than guessing."""
 
@@ -209,6 +207,7 @@ def remarks(run: Run) -> list[str]:
         *_about_unusable(run),
         *_one_label_at_a_time(run),
         *run.missing,
+        *_about_luck(run),
     ]
 
 
@@ -321,6 +320,14 @@ def _with(run: Run, attack: str, defences: Sequence[str]) -> str:
     return "" if every else f" with {', '.join(defences)}"
 
 
+def _about_luck(run: Run) -> list[str]:
+    """Returns what must be said of worst cases that bad luck is a part of."""
+    if len(run.spec.attacks) == 1 or not any(map(counts_luck, run.measured)):
+        return []
+    said = "a worst case of a defence that draws is a lower bound: the least under any attack, bad luck included"
+    return [said + "; more draws tell luck from attacks (--draws 5)" * (run.spec.draws == 1)]
+
+
 def _about_unusable(run: Run) -> list[str]:
     counts: dict[tuple[str, str], int] = {}
     for row in run.rows:
@@ -352,8 +359,7 @@ def glossary(run: Run) -> str:
     """Returns what the columns of the accuracies mean."""
     clean = ", the clean images included" if CLEAN in run.spec.attacks else ""
     draws = _DRAWS.format(draws=run.spec.draws) if run.spec.draws > 1 else ""
-    if len(run.spec.attacks) > 1:
-        draws += _CHOSEN * any(cell.drawn for cell in run.measured) + _LEAST * any(map(counts_luck, run.measured))
+    draws += _CHOSEN * (len(run.spec.attacks) > 1 and any(cell.drawn for cell in run.measured))
     text = _ADAPTIVE_GLOSSARY if adaptive_attacks(run) else _GLOSSARY
     return text.format(clean=clean, draws=draws)
 
