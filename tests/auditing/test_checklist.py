@@ -28,6 +28,7 @@ from counteract.auditing.checklist import (
 from counteract.auditing.indicators import Indicators
 from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
+from counteract.auditing.verdict import decide
 from counteract.evaluation import Run
 from counteract.evaluation.scores import Paired
 
@@ -309,6 +310,32 @@ def unmeasured() -> Run:
     return found
 
 
+def drawing(right: Tensor) -> Run:
+    """Of a defence that draws each attack leaves these draws right: bool, shape (draws, N)."""
+    made = run(SOUND)
+    for cell in made.cells:
+        if cell.defence == DEFENCE and cell.attack != "clean":
+            cell.correct = {seed: right.double().mean(0) for seed in cell.correct}
+            cell.drawn = dict.fromkeys(cell.correct, right)
+    return made
+
+
+def test_a_gain_that_other_draws_take_away() -> None:
+    always = first(64).expand(5, -1)
+    sometimes = (torch.arange(N) < 80) & (torch.arange(5)[:, None] != torch.arange(N) % 5)  # four of five draws
+    for right in (always, sometimes):  # both keep 64% beside 40
+        assert decide(drawing(right), DEFENCE, []).word == "sound"
+    assert "other draws" not in flags(check_run(drawing(always), DEFENCE))
+    checks = check_run(drawing(sometimes), DEFENCE)
+    assert re.search(
+        r"gains \+24.0 points .* against a single try, and -40.0 points .* has 5$", flags(checks)["other draws"]
+    )
+    found = decide(drawing(sometimes), DEFENCE, checks)
+    assert (found.word, found.reason[-15:]) == ("gain not confirmed", "see other draws")
+    (check,) = (each for each in check_run(drawing(always[:1]), DEFENCE) if each.name == "other draws")
+    assert (check.flag, check.words) == (None, "it takes several draws to tell")
+
+
 def test_every_finding_is_said_in_full() -> None:
     """The names and words of all checks, with and without a flag, are those of `findings.txt`."""
     some, wrong = torch.arange(N) < 30, Backward("wrong", 0.2, 0.1, 0.02, 7)
@@ -320,6 +347,7 @@ def test_every_finding_is_said_in_full() -> None:
         "spread": check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE),
         "undefended": check_run(run(SOUND), "undefended"),
         "not measured": [*check_run(unmeasured(), DEFENCE), check_transfer(probes(), unmeasured(), DEFENCE)],
+        "lucky": check_run(drawing(torch.eye(3, N, dtype=torch.bool).logical_not()), DEFENCE),
         "transfer": [check_transfer(probes(), run(SOUND | {"pgd10": count}), DEFENCE) for count in (20, 45)],
         "no defence": [check_transfer(probes(), run(SOUND), "undefended")],
         "exact": [check_backward(Backward("exact", 1.0, 0.5, 1e-6, 8), "; cured")],

@@ -18,7 +18,16 @@ from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import Cell, Paired, comparable, compare, paired, survived
+from counteract.evaluation.scores import (
+    Cell,
+    Paired,
+    asked_again,
+    comparable,
+    compare,
+    counts_luck,
+    paired,
+    survived,
+)
 from counteract.evaluation.spec import EvaluationSpec
 
 FLAT = 0.02
@@ -67,6 +76,7 @@ def check_run(run: Run, defence: str) -> list[Check]:
         _spread(claimed, _gain(claimed, beside), defence),
         _no_better_than_clean(cells, run.spec),
         _clean_cost(cells, undefended, defence),
+        _not_by_luck(cells, undefended, defence),
         _gradients_lead(cells, run.spec),
     ]
 
@@ -231,6 +241,23 @@ def _clean_cost(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str)
     words = f"clean images change by {in_points(change)}, the worst case by {in_points(gain)}"
     costly = -change.points >= COSTLY and -change.ci95[1] > max(gain.ci95[1], 0)
     return _check(name, costly, "it costs more on clean images than it can gain", words)
+
+
+def _not_by_luck(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str) -> Check:
+    """Checks that no more than half of a gain is luck, and gone where an attacker may ask again, for other draws.
+
+    Source: the worst robustness over N evaluations of Wang et al. (DiffHammer, NeurIPS 2024).
+    """
+    name = "other draws"
+    draws = max((len(each) for cell in cells for each in cell.drawn.values()), default=0)
+    if defence == UNDEFENDED or not (draws or any(map(counts_luck, cells))):
+        return Check(name, False, "no draws that a gain might hang on")
+    gain, again = _gain(cells, undefended), paired(asked_again(cells), survived(undefended))
+    if draws < 2 or gain is None or again is None:
+        return Check(name, None, "it takes several draws to tell")
+    words = f"it gains {in_points(gain)} against a single try, and {in_points(again)} where an attacker has {draws}"
+    lucky = gain.ci95[0] > 0 >= again.ci95[0] and again.points <= gain.points / 2
+    return _check(name, lucky, "the gain is one of luck, and gone once an attacker may try again", words)
 
 
 def _spread(oblivious: Sequence[Cell], claimed: Paired | None, defence: str) -> Check:

@@ -327,6 +327,17 @@ def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
             for seed in _seeds(cells)}  # fmt: skip
 
 
+def asked_again(cells: Sequence[Cell]) -> dict[int, Tensor]:
+    """Returns by seed the examples that all draws get right, under the one attack that leaves the fewest of them.
+
+    An attacker who may try each of its examples as often as there are draws leaves these. Of a defence that draws
+    nothing it is the strongest attack's. Shares are as in `survived`.
+    """
+    every = [{seed: (cell.correct[seed] >= 1).double().masked_fill(cell.correct[seed].isnan(), torch.nan)
+              for seed in _seeds(cells)} for cell in cells]  # fmt: skip
+    return min(every, key=lambda found: sum(float(each.nanmean()) for each in found.values()), default={})
+
+
 def worst(correct: Sequence[Tensor], drawn: Sequence[Tensor | None]) -> Tensor:
     """Returns the shares of right draws of each example in the worst case over attacks: float64, shape (N,).
 
