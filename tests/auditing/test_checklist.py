@@ -184,12 +184,18 @@ def test_what_was_not_measured_is_not_checked(without: tuple[str, str | None]) -
 
 
 def test_seeds_that_spread_wider_than_the_gain() -> None:
-    found = flags(check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE))
-    assert "standard deviation over seeds 8.5" in found["spread over seeds"]
-    assert "spread over seeds" in flags(check_run(run(SOUND | {"pgd10": 40}, shift=1), DEFENCE))  # half a point
+    found = flags(check_run(run(SOUND | {"pgd10": 42}, shift=14), DEFENCE))
+    assert "claimed gain is +9.0 points, the standard deviation over seeds 9.9" in found["spread over seeds"]
+    assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 44}, shift=12), DEFENCE))  # 8.5 of 10
     assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 39}, shift=2), DEFENCE))  # no gain at all
     (check,) = [check for check in check_run(run(SOUND, seeds=1), DEFENCE) if check.name == "spread over seeds"]
     assert (check.flag, check.words) == (None, "it takes two seeds to tell")
+
+
+def test_seeds_of_a_defence_that_does_nothing_spread_and_are_no_flag() -> None:
+    """Half a point is what chance makes, of the gain as of the seeds: a flag in one of ten audits of such a defence."""
+    assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 40}, shift=1), DEFENCE))
+    assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE))  # +4.0 (-1.5 to 9.3)
 
 
 GOOD = {
@@ -317,7 +323,7 @@ def test_every_finding_is_said_in_full() -> None:
         "sound": check_run(run(SOUND), DEFENCE),
         "flagged": check_run(run(flagged, shift=12), DEFENCE),
         "costly": check_run(run(SOUND | {"clean": 45, "pgd10": 70}), DEFENCE),
-        "spread": check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE),
+        "spread": check_run(run(SOUND | {"pgd10": 42}, shift=14), DEFENCE),
         "undefended": check_run(run(SOUND), "undefended"),
         "not measured": [*check_run(unmeasured(), DEFENCE), check_transfer(probes(), unmeasured(), DEFENCE)],
         "transfer": [check_transfer(probes(), run(SOUND | {"pgd10": count}), DEFENCE) for count in (20, 45)],

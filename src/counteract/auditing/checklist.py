@@ -234,7 +234,7 @@ def _clean_cost(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str)
 
 
 def _spread(oblivious: Sequence[Cell], claimed: Paired | None, defence: str) -> Check:
-    """Checks that the seeds alone do less than the gain."""
+    """Checks that the seeds alone do less than a gain that would be claimed; one that chance may have made is none."""
     name = "spread over seeds"
     if defence == UNDEFENDED:
         return Check(name, False, "no defence, so no gain is claimed")
@@ -243,7 +243,7 @@ def _spread(oblivious: Sequence[Cell], claimed: Paired | None, defence: str) -> 
         return Check(name, None, "it takes two seeds to tell")
     spread = statistics.stdev(100 * float(shares.nanmean()) for shares in seeds.values())
     words = f"the claimed gain is {claimed.points:+.1f} points, the standard deviation over seeds {spread:.1f}"
-    return _check(name, 0 < claimed.points <= spread, "seeds alone make as much", words)
+    return _check(name, claimed.ci95[0] > 0 and claimed.points <= spread, "seeds alone make as much", words)
 
 
 def _no_better_than_clean(cells: Sequence[Cell], spec: EvaluationSpec) -> Check:

@@ -66,7 +66,7 @@ _DRAWS = (
 
 _CHOSEN = (
     "Of a defence that draws, the attack that is worst for an example is chosen by other draws than the one that "
-    "judges it, or by other examples: the least accuracy under any single attack, luck included, may lie a little below. "
+    "judges it, or by other examples: the least accuracy under a single attack, luck included, may lie a little below. "
 )
 
 _NEAR = 0.2
