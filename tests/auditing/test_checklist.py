@@ -195,7 +195,7 @@ def test_seeds_that_spread_wider_than_the_gain() -> None:
 def test_seeds_of_a_defence_that_does_nothing_spread_and_are_no_flag() -> None:
     """Half a point is what chance makes, of the gain as of the seeds: a flag in one of ten audits of such a defence."""
     assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 40}, shift=1), DEFENCE))
-    assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE))  # +4.0 (-1.5 to 9.3)
+    assert "spread over seeds" not in flags(check_run(run(SOUND | {"pgd10": 38}, shift=12), DEFENCE))  # from -1.5 on
 
 
 GOOD = {
