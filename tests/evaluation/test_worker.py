@@ -91,6 +91,30 @@ def test_bad_luck_under_many_attacks_is_no_attack(draws: int) -> None:
     assert found.measured[-1].tried > 0.9 * 200 * undefended.accuracy / 100
 
 
+class Seldom(Coin):
+    """A coin for some images of digits, and for none of those that are fixed for all networks, which are brighter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        some = (x.flatten(1).mean(1) > 0.3) & (x.flatten(1).mean(1) < 0.4)
+        return torch.where((some & (torch.rand(len(x)) < 0.5))[:, None], logits.roll(1, 1), logits)
+
+
+def test_a_defence_that_draws_for_some_images_alone_is_judged_by_its_draws() -> None:
+    network, data = load_model("digits-resnet-iat"), load_dataset("digits").take(64)
+    many = [f"torchattacks:PGD(steps={steps})" for steps in range(1, 7)]
+    found = evaluate(
+        network, data, defences=["undefended", Seldom(network)], attacks=["clean", *many], eps=1e-6, eps_step=1e-7,
+        preset="quick", draws=5,
+    )  # fmt: skip
+    (undefended, seldom) = found.worst_cases
+    means = data.images.flatten(1).mean(1)
+    drawn = 100 * float(((means > 0.3) & (means < 0.4)).double().mean())
+    assert drawn > 25
+    assert seldom.accuracy == pytest.approx(undefended.accuracy - drawn / 2, abs=6)
+    assert "draws follow the block" in str(found.parameters("network", "Seldom"))
+
+
 def test_examples_that_are_done_are_not_attacked_again() -> None:
     asked: dict[str, int] = {}
     attacked = Attack.__getattribute__
