@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._network import borrowed
-from counteract._seeding import draws_unkeyed, repeats, seeded
+from counteract._seeding import draws_unkeyed, repeats, seeded, shares_draws
 from counteract.attacks.straight import straight
 from counteract.attacks.victim import has_gradients, randomness
 from counteract.defences import forward_passes
@@ -20,6 +20,9 @@ from counteract.whole import Defended, Through, WholeModule
 
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
+
+_SHARED = "one draw serves a whole batch of images, so that intervals are too narrow"
+"""The words for a defence whose images do not draw for themselves, as intervals suppose."""
 
 OVER = (
     "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
@@ -104,6 +107,7 @@ class Judged:
             else "its draws are not repeated by seeds: another run differs"
         )
         found = [draws] * self.unkeyed
+        found += [_SHARED] * (self._drawn_for is not None and shares_draws(self._answer, self._drawn_for))
         other = "surrogate" if self.surrogate else "undefended network"
         found += [OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
         found += [_THROUGH.format(other)] * (self.attacked is not self.straight)
