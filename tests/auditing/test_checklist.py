@@ -385,6 +385,15 @@ def test_chance_is_that_of_the_number_of_classes() -> None:
     assert "large eps" not in flags(check_probes(probes(widest=21), 7))  # its interval begins 0.1 points below
 
 
+def test_no_attack_leaves_less_than_plain_grey_of_a_network_that_names_one_class() -> None:
+    """Nine of ten images are of one class, which it names whatever it is shown: no attack on it fails."""
+    constant = replace(probes(widest=90), grey=0.9)
+    assert "large eps" not in flags(check_probes(constant, 2))
+    (words,) = [check.words for check in check_probes(constant, 2) if check.name == "large eps"]
+    assert words.endswith("leaves 90.0%, where plain grey leaves 90.0%")
+    assert "large eps" in flags(check_probes(replace(constant, grey=0.5), 2))
+
+
 def test_a_run_that_lacks_examples_and_attacks_is_checked_as_far_as_it_goes() -> None:
     """Examples that were not measured are NaN, and an attack that could not run has no cell."""
     found = run(SOUND | {"pgd10": 70})
