@@ -22,6 +22,7 @@ from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spe
 from counteract.evaluation.folder import read_run
 from counteract.evaluation.plan import Task
 from counteract.evaluation.worker import Worker
+from counteract.reporting.words import remarks, verdicts
 
 SMALL = {"preset": "quick", "steps": 4, "targets": 2}
 ATTACKS = ["clean", "noise", "pgd3", "bpda-apgd-ce", "apgd-ce", "bpda-apgd-cw"]
@@ -89,6 +90,18 @@ def test_bad_luck_under_many_attacks_is_no_attack(draws: int) -> None:
     assert undefended.accuracy > 90
     assert 40 < coin.accuracy < 60
     assert found.measured[-1].tried > 0.9 * 200 * undefended.accuracy / 100
+
+
+def test_a_worst_case_by_single_draws_is_said_to_have_bad_luck_in_it() -> None:
+    network, data = load_model("digits-resnet-iat"), load_dataset("digits").take(64)
+    found = evaluate(
+        network, data, defences=["undefended", Coin(network)], attacks=["clean", "pgd1", "noise"], eps=1e-6, draws=1,
+        eps_step=1e-7,
+    )  # fmt: skip
+    assert any("the least under any attack, bad luck included" in remark for remark in remarks(found))
+    (line,) = verdicts(found)
+    assert "points" in line
+    assert "a loss, bad luck included" in line
 
 
 class Seldom(Coin):

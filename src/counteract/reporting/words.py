@@ -146,23 +146,40 @@ def verdicts(run: Run) -> list[str]:
         defended = [each for each in summaries if each.defence != UNDEFENDED]
         best = max(defended, key=lambda each: each.worst.accuracy if each.worst else 0.0, default=None)
         if best is not None and best.worst is not None:
-            found.append(_verdict(model, best, best.worst, len(defended), adaptive=bool(adaptive_attacks(run))))
+            cells = [cell for cell in run.measured if (cell.model, cell.defence) == (model, best.defence)]
+            found.append(
+                _verdict(
+                    model, best, best.worst, len(defended), adaptive=bool(adaptive_attacks(run)),
+                    unlucky=len(cells) > 1 and any(map(counts_luck, cells)),
+                )
+            )  # fmt: skip
         elif summaries and summaries[0].worst is not None:
             found.append(f"{model}: worst case {summaries[0].worst.accuracy:.1f}% undefended. No defence was measured.")
     return found
 
 
-def _verdict(model: str, best: Summary, worst: Accuracy, several: int, *, adaptive: bool) -> str:
-    """Returns a network's line; the best of several must gain more, for one of them is lucky."""
+def _verdict(model: str, best: Summary, worst: Accuracy, several: int, *, adaptive: bool, unlucky: bool) -> str:
+    """Returns a network's line; the best of several must gain more, for one of them is lucky.
+
+    Args:
+        model: The network.
+        best: What the attacks on the defence come to.
+        worst: Its worst case.
+        several: The number of defences that it is the best of.
+        adaptive: True where attacks know of the defence.
+        unlucky: True where the worst case has bad luck in it, so that a loss may be none.
+    """
     of = f" of {several}" if several > 1 else ""
     text = f"{model}: the best worst case{of} is that of {best.defence}, {worst.accuracy:.1f}% ({interval(worst.ci95)})"
     if best.undefended is not None:
         text += f"; undefended {best.undefended.accuracy:.1f}%"
     if best.gain is not None and best.gain_ci95 is not None:
         low, high = best.gain_ci95
-        lucky = low > 0 >= among(several, best.gain_ci95)[0]
-        told = "a gain" if low > 0 else "a loss" if high < 0 else "no difference that could be shown"
-        told = f"which the best{of} may owe to chance" if lucky else told
+        told = "no difference that could be shown"
+        if high < 0:
+            told = f"a loss{', bad luck included' * unlucky}"
+        elif low > 0:
+            told = "a gain" if among(several, best.gain_ci95)[0] > 0 else f"which the best{of} may owe to chance"
         text += f": {best.gain:+.1f} points ({low:+.1f} to {high:+.1f}), {told}"
     oblivious = " Against oblivious attacks alone: of an attacker who knows the defence this says nothing."
     return f"{text}.{'' if adaptive else oblivious}"
