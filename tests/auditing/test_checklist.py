@@ -208,7 +208,7 @@ GOOD = {
 
 def probes(flat: int = 0, fall: float = 0.0, **changes: int) -> Probes:
     changed = {name: first(count).double() for name, count in changes.items()}
-    return Probes("smooth", fall=torch.full((N,), fall, dtype=torch.float64), flat=flat, **(GOOD | changed))
+    return Probes("smooth", fall=torch.full((N,), fall, dtype=torch.float64), flat=flat, grey=0.0, **(GOOD | changed))
 
 
 @pytest.mark.parametrize(
