@@ -29,6 +29,9 @@ _CLOSE = 1e-4
 _ASKED = 32
 """The times that what draws is asked before its draws count as of no account."""
 
+_COPIES, _SEEDS = 8, 4
+"""Copies of an image in a batch, and seeds, by which it is seen if they share a draw."""
+
 
 @contextmanager
 def seeded(*where: int) -> Iterator[None]:
@@ -174,6 +177,23 @@ def draws_unkeyed(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
     first, drew = _asked(answer, images, 0)
     others = (_asked(answer, images, seed)[0] for seed in range(1, _ASKED if drew else 2))
     return any(not same(first, other) for other in others)
+
+
+def shares_draws(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
+    """Returns True where a draw serves a whole batch: copies of an image have one answer, with each seed another.
+
+    Args:
+        answer: Answers whose draws are seeded by the global generators.
+        images: A few images, among them such as it draws for.
+    """
+    for image in images:
+        copies = image.expand(_COPIES, *image.shape)
+        first, *others = (_asked(answer, copies, seed)[0] for seed in range(_SEEDS))
+        if not all(same(found[:1].expand_as(found), found) for found in (first, *others)):
+            return False
+        if not all(same(first, other) for other in others):
+            return True
+    return False
 
 
 def repeats(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:

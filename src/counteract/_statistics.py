@@ -50,12 +50,27 @@ def paired_difference(better: Sequence[Tensor], worse: Sequence[Tensor]) -> tupl
     return 100 * (gained - lost) / n, (100 * bounds[0], 100 * bounds[1])
 
 
+def among(comparisons: int, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Returns a 95% interval as wide as it must be where it is one of several that shall hold all together.
+
+    Args:
+        comparisons: Their number.
+        bounds: The interval for itself.
+
+    Source: Bonferroni's inequality, for estimates that are nearly normal.
+    """
+    low, high = bounds
+    centre, half = (low + high) / 2, (high - low) / 2
+    wider = half * statistics.NormalDist().inv_cdf(1 - 0.025 / comparisons) / Z95
+    return centre - wider, centre + wider
+
+
 def worst_over_draws(right: Sequence[Tensor]) -> Tensor:
     """Returns the share of right draws of each example under the attack that is worst for it, chosen by other draws.
 
     The least share under many attacks is that of the unluckiest draws, however weak the attacks are. So each draw is
-    judged under the attack that leaves the fewest of the other draws right, of several the strongest on all examples.
-    Where that leaves more than the strongest alone, it is the strongest alone.
+    judged under the attack that leaves the fewest of the example's other draws right, of several the one that is
+    strongest on the other half of the examples, every second one: the least of many means is luck in part, too.
 
     Args:
         right: For each attack what was classified correctly: bool, shape (draws, N).
@@ -63,10 +78,12 @@ def worst_over_draws(right: Sequence[Tensor]) -> Tensor:
     Returns:
         float64, shape (N,).
     """
-    shares = torch.stack([each.double().mean(0) for each in right])
-    strongest_first = shares.mean(1).argsort(stable=True)
-    given = torch.stack([right[place] for place in strongest_first.tolist()]).to(torch.int16)
+    given = torch.stack(list(right)).to(torch.int16)
     others = given.sum(1, keepdim=True, dtype=torch.int16) - given
-    found: Tensor = given.gather(0, others.argmin(0, keepdim=True))[0].double().mean(0)
-    strongest = shares[strongest_first[0]]
-    return found if found.mean() < strongest.mean() else strongest
+    found = torch.empty(given.shape[2], dtype=torch.float64)
+    for half in (slice(0, None, 2), slice(1, None, 2)):
+        other = slice(1 - half.start, None, 2) if given.shape[2] > 1 else half
+        strongest_first = given[:, :, other].double().mean((1, 2)).argsort(stable=True)
+        mine, left = given[strongest_first][:, :, half], others[strongest_first][:, :, half]
+        found[half] = mine.gather(0, left.argmin(0, keepdim=True))[0].double().mean(0)
+    return found

@@ -51,6 +51,7 @@ def test_bounds_steps_and_what_is_judged(net: TinyNet, digits: Dataset) -> None:
     fall = log_probabilities.exp()[rows, labels] - grey.exp()[0, labels]
     torch.testing.assert_close(found.fall, fall.double(), rtol=0, atol=1e-6)
     assert found.flat == 0
+    assert found.grey == pytest.approx(float((grey.argmax() == labels).double().mean()))
 
 
 def test_no_bound_is_larger_than_all_there_is(net: TinyNet, digits: Dataset) -> None:

@@ -94,7 +94,10 @@ def test_a_claim_is_not_confirmed_where_it_surely_is_more_than_the_worst_case_ha
     [
         ((-20.0, -0.1), "worse than no defence"),
         ((-20.0, 0.0), "no gain"),
-        ((0.0, 20.0), "no gain"),
+        ((-20.1, 0.0), "cannot tell"),
+        ((0.0, 10.0), "no gain"),
+        ((0.0, 10.1), "cannot tell"),
+        ((0.0, 20.0), "cannot tell"),
         ((0.1, 20.0), "sound"),
         ((-10.0, 10.0), "no gain"),
         ((-10.0, 10.1), "cannot tell"),
@@ -104,9 +107,18 @@ def test_an_interval_that_reaches_zero_tells_neither_gain_nor_loss(ci95: tuple[f
     assert _word(Paired(1, 100, 0.0, ci95), None) == word
 
 
+def test_a_gain_of_ten_points_is_not_called_none() -> None:
+    """Of 100 images 8 are lost and 14 to 16 are won: 18 may as well be, and the intervals reach 15 points."""
+    for won in (14, 15, 16):
+        found = decide(run(of(95, 32 + won, 32 + won), NONE, shift=8), "rotation", [])
+        assert found.word == "cannot tell"
+
+
 def test_the_images_that_it_takes_grow_with_the_square_of_the_interval() -> None:
     assert _needed(Paired(1, 20, 0.0, (-20.0, 20.0))) == "about 80"
-    assert _needed(Paired(1, 1000, 5.0, (-10.5, 20.5))) == "about 2,403"
+    assert _needed(Paired(1, 1000, 5.0, (-10.5, 20.5))) == "about 9,611"  # half of it must be five points
+    assert _needed(Paired(1, 1000, -8.0, (-24.0, 8.0))) == "about 2,561"  # half of it must be ten
+    assert _needed(Paired(1, 1000, -16.0, (-48.0, 16.0))) == "about 4,000"  # sixteen, which is then a loss
     assert _needed(Paired(1, 249_999, 0.0, (-20.0, 20.0))) == "about 999,996"
     assert _needed(Paired(1, 250_000, 0.0, (-20.0, 20.0))) == "very many"
 
@@ -126,7 +138,7 @@ def test_reasons_are_said_in_full() -> None:
     few = decide(run(of(19, 8, 8), of(19, 8, 8), n=20, shift=4), "rotation", []).reason
     assert few == (
         "in the worst case +0.0 points (-28.2 to +28.2) beside no defence, on 20 images: it would take about 159 to "
-        "see 10 points"
+        "tell 10 points from none"
     )
 
 

@@ -22,6 +22,7 @@ from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spe
 from counteract.evaluation.folder import read_run
 from counteract.evaluation.plan import Task
 from counteract.evaluation.worker import Worker
+from counteract.reporting.words import remarks, verdicts
 
 SMALL = {"preset": "quick", "steps": 4, "targets": 2}
 ATTACKS = ["clean", "noise", "pgd3", "bpda-apgd-ce", "apgd-ce", "bpda-apgd-cw"]
@@ -89,6 +90,42 @@ def test_bad_luck_under_many_attacks_is_no_attack(draws: int) -> None:
     assert undefended.accuracy > 90
     assert 40 < coin.accuracy < 60
     assert found.measured[-1].tried > 0.9 * 200 * undefended.accuracy / 100
+
+
+def test_a_worst_case_by_single_draws_is_said_to_have_bad_luck_in_it() -> None:
+    network, data = load_model("digits-resnet-iat"), load_dataset("digits").take(64)
+    found = evaluate(
+        network, data, defences=["undefended", Coin(network)], attacks=["clean", "pgd1", "noise"], eps=1e-6, draws=1,
+        eps_step=1e-7,
+    )  # fmt: skip
+    assert any("the least under any attack, bad luck included" in remark for remark in remarks(found))
+    (line,) = verdicts(found)
+    assert "points" in line
+    assert "a loss, bad luck included" in line
+
+
+class Seldom(Coin):
+    """A coin for some images of digits, and for none of those that are fixed for all networks, which are brighter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        some = (x.flatten(1).mean(1) > 0.3) & (x.flatten(1).mean(1) < 0.4)
+        return torch.where((some & (torch.rand(len(x)) < 0.5))[:, None], logits.roll(1, 1), logits)
+
+
+def test_a_defence_that_draws_for_some_images_alone_is_judged_by_its_draws() -> None:
+    network, data = load_model("digits-resnet-iat"), load_dataset("digits").take(64)
+    many = [f"torchattacks:PGD(steps={steps})" for steps in range(1, 7)]
+    found = evaluate(
+        network, data, defences=["undefended", Seldom(network)], attacks=["clean", *many], eps=1e-6, eps_step=1e-7,
+        preset="quick", draws=5,
+    )  # fmt: skip
+    (undefended, seldom) = found.worst_cases
+    means = data.images.flatten(1).mean(1)
+    drawn = 100 * float(((means > 0.3) & (means < 0.4)).double().mean())
+    assert drawn > 25
+    assert seldom.accuracy == pytest.approx(undefended.accuracy - drawn / 2, abs=6)
+    assert "draws follow the block" in str(found.parameters("network", "Seldom"))
 
 
 def test_examples_that_are_done_are_not_attacked_again() -> None:

@@ -56,7 +56,7 @@ def test_a_worst_case_that_bad_luck_is_a_part_of_is_said_to_be_a_lower_bound() -
         cell.executions, cell.drawn = 50, {seed: shares[None] > 0 for seed, shares in cell.correct.items()}
     known = to_markdown(run)
     assert luck not in known
-    assert "The attack that is worst for an example is chosen by other draws than the one that judges it." in known
+    assert "the attack that is worst for an example is chosen by other draws than the one that judges it" in known
     once = make_page_run()
     once.cells[1].executions = 50
     assert f"{luck}; more draws tell luck from attacks (--draws 5)" in to_markdown(once).splitlines()

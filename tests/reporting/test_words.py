@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from reporting.synthetic import SPEC, adaptive, half_finished, make_run
+from torch import Tensor
 
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.reporting.words import CASCADE, conditions, glossary, introduce, notes, parameters, remarks
+from counteract.reporting.words import CASCADE, conditions, glossary, introduce, notes, parameters, remarks, verdicts
 
 
 def run(**fields: Any) -> Run:
@@ -41,6 +42,23 @@ def test_notes() -> None:
     (said,) = [note for note in notes(half_finished(cascade=True, alone=["pgd2"])) if note.startswith(CASCADE)]
     assert said.endswith(" But pgd2 tried every example: theirs is the accuracy under each alone.")
     assert len(notes(run())) == 1
+
+
+def test_the_best_of_several_may_owe_its_gain_to_chance() -> None:
+    """Six of a hundred are won and none is lost: alone that is a gain, by 0.6 points at least."""
+
+    def correct(model: str, defence: str, attack: str, seed: int) -> Tensor:
+        return torch.arange(100) < (46 if defence == "rotation" else 40)
+
+    def told(*defences: str) -> str:
+        spec = SPEC | {"models": {"a": "x"}, "seeds": 1, "defences": ["undefended", *defences]}
+        (line,) = verdicts(make_run(spec, correct))
+        return line
+
+    assert ": +6.0 points (+0.6 to +11.2), a gain." in told("rotation")
+    two = told("rotation", "crop-pad")
+    assert two.startswith("a: the best worst case of 2 is that of rotation, 46.0%")
+    assert ": +6.0 points (+0.6 to +11.2), which the best of 2 may owe to chance." in two
 
 
 def test_notes_about_networks() -> None:

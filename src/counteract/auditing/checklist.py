@@ -177,15 +177,16 @@ def check_probes(
     """
     n = len(probes.base)
     low = 100 * wilson(float(probes.widest.sum()), n)[0]
-    accuracy, chance = 100 * float(probes.widest.mean()), 100 / classes
+    accuracy, chance, grey = 100 * float(probes.widest.mean()), 100 / classes, 100 * probes.grey
+    named = f"plain grey leaves {grey:.1f}%" if grey > chance else f"chance is {chance:.1f}%"
     return [
         _stronger("more steps", f"twice as many steps of {probes.attack}", probes.base, probes.longer),
         _monotone(probes, clean),
         _check(
             "large eps",
-            low > chance,
+            low > max(chance, grey),
             "even where every image may become plain grey the attack does not reach chance",
-            f"with a bound that lets it {probes.attack} leaves {accuracy:.1f}%, where chance is {chance:.1f}%",
+            f"with a bound that lets it {probes.attack} leaves {accuracy:.1f}%, where {named}",
         ),
         _flat(probes, cured),
         _check(
@@ -261,7 +262,7 @@ def _not_by_luck(cells: Sequence[Cell], undefended: Sequence[Cell], defence: str
 
 
 def _spread(oblivious: Sequence[Cell], claimed: Paired | None, defence: str) -> Check:
-    """Checks that the seeds alone do less than the gain."""
+    """Checks that the seeds alone do less than a gain that would be claimed; one that chance may have made is none."""
     name = "spread over seeds"
     if defence == UNDEFENDED:
         return Check(name, False, "no defence, so no gain is claimed")
@@ -270,7 +271,7 @@ def _spread(oblivious: Sequence[Cell], claimed: Paired | None, defence: str) -> 
         return Check(name, None, "it takes two seeds to tell")
     spread = statistics.stdev(100 * float(shares.nanmean()) for shares in seeds.values())
     words = f"the claimed gain is {claimed.points:+.1f} points, the standard deviation over seeds {spread:.1f}"
-    return _check(name, 0 < claimed.points <= spread, "seeds alone make as much", words)
+    return _check(name, claimed.ci95[0] > 0 and claimed.points <= spread, "seeds alone make as much", words)
 
 
 def _no_better_than_clean(cells: Sequence[Cell], spec: EvaluationSpec) -> Check:

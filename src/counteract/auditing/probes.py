@@ -38,10 +38,12 @@ class Probes:
         base: The outcome as the run has it.
         longer: That with twice the steps.
         wider: That with twice the eps.
-        widest: That with an eps so wide that every image can become plain grey: no network can be better than chance.
+        widest: That with an eps so wide that every image can become plain grey, of which any network makes one class.
         fall: The loss in the mean probability of the true class, which is a loss that has bounds, from `base` to
             `longer`: float64, shape (N,).
         flat: The number of images without a gradient: zeros alone, or not finite.
+        grey: The share of the examples that are right where every image is plain grey: those of the class that grey is
+            taken for.
     """
 
     attack: str
@@ -51,6 +53,7 @@ class Probes:
     widest: Tensor
     fall: Tensor
     flat: int
+    grey: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Prober:
         (wider,) = self._outcome(attack, self._within(min(largest, 2 * eps)), "with twice the eps")
         grey = max(eps, largest / 2)
         (widest,) = self._outcome(attack, self._within(grey), f"with an eps of {grey:g}")
-        return Probes(attack.name, base, longer, wider, widest, sure - less_sure, self._flat_gradients())
+        flat = self._flat_gradients()
+        return Probes(attack.name, base, longer, wider, widest, sure - less_sure, flat, self._grey())
 
     def _within(self, eps: float) -> EvaluationSpec:
         """Returns the spec with another bound, and a step that is the same share of it."""
@@ -153,6 +157,12 @@ class Prober:
             self.watcher.advance(len(sample.block))
         self.watcher.tell(f"{count} of {len(self.inputs.data)} images have no gradient through {self.judged.name}")
         return count
+
+    def _grey(self) -> float:
+        """Returns the share of right draws of images that are plain grey, as any may become in the widest bound."""
+        plain = ((sample, torch.full_like(sample.images, 0.5)) for sample in self.samples())
+        judged = [self._judge(grey, sample, self.keys(sample), sure=False) for sample, grey in plain]
+        return float(torch.cat(judged, dim=1)[0].mean())
 
     def samples(self) -> Iterator[Sample]:
         """Returns the data block by block."""

@@ -19,7 +19,7 @@ Word: TypeAlias = Literal["sound", "no gain", "worse than no defence", "gain not
 """The verdicts."""
 
 SEEN = 10.0
-"""The smallest gain or loss, in points, that an audit must be able to see: half of the widest interval that tells."""
+"""The points of the largest gain that the interval of `no gain` may hold, and of half of its width."""
 
 _MOST = 1_000_000
 """A number of images beyond which none is named."""
@@ -61,7 +61,8 @@ def decide(run: Run, defence: str, checks: Sequence[Check]) -> Verdict:
     word = _word(gain, shares.claim)
     words = f"in the worst case {in_points(gain)} beside no defence"
     if word == "cannot tell":
-        return Verdict(word, f"{words}, on {gain.n} images: it would take {_needed(gain)} to see {SEEN:g} points")
+        takes = f"it would take {_needed(gain)} to tell {SEEN:g} points from none"
+        return Verdict(word, f"{words}, on {gain.n} images: {takes}")
     if word == "sound" and of_attacks:
         return Verdict("cannot tell", f"{words}, which a better attack may take away: see {', '.join(of_attacks)}")
     if word == "sound" and flags:
@@ -121,11 +122,15 @@ def _word(gain: Paired, claimed: Paired | None) -> Word:
         return "sound"
     if claimed is not None and claimed.ci95[0] > high:
         return "gain not confirmed"
-    return "cannot tell" if (high - low) / 2 > SEEN else "no gain"
+    return "no gain" if high <= SEEN and (high - low) / 2 <= SEEN else "cannot tell"
 
 
 def _needed(gain: Paired) -> str:
-    """Returns the number of images whose interval would be narrow enough, were they like these."""
+    """Returns the number of images whose interval would be narrow enough, were they like these.
+
+    It must leave out either what is too much for `no gain`, or zero.
+    """
     low, high = gain.ci95
-    count = math.ceil(gain.n * ((high - low) / 2 / SEEN) ** 2)
+    allowed = max(SEEN - max(gain.points, 0), abs(gain.points))
+    count = math.ceil(gain.n * ((high - low) / 2 / allowed) ** 2)
     return f"about {count:,}" if count < _MOST else "very many"

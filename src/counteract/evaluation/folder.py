@@ -242,6 +242,7 @@ def _add(cell: Cell, seed: int, block: Block, entry: Entry, examples: int) -> No
     if entry.random:
         drawn = cell.drawn.setdefault(seed, torch.zeros(entry.draws, examples, dtype=torch.bool))
         drawn[:, block.start : block.stop] = entry.drawn()
+    cell.once |= entry.once
     cell.executions, cell.passes = entry.executions, entry.passes
     cell.seconds += entry.seconds
     cell.undefended_seconds += entry.undefended_seconds

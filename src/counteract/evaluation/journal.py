@@ -41,6 +41,7 @@ class Entry:
         said: The attack's own warnings, a line each.
         tried: The number of examples that the attack tried, fewer than all in a cascade; None where it was not counted.
         random: True where the defence draws, as far as that was asked.
+        once: True where it draws, and a single draw judged it outside of a cascade, where it was not asked.
         spared: Those that no draw of these got right, but one of more did, packed likewise; empty for none.
         partial: True where an attack before it in a cascade had failed: what that would have broken was tried, too.
         failed: The reason why the attack failed, so that there are no answers; empty where it did not.
@@ -61,6 +62,7 @@ class Entry:
     failed: str = ""
     tried: int | None = None
     random: bool = False
+    once: bool = False
     spared: str = ""
     partial: bool = False
 

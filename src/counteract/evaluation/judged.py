@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._network import borrowed
-from counteract._seeding import draws_unkeyed, repeats, seeded
+from counteract._seeding import draws_unkeyed, repeats, seeded, shares_draws
 from counteract.attacks.straight import straight
 from counteract.attacks.victim import has_gradients, randomness
 from counteract.defences import forward_passes
@@ -20,6 +20,9 @@ from counteract.whole import Defended, Through, WholeModule
 
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
+
+_SHARED = "one draw serves a whole batch of images, so that intervals are too narrow"
+"""The words for a defence whose images do not draw for themselves, as intervals suppose."""
 
 OVER = (
     "in backward passes attacks take these modules for the identity, or for their slopes over larger steps (BPDA): {}"
@@ -43,6 +46,7 @@ class Judged:
         shape: The shape of an image.
         device: The device that it is on.
         over: The paths of modules inside it that attacks take for the identity.
+        shown: Groups of images by which it is seen if a stranger's defence draws, beside fixed ones: some draw for few.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Judged:
     shape: Shape
     device: torch.device
     over: tuple[str, ...] = ()
+    shown: tuple[Tensor, ...] = ()
 
     @cached_property
     def executions(self) -> int:
@@ -70,17 +75,24 @@ class Judged:
     @cached_property
     def random(self) -> tuple[bool, bool]:
         """Two answers: True where its answers depend on its keys; True where those parts do that run once per input."""
-        return randomness(self.attacked, self._images)
+        found = [randomness(self.attacked, images) for images in (self._images, *self.shown)]
+        return any(whole for whole, _ in found), any(once for _, once in found)
 
     @cached_property
     def unkeyed(self) -> bool:
         """True where a stranger's defence draws from global generators."""
-        return self.stranger and draws_unkeyed(self._answer, self._images)
+        return self._drawn_for is not None
+
+    @cached_property
+    def _drawn_for(self) -> Tensor | None:
+        """Images whose answers a stranger's defence draws; None where it was seen to draw none."""
+        groups = (self._images, *self.shown) if self.stranger else ()
+        return next((images for images in groups if draws_unkeyed(self._answer, images)), None)
 
     @cached_property
     def repeatable(self) -> bool:
         """False where seeding these does not repeat its answers."""
-        return not self.unkeyed or repeats(self._answer, self._images)
+        return self._drawn_for is None or repeats(self._answer, self._drawn_for)
 
     def _answer(self, x: Tensor) -> Tensor:
         """Returns its answers to images whose keys are their numbers."""
@@ -95,6 +107,7 @@ class Judged:
             else "its draws are not repeated by seeds: another run differs"
         )
         found = [draws] * self.unkeyed
+        found += [_SHARED] * (self._drawn_for is not None and shares_draws(self._answer, self._drawn_for))
         other = "surrogate" if self.surrogate else "undefended network"
         found += [OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
         found += [_THROUGH.format(other)] * (self.attacked is not self.straight)

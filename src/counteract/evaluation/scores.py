@@ -32,6 +32,7 @@ class Cell:
         correct: By seed, for every example of the run, the share of the draws that were right: float64, shape (N,), NaN
             where it was not measured.
         drawn: By seed the draws that were right, of a defence that is known to draw: bool, shape (draws, N).
+        once: True for a defence that draws, and was judged by a single draw outside of a cascade.
         seconds: The time that all of these predictions took.
         undefended_seconds: The time that the undefended network takes for as many, in the same process.
         unusable: The number of answers that were not finite, and so count as wrong.
@@ -49,6 +50,7 @@ class Cell:
     passes: int = 0
     correct: dict[int, Tensor] = field(default_factory=dict)
     drawn: dict[int, Tensor] = field(default_factory=dict)
+    once: bool = False
     seconds: float = 0.0
     undefended_seconds: float = 0.0
     unusable: int = 0
@@ -356,10 +358,11 @@ def worst(correct: Sequence[Tensor], drawn: Sequence[Tensor | None]) -> Tensor:
 
 
 def counts_luck(cell: Cell) -> bool:
-    """Returns True for a defence that draws and is not known to, so that a worst case takes the least of its shares."""
+    """Returns True for a defence that draws without its draws being known: a worst case takes the least share."""
     if cell.drawn:
         return False
-    return cell.executions > 1 or any(bool(((each > 0) & (each < 1)).any()) for each in cell.correct.values())
+    partly = any(bool(((each > 0) & (each < 1)).any()) for each in cell.correct.values())
+    return cell.once or cell.executions > 1 or partly
 
 
 def _seeds(cells: Sequence[Cell]) -> list[int]:

@@ -8,10 +8,13 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, nn
 
+from counteract._batches import GRANULE
 from counteract._errors import UserError
 from counteract._network import ask, borrowed, device_of, dtype_of
 from counteract._precision import Precision, in_precision
 from counteract._seeding import same, seeded
+from counteract.attacks.keys import example_keys
+from counteract.attacks.pgd import draw_starts
 from counteract.attacks.registry import CLEAN
 from counteract.attacks.straight import StraightThrough, check_named, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, survey_networks
@@ -34,6 +37,9 @@ from counteract.preprocessors.first_order import FirstOrderPreprocessor
 
 _FEW = 8
 """Images of the data that a network is asked about."""
+
+_MORE = 64
+"""Images of the data by which it is seen if a stranger's defence draws."""
 
 _HOOKED = (
     "the undefended network inside of it has forward hooks ({} first): if they are the defence's, what is called "
@@ -142,6 +148,14 @@ class Subject:
         """The paths of modules inside the network that attacks take for the identity."""
         return self.attackable.paths if isinstance(self.attackable, StraightThrough) else ()
 
+    @cached_property
+    def _shown(self) -> tuple[Tensor, ...]:
+        """Images of the data, and points around them: a defence may draw for those alone that look attacked."""
+        index, threat = torch.arange(len(self._inputs.data))[:_MORE], self.spec.threat_model
+        images = self._inputs.data.read(index).to(self.device)
+        around = draw_starts(example_keys(0, index.to(self.device)), images, threat.eps, threat.metric)
+        return (*images.split(GRANULE), *around.split(GRANULE))
+
     @property
     def _two(self) -> Tensor:
         """Two images to look at modules with."""
@@ -245,6 +259,7 @@ class Subject:
             shape=self.shape,
             device=self.device,
             over=self._taken_for_the_identity(given.model, lambda: given(self._two, keys)),
+            shown=() if built.ours else self._shown,
         )
 
     def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> list[str]:

@@ -214,6 +214,7 @@ class Worker:
                 said=made.said,
                 tried=len(rows),
                 random=self.subject.draws_anew(task.judged),
+                once=self.subject.is_random(task.judged) and not self.subject.draws_anew(task.judged),
                 spared=pack(spared) if spared.any() else "",
                 partial=any(self.journal.entries[unit_key(key, sample.block)].failed for key in task.after),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from counteract._statistics import among
 from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
@@ -63,7 +64,10 @@ _DRAWS = (
     "over them, any wrong the share of examples that one of them or more got wrong under any attack. "
 )
 
-_CHOSEN = "The attack that is worst for an example is chosen by other draws than the one that judges it. "
+_CHOSEN = (
+    "Of a defence that draws, the attack that is worst for an example is chosen by other draws than the one that "
+    "judges it, or by other examples: the least accuracy under a single attack, luck included, may lie a little below. "
+)
 
 _NEAR = 0.2
 """Up to this share of the way from chance to perfection an accuracy is little better than guessing."""
@@ -142,22 +146,40 @@ def verdicts(run: Run) -> list[str]:
         defended = [each for each in summaries if each.defence != UNDEFENDED]
         best = max(defended, key=lambda each: each.worst.accuracy if each.worst else 0.0, default=None)
         if best is not None and best.worst is not None:
-            of = f" of {len(defended)}" if len(defended) > 1 else ""
+            cells = [cell for cell in run.measured if (cell.model, cell.defence) == (model, best.defence)]
             found.append(
-                _verdict(f"{model}: the best worst case{of}", best, best.worst, adaptive=bool(adaptive_attacks(run)))
-            )
+                _verdict(
+                    model, best, best.worst, len(defended), adaptive=bool(adaptive_attacks(run)),
+                    unlucky=len(cells) > 1 and any(map(counts_luck, cells)),
+                )
+            )  # fmt: skip
         elif summaries and summaries[0].worst is not None:
             found.append(f"{model}: worst case {summaries[0].worst.accuracy:.1f}% undefended. No defence was measured.")
     return found
 
 
-def _verdict(head: str, best: Summary, worst: Accuracy, *, adaptive: bool) -> str:
-    text = f"{head} is that of {best.defence}, {worst.accuracy:.1f}% ({interval(worst.ci95)})"
+def _verdict(model: str, best: Summary, worst: Accuracy, several: int, *, adaptive: bool, unlucky: bool) -> str:
+    """Returns a network's line; the best of several must gain more, for one of them is lucky.
+
+    Args:
+        model: The network.
+        best: What the attacks on the defence come to.
+        worst: Its worst case.
+        several: The number of defences that it is the best of.
+        adaptive: True where attacks know of the defence.
+        unlucky: True where the worst case has bad luck in it, so that a loss may be none.
+    """
+    of = f" of {several}" if several > 1 else ""
+    text = f"{model}: the best worst case{of} is that of {best.defence}, {worst.accuracy:.1f}% ({interval(worst.ci95)})"
     if best.undefended is not None:
         text += f"; undefended {best.undefended.accuracy:.1f}%"
     if best.gain is not None and best.gain_ci95 is not None:
         low, high = best.gain_ci95
-        told = "a gain" if low > 0 else "a loss" if high < 0 else "no difference that could be shown"
+        told = "no difference that could be shown"
+        if high < 0:
+            told = f"a loss{', bad luck included' * unlucky}"
+        elif low > 0:
+            told = "a gain" if among(several, best.gain_ci95)[0] > 0 else f"which the best{of} may owe to chance"
         text += f": {best.gain:+.1f} points ({low:+.1f} to {high:+.1f}), {told}"
     oblivious = " Against oblivious attacks alone: of an attacker who knows the defence this says nothing."
     return f"{text}.{'' if adaptive else oblivious}"
