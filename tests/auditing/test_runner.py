@@ -307,6 +307,14 @@ def test_attacks_that_would_be_others_once_more_are_left_out(
     }
 
 
+def test_a_defence_that_does_nothing_loses_nothing_to_attacks_that_go_on(net: TinyNet, digits: Dataset) -> None:
+    """One that begins where an oblivious one ends is made on the undefended network, too."""
+    found = run(nn.Sequential(nn.Identity(), net), net, digits)
+    left = {row.defence: row.accuracy for row in found.run.rows if row.attack == "bpda-apgd-t"}
+    assert len(left) == 2
+    assert left["undefended"] == left["Sequential"]
+
+
 def test_those_make_the_very_examples_of_the_others(net: TinyNet, digits: Dataset) -> None:
     steady = DefendedModule(net, preprocessing_defences=[AntiAdversary(net)])
     noise = DefendedModule(net, transforms=[GaussianNoise()], executions=2)

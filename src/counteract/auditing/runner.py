@@ -35,7 +35,7 @@ from counteract.auditing.indicators import Indicators, indicate
 from counteract.auditing.outcome import Audit
 from counteract.auditing.planted import Planted, plant
 from counteract.auditing.probes import Prober, Probes
-from counteract.auditing.spec import AROUND, SECOND, UNDER, audited, knows, of_a_bare_network, stages
+from counteract.auditing.spec import AROUND, SECOND, THIRD, UNDER, audited, knows, of_a_bare_network, stages
 from counteract.auditing.verdict import decide, settled
 from counteract.datasets import Dataset
 from counteract.defences import UNDEFENDED
@@ -204,6 +204,8 @@ class _Auditor:
         if not plain or self.subject.is_random(judged):
             return found
         made = {*of_a_bare_network(self.spec.preset.steps), *CURES}
+        if self.defence != UNDEFENDED:
+            made.add(THIRD)  # it goes on where an oblivious one ends, which must be no loss of the defence alone
         return found | {(name, UNDEFENDED): _NO_DEFENCE for name in self._done if name not in made}
 
     def _repeated(self) -> dict[str, str]:

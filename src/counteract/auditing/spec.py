@@ -12,7 +12,7 @@ from counteract.attacks.norms import CLIMBED, climbs_in
 from counteract.defences import UNDEFENDED
 from counteract.evaluation import EvaluationSpec, make_spec
 
-SECOND, _THIRD = "bpda-apgd-cw", "bpda-apgd-t"
+SECOND, THIRD = "bpda-apgd-cw", "bpda-apgd-t"
 """The attacks of the second and the third stage; the second is the one that the tests of the attack prefer."""
 
 _LAST = (
@@ -38,7 +38,7 @@ def stages(steps: int) -> tuple[tuple[str, ...], ...]:
         steps: The preset's number of steps, which plain PGD takes, too.
     """
     first = (*alone(steps), "apgd-dlr", "apgd-t")
-    return first, (SECOND,), (_THIRD,), _LAST
+    return first, (SECOND,), (THIRD,), _LAST
 
 
 def alone(steps: int) -> tuple[str, ...]:
