@@ -67,6 +67,11 @@ def parse_call(text: str, what: str) -> Call:
     return Call(name.strip(), arguments)
 
 
+def spell_arguments(arguments: Mapping[str, Any]) -> str:
+    """Returns arguments as they stand in brackets: what `parse_call` reads."""
+    return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+
+
 def split_joined(text: str, what: str) -> list[str]:
     """Splits `A+B(x=1)` at each `+` that stands in no brackets and no quotes.
 

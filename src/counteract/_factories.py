@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
-from counteract._calls import Call
+from counteract._calls import Call, spell_arguments
 from counteract._errors import UserError, unknown_name
 from counteract._strangers import strangers_code
 
@@ -64,8 +64,7 @@ def call_factory(factory: Callable[..., object], call: Call, what: str) -> objec
 
 def in_words(call: Call) -> str:
     """The call of a factory as Python has it, `factory(key=value)`."""
-    arguments = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
-    return f"{call.name.partition(':')[2]}({arguments})"
+    return f"{call.name.partition(':')[2]}({spell_arguments(call.arguments)})"
 
 
 @contextmanager

@@ -11,6 +11,11 @@ from torch import Tensor
 from counteract._errors import UserError
 
 
+def as_array(labels: Any) -> np.ndarray[Any, Any]:
+    """Returns labels as an array, of whatever kind they are: a tensor's on the CPU."""
+    return labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+
+
 def class_labels(labels: Any, count: int, num_classes: int | None = None) -> Tensor:
     """Returns labels as int64, shape (N,): a copy.
 

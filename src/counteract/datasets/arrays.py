@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from counteract._errors import UserError
 from counteract._images import check_images, tensor_of
+from counteract._labels import as_array
 from counteract.datasets.base import Dataset, check_labels
 
 
@@ -46,8 +46,7 @@ class ArrayDataset(Dataset):
             channels, height, width = pixels.shape[1:]
         else:
             raise UserError(f"{where}: images must be uint8 or floating point, found {pixels.dtype}")
-        given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
-        checked = check_labels(given, len(pixels), class_names, where)
+        checked = check_labels(as_array(labels), len(pixels), class_names, where)
         super().__init__(name, checked, class_names, (channels, height, width))
         self._pixels = pixels
 

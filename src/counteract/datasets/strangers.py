@@ -13,6 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 from counteract._calls import parse_call
 from counteract._errors import UserError
 from counteract._factories import call_factory, find_factory
+from counteract._labels import as_array
 from counteract._strangers import strangers_code
 from counteract.datasets.arrays import ArrayDataset
 from counteract.datasets.base import Dataset
@@ -82,7 +83,7 @@ def _of_arrays(images: Any, labels: Any, name: str) -> Dataset:
         order = (0, 2, 3, 1) if to_last else (0, 3, 1, 2)
         if first != last and first == to_last:
             images = images.permute(order) if isinstance(images, Tensor) else images.transpose(order)
-    labels = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    labels = as_array(labels)
     most = int(labels.max()) + 1 if labels.size and np.issubdtype(labels.dtype, np.integer) else 1
     found = ArrayDataset(name, images, labels, ("",) * most)
     found.class_names = ()

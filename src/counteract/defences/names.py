@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from counteract._calls import Call, parse_call, split_joined
+from counteract._calls import Call, parse_call, spell_arguments, split_joined
 from counteract._errors import UserError, unknown_name
 from counteract._signatures import signature_of, takes_any_name
 from counteract._toml import validate
@@ -45,7 +45,7 @@ def parse_defence(name: str) -> tuple[Call, ...]:
 
 def spell_call(name: str, arguments: Mapping[str, Any]) -> str:
     """Returns a name with arguments as users write it: what `parse_call` reads."""
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})" if arguments else name
+    return f"{name}({spell_arguments(arguments)})" if arguments else name
 
 
 def check_parameters(values: Values) -> dict[str, dict[str, Any]]:

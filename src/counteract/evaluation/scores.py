@@ -307,7 +307,7 @@ def worst_case(dataset: str, cells: Sequence[Cell]) -> WorstCase | None:
     found = in_all(list(survived(cells).values()))
     if not found or not len(found[0]):
         return None
-    least = in_all([torch.stack([cell.correct[seed] for cell in cells]).amin(0) for seed in _seeds(cells)])
+    least = in_all([_least([cell.correct[seed] for cell in cells]) for seed in _seeds(cells)])
     return WorstCase(
         **vars(Accuracy.of(found)),
         dataset=dataset,
@@ -347,7 +347,7 @@ def worst(correct: Sequence[Tensor], drawn: Sequence[Tensor | None]) -> Tensor:
         correct: The shares under each attack: shape (N,), NaN where it was not measured.
         drawn: Of a defence that is known to draw the draws that were right: bool, shape (draws, N); else None.
     """
-    least = torch.stack(list(correct)).amin(0)
+    least = _least(correct)
     draws = max(0 if each is None else len(each) for each in drawn)
     there = ~least.isnan()
     if not draws or not there.any():
@@ -363,6 +363,11 @@ def counts_luck(cell: Cell) -> bool:
         return False
     partly = any(bool(((each > 0) & (each < 1)).any()) for each in cell.correct.values())
     return cell.once or cell.executions > 1 or partly
+
+
+def _least(correct: Sequence[Tensor]) -> Tensor:
+    """Returns the least of each example's shares, NaN where one is."""
+    return torch.stack(list(correct)).amin(0)
 
 
 def _seeds(cells: Sequence[Cell]) -> list[int]:
