@@ -10,7 +10,7 @@ demo: $(VENV)/.demo
 	$(BIN)/counteract evaluate --out demo
 
 test: $(VENV)/.test # two processes of one thread each: more of either is no faster on two cores, and takes memory
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
