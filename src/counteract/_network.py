@@ -220,5 +220,5 @@ def check_model(model: object, name: str = "model") -> None:
     if not isinstance(model, nn.Module):
         raise UserError(
             f"{name} must be a torch.nn.Module that maps images to logits, found {type(model).__name__}"
-            " (of an ART classifier, pass counteract.from_art(classifier))"
+            " (of an ART classifier, pass counteract.from_art(classifier); call a function in a module's forward)"
         )

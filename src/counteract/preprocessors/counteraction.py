@@ -244,5 +244,11 @@ class Counteraction(FirstOrderPreprocessor[Tensor]):
 
 
 def untargeted(model: nn.Module, **given: Any) -> Counteraction:
-    """Counteraction away from its labels."""
+    """Counteraction away from its labels.
+
+    Raises:
+        UserError: (a ValueError) an argument says `targeted=True`.
+    """
+    if given.get("targeted"):
+        raise UserError("targeted must be False, found True: `counteraction` moves towards its labels")
     return Counteraction(model, **given | {"targeted": False})
