@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from counteract.evaluation import RunOptions, default_cache, evaluate_spec, make_spec, read_spec, with_models
-from counteract.evaluation.scores import Accuracy, Cell, compare
+from counteract.evaluation.cells import Cell
+from counteract.evaluation.scores import Accuracy, compare
 
 WAYS: dict[str, dict[str, Any]] = {
     "exact": {},

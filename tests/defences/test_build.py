@@ -82,7 +82,7 @@ def test_parameters_arrive_and_the_papers_are_the_defaults(ingredients: Ingredie
     (other,) = build_defence("counteraction-untargeted", ingredients, changed).preprocessing_defences
     assert isinstance(other, Counteraction)
     assert (other.eps, other.num_labels, other.targeted) == (4 / 255, 3, False)
-    with pytest.raises(ValueError, match="counteraction-untargeted: targeted must be False, found True: `counteraction`"):
+    with pytest.raises(ValueError, match="counteraction-untargeted: targeted must be False, found True"):
         build_defence("counteraction-untargeted(targeted=True)", ingredients, {})
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.results import NetworkNote, Run, write_results
-from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import make_spec
 
 SPEC: dict[str, Any] = {

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
+from evaluation.shares import NAN, cell
 
 from counteract._statistics import paired_difference, wilson
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.scores import (
     Accuracy,
-    Cell,
     compare,
-    in_all,
     make_differences,
     make_row,
     make_summaries,
     make_worst_cases,
     paired,
     relative_time,
-    survived,
     worst_case,
 )
-
-NAN = math.nan
-
-
-def cell(attack: str, defence: str, *seeds: list[float]) -> Cell:
-    """A cell by its shares of right draws, seed by seed."""
-    made = Cell("net", attack, defence, 1, 1)
-    for seed, correct in enumerate(seeds):
-        made.add(seed, torch.tensor(correct, dtype=torch.float64), 0.25, 0.125)
-    return made
 
 
 def test_accuracy_over_seeds() -> None:
@@ -40,21 +27,6 @@ def test_accuracy_over_seeds() -> None:
     assert (found.seeds, found.n, found.accuracy, found.std) == (3, 4, 50.0, 25.0)
     assert found.ci95 == pytest.approx([100 * bound for bound in wilson(2, 4)])
     assert Accuracy.of(correct[:1]).std == 0
-
-
-def test_what_is_added_becomes_shares() -> None:
-    made = Cell("net", "pgd10", "d")
-    made.add(1, torch.tensor([True, False]), 1.0, 0.5)
-    made.add(0, torch.tensor([NAN, NAN]), 1.0, 0.5)
-    assert made.correct[1].dtype == torch.float64
-    assert list(made.measured) == [1]
-    assert (made.seconds, made.undefended_seconds) == (2.0, 1.0)
-
-
-def test_only_what_is_measured_in_all_is_combined() -> None:
-    first, second = torch.tensor([1.0, NAN, 0.0, 1.0]), torch.tensor([0.0, 1.0, NAN, 1.0])
-    assert [found.tolist() for found in in_all([first, second])] == [[1.0, 1.0], [0.0, 1.0]]
-    assert in_all([]) == []
 
 
 def test_a_row() -> None:
@@ -107,7 +79,6 @@ def test_the_worst_case_of_a_half_finished_run_counts_what_all_attacks_have() ->
     (worst,) = make_worst_cases("data", parts)
     assert worst.n == 3
     assert worst.accuracy == pytest.approx(100 / 3)
-    assert survived(parts)[0].isnan().tolist() == [True, False, True, False, False]
 
 
 def test_what_is_compared_with_what() -> None:
@@ -168,52 +139,6 @@ def test_a_summary_tells_oblivious_from_adaptive() -> None:
     left = torch.tensor([0, 1, 0, 0]).bool(), torch.tensor([0, 0, 1, 0]).bool()
     assert found.gain_ci95 == paired_difference([left[0]], [left[1]])[1]
     assert (bare.gain, bare.gain_n, bare.worst) == (None, None, bare.undefended)
-
-
-def test_an_attack_that_cannot_run_on_a_defence_is_no_gain() -> None:
-    undefended = [
-        cell("clean", "undefended", [1, 1, 1, 1]),
-        cell("smooth", "undefended", [0, 0, 0, 0]),
-        cell("square", "undefended", [0, 0, 0, 0]),
-    ]
-    given = [cell("clean", "d", [1, 1, 1, 1]), cell("square", "d", [1, 1, 1, 0])]
-    _, found = make_summaries("data", [*undefended, *given])
-    assert (found.gain, found.undefended) == (75, make_summaries("data", [undefended[0], undefended[2]])[0].worst)
-    _, found = make_summaries("data", [*undefended[:2], *given[:1]])
-    assert found.gain == 0
-    _, found = make_summaries("data", [*undefended, *given], cascade=True)
-    assert found.gain == -25  # of a cascade nobody knows what would be left without it
-    harmless = [undefended[0], cell("smooth", "undefended", [1, 1, 1, 1]), undefended[2]]
-    _, found = make_summaries("data", [*harmless, *given], cascade=True)
-    assert found.gain == 75
-
-
-def test_of_a_cascade_what_an_adaptive_attack_found_is_no_oblivious_worst_case() -> None:
-    given = [cell("clean", "d", [1, 1, 1, 0]), cell("bpda-apgd-t", "d", [1, 0, 0, 0]), cell("pgd10", "d", [1, 0, 0, 0])]
-    for cascade, alone, left in ((False, (), 25), (True, (), 75), (True, ("pgd10",), 25)):
-        (found,) = make_summaries("data", given, cascade=cascade, alone=alone)
-        assert found.oblivious is not None
-        assert found.oblivious.accuracy == left
-
-
-@pytest.mark.parametrize(
-    ("met", "cascade", "alone", "compared"),
-    [
-        ([1, 0, 0, 0], True, (), 0),
-        ([1, 1, 1, 1], True, (), 1),
-        ([1, 0, 0, 0], True, ("pgd10",), 1),
-        ([1, 0, 0, 0], False, (), 1),
-    ],
-)
-def test_of_a_cascade_defences_that_met_other_attacks_before_are_not_compared(
-    met: list[float], cascade: bool, alone: tuple[str, ...], compared: int
-) -> None:
-    undefended = [cell(attack, "undefended", [1, 1, 1, 1]) for attack in ("clean", "smooth", "pgd10")]
-    undefended[1] = cell("smooth", "undefended", met)
-    given = [cell("clean", "d", [1, 1, 1, 1]), cell("smooth", "d"), cell("pgd10", "d", [1, 1, 1, 1])]
-    found = make_differences([*undefended, *given], cascade=cascade, alone=alone)
-    assert sum(each.attack == "pgd10" for each in found) == compared
-    assert found[0].attack == "clean"
 
 
 def test_a_gain_is_about_the_examples_that_both_worst_cases_have() -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from counteract.defences import describe_defence
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.results import Illustrations, Run
-from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import make_spec
 
 ENVIRONMENT: dict[str, str | int] = {"python": "3.12.1", "torch": "2.11.0", "cores": 2}

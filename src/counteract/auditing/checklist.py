@@ -17,18 +17,12 @@ from counteract.auditing.indicators import MANY, Indicators
 from counteract.auditing.planted import Planted
 from counteract.auditing.probes import Probes
 from counteract.defences import UNDEFENDED
+from counteract.evaluation.cascades import comparable
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import (
-    Cell,
-    Paired,
-    asked_again,
-    comparable,
-    compare,
-    counts_luck,
-    paired,
-    survived,
-)
+from counteract.evaluation.scores import Paired, compare, paired
 from counteract.evaluation.spec import EvaluationSpec
+from counteract.evaluation.worst_cases import asked_again, counts_luck, survived
 
 FLAT = 0.02
 """The change of the true class's mean probability up to which a loss counts as flat."""

@@ -46,8 +46,9 @@ from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import checked
 from counteract.evaluation.plan import check_names
 from counteract.evaluation.processes import Processes
-from counteract.evaluation.scores import Paired, paired, survived
+from counteract.evaluation.scores import Paired, paired
 from counteract.evaluation.subject import Subject
+from counteract.evaluation.worst_cases import survived
 from counteract.whole import Through, WholeModule
 
 _TESTED = (

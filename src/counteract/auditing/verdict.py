@@ -12,8 +12,11 @@ from torch import Tensor
 
 from counteract.auditing.checklist import Check, claimed_cells, in_points
 from counteract.defences import UNDEFENDED
+from counteract.evaluation.cascades import comparable
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import Cell, Paired, comparable, paired, survived
+from counteract.evaluation.scores import Paired, paired
+from counteract.evaluation.worst_cases import survived
 
 Word: TypeAlias = Literal["sound", "no gain", "worse than no defence", "gain not confirmed", "cannot tell"]
 """The verdicts."""

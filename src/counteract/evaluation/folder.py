@@ -19,11 +19,11 @@ from counteract._toml import validate
 from counteract._values import Strict
 from counteract.evaluation.blocks import BLOCK, Block
 from counteract.evaluation.cache import checksum
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.journal import Entry, read_entries
 from counteract.evaluation.legacy import is_legacy, read_legacy
 from counteract.evaluation.plan import Place, Plan, unit_key
 from counteract.evaluation.results import Illustrations, NetworkNote, Run
-from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import EvaluationSpec, make_spec
 from counteract.evaluation.subject import Subject
 

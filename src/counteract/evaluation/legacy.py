@@ -16,8 +16,8 @@ from counteract._errors import UserError
 from counteract._values import Strict
 from counteract.attacks.registry import find_attack
 from counteract.defences import describe_defence
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.evaluation.scores import Cell
 from counteract.evaluation.spec import EvaluationSpec, make_spec
 from counteract.evaluation.upgrade import upgrade_attack, upgrade_defence
 

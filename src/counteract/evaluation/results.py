@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from counteract._files import write_atomically
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.scores import (
-    Cell,
     Difference,
     Row,
     Summary,

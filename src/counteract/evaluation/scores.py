@@ -8,76 +8,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from counteract._statistics import paired_difference, wilson, worst_over_draws
+from counteract._statistics import paired_difference, wilson
 from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
-
-
-@dataclass
-class Cell:
-    """The measurements of one network with one defence under one attack.
-
-    Attributes:
-        model: The network's label.
-        attack: The attack's name.
-        defence: The defence as the tables name it.
-        executions: The number of executions that the defence averages.
-        passes: The forward passes of one defended prediction.
-        correct: By seed, for every example of the run, the share of the draws that were right: float64, shape (N,), NaN
-            where it was not measured.
-        drawn: By seed the draws that were right, of a defence that is known to draw: bool, shape (draws, N).
-        once: True for a defence that draws, and was judged by a single draw outside of a cascade.
-        seconds: The time that all of these predictions took.
-        undefended_seconds: The time that the undefended network takes for as many, in the same process.
-        unusable: The number of answers that were not finite, and so count as wrong.
-        attacked: The number of examples for which the attack's forward passes were counted, seed by seed.
-        attack_passes: The forward passes that it took for all of them.
-        tried: The number of its results, which in a cascade are fewer than the examples, seed by seed.
-        projected: The number of those that lay outside of the threat model and were projected onto it.
-        said: Its own warnings, the keys of a dict.
-    """
-
-    model: str
-    attack: str
-    defence: str
-    executions: int = 0
-    passes: int = 0
-    correct: dict[int, Tensor] = field(default_factory=dict)
-    drawn: dict[int, Tensor] = field(default_factory=dict)
-    once: bool = False
-    seconds: float = 0.0
-    undefended_seconds: float = 0.0
-    unusable: int = 0
-    attacked: int = 0
-    attack_passes: float = 0.0
-    tried: int = 0
-    projected: int = 0
-    said: dict[str, None] = field(default_factory=dict)
-
-    def add(self, seed: int, correct: Tensor, seconds: float, undefended_seconds: float) -> None:
-        """Adds one seed's measurement of every example: bool, or shares of draws with NaN for what is not measured."""
-        self.correct[seed] = correct.double()
-        self.seconds += seconds
-        self.undefended_seconds += undefended_seconds
-
-    @property
-    def measured(self) -> dict[int, Tensor]:
-        """The seeds that have an example or more."""
-        return {seed: shares for seed, shares in sorted(self.correct.items()) if not shares.isnan().all()}
-
-
-def in_all(shares: Sequence[Tensor]) -> list[Tensor]:
-    """Returns each of these at the examples that are measured in all of them; shape (n,), and n may be 0."""
-    if not shares:
-        return []
-    there = ~torch.stack(list(shares)).isnan().any(0)
-    return [each[there] for each in shares]
+from counteract.evaluation.cascades import comparable, met_alike, oblivious
+from counteract.evaluation.cells import Cell, in_all
+from counteract.evaluation.worst_cases import least, survived
 
 
 @dataclass(frozen=True)
@@ -307,73 +248,14 @@ def worst_case(dataset: str, cells: Sequence[Cell]) -> WorstCase | None:
     found = in_all(list(survived(cells).values()))
     if not found or not len(found[0]):
         return None
-    least = in_all([_least([cell.correct[seed] for cell in cells]) for seed in _seeds(cells)])
     return WorstCase(
         **vars(Accuracy.of(found)),
         dataset=dataset,
         model=cells[0].model,
         defence=cells[0].defence,
         attacks=tuple(cell.attack for cell in cells),
-        any_wrong=_any_wrong(least),
+        any_wrong=_any_wrong(in_all(list(least(cells).values()))),
     )
-
-
-def survived(cells: Sequence[Cell]) -> dict[int, Tensor]:
-    """Returns by seed the share of right draws of each example under the attack that is worst for it.
-
-    Of a defence that is known to draw that attack is chosen as `worst_over_draws` says. It is not known in records of
-    earlier versions, nor where one draw judges and there is no cascade: there the least share is a lower bound. Shares
-    are float64, and NaN where an example was not measured under all of them; a seed that one of them lacks is left out.
-    """
-    return {seed: worst([cell.correct[seed] for cell in cells], [cell.drawn.get(seed) for cell in cells])
-            for seed in _seeds(cells)}  # fmt: skip
-
-
-def asked_again(cells: Sequence[Cell]) -> dict[int, Tensor]:
-    """Returns by seed the examples that all draws get right, under the one attack that leaves the fewest of them.
-
-    An attacker who may try each of its examples as often as there are draws leaves these. Of a defence that draws
-    nothing it is the strongest attack's. Shares are as in `survived`.
-    """
-    every = [{seed: (cell.correct[seed] >= 1).double().masked_fill(cell.correct[seed].isnan(), torch.nan)
-              for seed in _seeds(cells)} for cell in cells]  # fmt: skip
-    return min(every, key=lambda found: sum(float(each.nanmean()) for each in found.values()), default={})
-
-
-def worst(correct: Sequence[Tensor], drawn: Sequence[Tensor | None]) -> Tensor:
-    """Returns the shares of right draws of each example in the worst case over attacks: float64, shape (N,).
-
-    Args:
-        correct: The shares under each attack: shape (N,), NaN where it was not measured.
-        drawn: Of a defence that is known to draw the draws that were right: bool, shape (draws, N); else None.
-    """
-    least = _least(correct)
-    draws = max(0 if each is None else len(each) for each in drawn)
-    there = ~least.isnan()
-    if not draws or not there.any():
-        return least
-    # With other parameters, under targeted attacks, the same defence may draw nothing.
-    every = [c.expand(draws, -1) > 0 if d is None else d for c, d in zip(correct, drawn, strict=True)]
-    return least.masked_scatter(there, worst_over_draws([each[:, there] for each in every]))
-
-
-def counts_luck(cell: Cell) -> bool:
-    """Returns True for a defence that draws without its draws being known: a worst case takes the least share."""
-    if cell.drawn:
-        return False
-    partly = any(bool(((each > 0) & (each < 1)).any()) for each in cell.correct.values())
-    return cell.once or cell.executions > 1 or partly
-
-
-def _least(correct: Sequence[Tensor]) -> Tensor:
-    """Returns the least of each example's shares, NaN where one is."""
-    return torch.stack(list(correct)).amin(0)
-
-
-def _seeds(cells: Sequence[Cell]) -> list[int]:
-    """Returns the seeds that all cells have."""
-    given = [cell.measured for cell in cells]
-    return sorted(set(given[0]).intersection(*given[1:])) if given else []
 
 
 def make_summaries(
@@ -392,43 +274,11 @@ def make_summaries(
     found = []
     for group in groups:
         beside = comparable(undefended.get(group[0].model, []), group, cascade=cascade)
-        found.append(_summarise(dataset, group, beside, _oblivious(group, cascade=cascade, alone=alone)))
+        found.append(_summarise(dataset, group, beside, oblivious(group, cascade=cascade, alone=alone)))
     return found
 
 
-def _oblivious(cells: Sequence[Cell], *, cascade: bool, alone: Collection[str]) -> list[Cell]:
-    """Returns the cells under oblivious attacks: of a cascade those that hold nothing of what an adaptive one found."""
-    kept, first = list[Cell](), True
-    for cell in cells:
-        adaptive = recorded_attack(cell.attack).adaptive
-        first = first and not adaptive
-        if not adaptive and (first or not cascade or cell.attack in alone):
-            kept.append(cell)
-    return kept
-
-
-def comparable(undefended: Sequence[Cell], cells: Sequence[Cell], *, cascade: bool) -> list[Cell]:
-    """Returns the undefended network's cells that a defence's worst case may be compared with.
-
-    An attack that cannot run on the defence, and breaks the undefended network, would show as a gain. Of a cascade,
-    where what it found is in all that comes after it, the cells before it are left.
-    """
-    attacks, kept = {cell.attack for cell in cells}, list[Cell]()
-    for cell in undefended:
-        if cell.attack in attacks:
-            kept.append(cell)
-        elif cascade and _found_more(cell, kept):
-            break
-    return kept
-
-
-def _found_more(cell: Cell, before: Sequence[Cell]) -> bool:
-    """Returns True where an attack broke an example that those before it did not."""
-    known = survived(before)
-    return any(bool((shares < known[seed]).any()) for seed, shares in cell.measured.items() if seed in known)
-
-
-def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell], oblivious: Sequence[Cell]) -> Summary:
+def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell], unaware: Sequence[Cell]) -> Summary:
     rows = [row for row in (make_row(dataset, cell) for cell in cells) if row is not None]
     strongest = min(
         (row for row in rows if recorded_attack(row.attack).adaptive), key=lambda row: row.accuracy, default=None
@@ -439,7 +289,7 @@ def _summarise(dataset: str, cells: Sequence[Cell], undefended: Sequence[Cell], 
         model=cells[0].model,
         defence=cells[0].defence,
         clean=next((row for row in rows if row.attack == CLEAN), None),
-        oblivious=worst_case(dataset, oblivious),
+        oblivious=worst_case(dataset, unaware),
         adaptive=strongest,
         strongest=strongest.attack if strongest else None,
         worst=worst_case(dataset, cells),
@@ -476,18 +326,7 @@ def make_differences(cells: Iterable[Cell], *, cascade: bool = False, alone: Col
         for baseline in sorted(baselines):
             other = by_name.get((model, attack, baseline))
             if other is not None and (
-                not cascade or attack in alone or _met_alike(attack, groups[model, defence], groups[model, baseline])
+                not cascade or attack in alone or met_alike(attack, groups[model, defence], groups[model, baseline])
             ):
                 found.append(compare(cell, other))
     return [difference for difference in found if difference is not None]
-
-
-def _met_alike(attack: str, *groups: Sequence[Cell]) -> bool:
-    """Returns True where two defences met the same attacks of a cascade before this one, or such as found nothing."""
-    before = [list(takewhile(lambda cell: cell.attack != attack, group)) for group in groups]
-    for cells, others in (before, reversed(before)):
-        names = {cell.attack for cell in others}
-        for place, cell in enumerate(cells):
-            if cell.attack not in names and _found_more(cell, cells[:place]):
-                return False
-    return True

@@ -26,9 +26,9 @@ from counteract.evaluation.journal import Entry, Journal, failure, pack
 from counteract.evaluation.judged import Judged
 from counteract.evaluation.options import Watcher
 from counteract.evaluation.plan import ENOUGH, Task, unit_key
-from counteract.evaluation.scores import worst
 from counteract.evaluation.spec import EvaluationSpec
 from counteract.evaluation.subject import Subject
+from counteract.evaluation.worst_cases import worst
 
 
 @dataclass(frozen=True)

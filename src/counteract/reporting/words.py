@@ -10,7 +10,8 @@ from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import NetworkNote, Run
-from counteract.evaluation.scores import Accuracy, Summary, counts_luck
+from counteract.evaluation.scores import Accuracy, Summary
+from counteract.evaluation.worst_cases import counts_luck
 from counteract.models.loading import card_of, is_named, known_models
 from counteract.reporting.lines import interval
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from reporting.synthetic import make_illustrations, make_run
 
+from counteract.evaluation.cells import Cell
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import Cell
 from counteract.reporting.paper.claims import Claim
 from counteract.reporting.paper.figures import Selector
 from counteract.reporting.paper.verdicts import assess, judge_cost, judge_measured

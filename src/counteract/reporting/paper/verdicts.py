@@ -9,8 +9,9 @@ from typing import Literal
 from counteract._statistics import wilson
 from counteract.attacks.registry import CLEAN, recorded_attack
 from counteract.defences import UNDEFENDED
+from counteract.evaluation.cells import Cell, in_all
 from counteract.evaluation.results import Run
-from counteract.evaluation.scores import Accuracy, Cell, compare, in_all
+from counteract.evaluation.scores import Accuracy, compare
 from counteract.reporting.paper.claims import BASELINES, TIMES, Claim, claims_about
 from counteract.reporting.paper.figures import Published, Selector, all_published, family, reproduces
 
