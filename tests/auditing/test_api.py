@@ -18,7 +18,7 @@ from counteract import Counteraction, DefendedModule, GaussianNoise
 from counteract._errors import UserError
 from counteract.auditing import api
 from counteract.datasets import Dataset
-from counteract.reporting.words import remarks
+from counteract.reporting.remarks import remarks
 
 FAST: dict[str, Any] = {"preset": TINY | {"steps": 1}, "seeds": 1, "draws": 1}
 

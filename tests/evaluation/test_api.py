@@ -24,7 +24,7 @@ from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.evaluation import Run, RunOptions
 from counteract.evaluation.api import name_defences
-from counteract.reporting.words import remarks
+from counteract.reporting.remarks import remarks
 
 FEW: dict[str, Any] = {"attacks": ["clean", "pgd3"], "eps": 12 / 255}
 

@@ -36,7 +36,7 @@ from counteract.evaluation.probe import ProbeStore
 from counteract.evaluation.spec import EvaluationSpec, Variant
 from counteract.evaluation.subject import Subject
 from counteract.models import ResNet
-from counteract.reporting.words import remarks
+from counteract.reporting.remarks import remarks
 
 CPU = torch.device("cpu")
 TINY = {"preset": "quick", "steps": 2, "queries": 4, "targets": 2, "draws": 2, "executions": 2}

@@ -20,7 +20,7 @@ from counteract.datasets import Dataset
 from counteract.evaluation import Run, RunOptions
 from counteract.evaluation.examples import _plain
 from counteract.evaluation.options import Silent
-from counteract.reporting.words import remarks
+from counteract.reporting.remarks import remarks
 
 EPS = 12 / 255
 

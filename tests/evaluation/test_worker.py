@@ -22,7 +22,8 @@ from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spe
 from counteract.evaluation.folder import read_run
 from counteract.evaluation.plan import Task
 from counteract.evaluation.worker import Worker
-from counteract.reporting.words import remarks, verdicts
+from counteract.reporting.remarks import remarks
+from counteract.reporting.words import verdicts
 
 SMALL = {"preset": "quick", "steps": 4, "targets": 2}
 ATTACKS = ["clean", "noise", "pgd3", "bpda-apgd-ce", "apgd-ce", "bpda-apgd-cw"]

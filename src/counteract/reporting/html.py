@@ -15,6 +15,7 @@ from counteract.reporting import content, words
 from counteract.reporting.audit import Findings
 from counteract.reporting.figures import make_figures
 from counteract.reporting.paper.verdicts import assess
+from counteract.reporting.remarks import remarks
 
 AMPLIFICATION = 10
 """The factor by which differences of images are shown larger than they are."""
@@ -46,6 +47,7 @@ def to_html(run: Run, audit: Findings | str | None = None) -> str:
         run=run,
         content=content,
         words=words,
+        remarks=remarks(run),
         verdicts=words.verdicts(run),
         explained=words.attack_helps(run),
         audit=audit,

@@ -9,6 +9,7 @@ from counteract.reporting import content, words
 from counteract.reporting.audit import Findings
 from counteract.reporting.content import Grid
 from counteract.reporting.paper.verdicts import Assessment, Verdict, assess
+from counteract.reporting.remarks import remarks
 
 
 def to_markdown(run: Run, audit: Findings | str | None = None) -> str:
@@ -22,8 +23,8 @@ def to_markdown(run: Run, audit: Findings | str | None = None) -> str:
     parts.append(_list(f"{name}: {text}" for name, text in words.conditions(run)))
     if audit is not None:
         parts += ["## Audit", *_audit(audit)]
-    if remarks := words.remarks(run):
-        parts += ["## Remarks", _list(remarks)]
+    if said := remarks(run):
+        parts += ["## Remarks", _list(said)]
     parts.append("## Accuracy")
     for grid in content.accuracies(run):  # a table may be copied out alone: what must be said stands beside each
         parts += [_grid(grid), *map(_escape, words.notes(run))]

@@ -13,7 +13,8 @@ from rich.table import Column, Table
 
 from counteract.evaluation.results import Run
 from counteract.reporting.lines import MISSING, Item, Line, make_lines, points, whole_interval
-from counteract.reporting.words import adaptive_attacks, describe, notes, parameters, remarks
+from counteract.reporting.remarks import remarks
+from counteract.reporting.words import adaptive_attacks, describe, notes, parameters
 
 _FEW = 10
 """Up to so many attacks have columns of their own."""
