@@ -14,11 +14,11 @@ from torch import nn
 from counteract._errors import UserError
 from counteract._sealed import seal
 from counteract.attacks import find_attack
+from counteract.attacks.base import obstacle
 from counteract.attacks.kept import ABOUT, Kept, image_hash
 from counteract.attacks.libraries import AttackError, AttackWarning
 from counteract.attacks.norms import NORMS, Name
 from counteract.attacks.preset import AttackPreset
-from counteract.attacks.registry import obstacle
 from counteract.attacks.threat_model import ThreatModel
 from counteract.attacks.victim import Victim
 

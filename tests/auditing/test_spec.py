@@ -8,7 +8,7 @@ import pytest
 
 from counteract._errors import UserError
 from counteract.attacks import ATTACKS
-from counteract.attacks.registry import CURES
+from counteract.attacks.own import CURES
 from counteract.auditing import audit_spec, make_audit_spec
 from counteract.auditing.spec import stages
 from counteract.evaluation import spec_for_dataset

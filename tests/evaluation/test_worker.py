@@ -15,8 +15,9 @@ from watching import Watcher
 from counteract import evaluate, load_model
 from counteract._errors import UserError
 from counteract.attacks import registry
+from counteract.attacks.base import Attack
 from counteract.attacks.libraries import registered
-from counteract.attacks.registry import Attack, register_attack
+from counteract.attacks.registry import register_attack
 from counteract.datasets import load_dataset
 from counteract.evaluation import Run, RunOptions, evaluate_spec, make_spec, spec_for_dataset
 from counteract.evaluation.folder import read_run

@@ -4,21 +4,14 @@ from counteract._extras import needing
 
 with needing("evaluate"):
     from counteract.attacks.api import attack
+    from counteract.attacks.base import CLEAN, Attack, obstacle
     from counteract.attacks.keys import attack_keys, defence_keys, example_keys
     from counteract.attacks.libraries import AttackError, AttackWarning, library_lines
     from counteract.attacks.objective import Objective
+    from counteract.attacks.own import ATTACKS, attack_names
     from counteract.attacks.pgd import PGD, Path, draw_starts, draw_targets
     from counteract.attacks.preset import AttackPreset
-    from counteract.attacks.registry import (
-        ATTACKS,
-        CLEAN,
-        Attack,
-        attack_lines,
-        attack_names,
-        find_attack,
-        obstacle,
-        register_attack,
-    )
+    from counteract.attacks.registry import attack_lines, find_attack, register_attack
     from counteract.attacks.threat_model import ThreatModel
     from counteract.attacks.victim import Victim
 

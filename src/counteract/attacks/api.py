@@ -27,11 +27,12 @@ from counteract._strangers import among_strangers
 from counteract._toml import validate
 from counteract._untouched import as_it_was
 from counteract._values import Positive, Strict
+from counteract.attacks.base import Attack, obstacle
 from counteract.attacks.bounds import keep_within
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.libraries import AttackWarning
 from counteract.attacks.preset import AttackPreset
-from counteract.attacks.registry import Attack, find_attack, obstacle
+from counteract.attacks.registry import find_attack
 from counteract.attacks.straight import StraightThrough, check_named, straight, taken_for_the_identity
 from counteract.attacks.threat_model import ThreatModel, in_range
 from counteract.attacks.victim import Victim, has_gradients, randomness, survey_networks

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from counteract._statistics import Z95, paired_difference, wilson
 from counteract.attacks import find_attack
-from counteract.attacks.registry import CLEAN
+from counteract.attacks.base import CLEAN
 from counteract.auditing.backward import Backward
 from counteract.auditing.indicators import MANY, Indicators
 from counteract.auditing.planted import Planted

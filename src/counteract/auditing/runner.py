@@ -15,7 +15,7 @@ from counteract._network import ask, borrowed
 from counteract._seeding import seeded
 from counteract._strangers import among_strangers
 from counteract.attacks import CLEAN, Attack, example_keys, find_attack
-from counteract.attacks.registry import CURES
+from counteract.attacks.own import CURES
 from counteract.attacks.straight import inner_network
 from counteract.attacks.surrogates import offers
 from counteract.attacks.victim import has_gradients

@@ -14,11 +14,11 @@ from counteract._answers import NO_LABEL, labels_of
 from counteract._batches import BatchSize, batches
 from counteract._network import ask, borrowed
 from counteract._untouched import as_it_was
+from counteract.attacks.base import CLEAN, Attack
 from counteract.attacks.keys import attack_keys, defence_keys, example_keys
 from counteract.attacks.libraries import heard
 from counteract.attacks.meter import metered
 from counteract.attacks.pgd import Path
-from counteract.attacks.registry import CLEAN, Attack
 from counteract.attacks.straight import StraightThrough
 from counteract.attacks.victim import Victim
 from counteract.evaluation.blocks import Sample, rows_of

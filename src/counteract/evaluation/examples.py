@@ -14,8 +14,8 @@ from torch import Tensor
 from counteract._errors import UserError
 from counteract._files import write_atomically
 from counteract._sealed import seal, unseal
+from counteract.attacks.base import CLEAN
 from counteract.attacks.kept import ABOUT, image_hash
-from counteract.attacks.registry import CLEAN
 from counteract.evaluation.blocks import Block, Sample
 from counteract.evaluation.plan import Task
 from counteract.evaluation.spec import EvaluationSpec

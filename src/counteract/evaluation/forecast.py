@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from counteract.attacks import pgd
-from counteract.attacks.registry import CLEAN
+from counteract.attacks.base import CLEAN
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.plan import Task
 

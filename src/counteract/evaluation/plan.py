@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from counteract.attacks.base import CLEAN, Attack, obstacle
 from counteract.attacks.norms import Name
-from counteract.attacks.registry import CLEAN, Attack, find_attack, obstacle
+from counteract.attacks.registry import find_attack
 from counteract.defences import find_defence, parse_defence
 from counteract.evaluation.blocks import Block
 from counteract.evaluation.identity import Part, fingerprint, object_key, sources_of

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from counteract._statistics import paired_difference, wilson
-from counteract.attacks.registry import CLEAN, recorded_attack
+from counteract.attacks.base import CLEAN
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.cascades import comparable, met_alike, oblivious
 from counteract.evaluation.cells import Cell, in_all

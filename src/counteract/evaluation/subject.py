@@ -13,9 +13,9 @@ from counteract._errors import UserError
 from counteract._network import ask, borrowed, device_of, dtype_of
 from counteract._precision import Precision, in_precision
 from counteract._seeding import same, seeded
+from counteract.attacks.base import CLEAN
 from counteract.attacks.keys import example_keys
 from counteract.attacks.pgd import draw_starts
-from counteract.attacks.registry import CLEAN
 from counteract.attacks.straight import StraightThrough, check_named, taken_for_the_identity
 from counteract.attacks.victim import has_gradients, survey_networks
 from counteract.defences import UNDEFENDED, Ingredients, Values, build_defence, find_defence, parse_defence

@@ -7,8 +7,8 @@ from typing import Any
 
 from counteract._errors import UserError
 from counteract._toml import validate
+from counteract.attacks.base import CLEAN
 from counteract.attacks.norms import NORMS
-from counteract.attacks.registry import CLEAN
 from counteract.attacks.threat_model import ThreatModel
 from counteract.models.about import About, about
 

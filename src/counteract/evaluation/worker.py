@@ -13,10 +13,10 @@ from torch import Tensor
 
 from counteract._batches import BatchSize, batches
 from counteract._network import ask
+from counteract.attacks.base import CLEAN, Attack
 from counteract.attacks.bounds import in_grey_levels, keep_within
 from counteract.attacks.keys import defence_keys, example_keys
 from counteract.attacks.libraries import AttackError
-from counteract.attacks.registry import CLEAN, Attack
 from counteract.datasets import Dataset
 from counteract.evaluation.blocks import Block, Sample, read, rows_of
 from counteract.evaluation.cache import Made

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from counteract.attacks.registry import CLEAN
+from counteract.attacks.base import CLEAN
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Illustrations, Run
 from counteract.evaluation.spec import Sweep

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counteract.attacks.registry import CLEAN, recorded_attack
+from counteract.attacks.base import CLEAN
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.results import Run
 from counteract.evaluation.worst_cases import counts_luck

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from counteract._statistics import among
-from counteract.attacks.registry import CLEAN, recorded_attack
+from counteract.attacks.base import CLEAN
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.inputs import LEAKING
 from counteract.evaluation.results import NetworkNote, Run

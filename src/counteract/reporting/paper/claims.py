@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from counteract.attacks.registry import CLEAN
+from counteract.attacks.base import CLEAN
 from counteract.defences import UNDEFENDED
 from counteract.reporting.paper.figures import Selector
 

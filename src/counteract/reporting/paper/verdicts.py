@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from counteract._statistics import wilson
-from counteract.attacks.registry import CLEAN, recorded_attack
+from counteract.attacks.base import CLEAN
+from counteract.attacks.registry import recorded_attack
 from counteract.defences import UNDEFENDED
 from counteract.evaluation.cells import Cell, in_all
 from counteract.evaluation.results import Run
