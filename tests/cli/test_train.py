@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from counteract.cli import main
 from counteract.models import read_card
@@ -83,8 +84,8 @@ def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: 
         (["--test", "mine.npz"], "--test names the test split exactly when"),
         (["--dataset", "mine.npz", "--test", "mine.npz"], "--test mine.npz is the training set itself"),
         (["--method", "standard", "--alpha", "2"], "--alpha is about mixup, and --method standard mixes nothing"),
-        (["--limit", "9"], "at least 10"),
-        (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left"),
+        (["--limit", "9"], "need at least 10 images, and there are 9 of digits: take more, or --all-images"),
+        (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left: take more images, or a"),
         (["--precision", "half"], "precision"),
         (["--devices", "3"], "batch_size of the recipe, 16, does not divide among 3 processes"),
         (["--resume"], "there is no checkpoint in"),
@@ -112,3 +113,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert call(*tiny, "--out", str(tmp_path / "file" / "out")) == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+def test_advice_about_pictures_names_no_option_that_training_lacks(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, side in enumerate((32, 40)):
+        path = tmp_path / "pictures" / "abc"[number] / "one.png"
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (side, 32)).save(path)
+    data = ["--dataset", f"folder:{tmp_path / 'pictures'}", "--test", "folder:other"]
+    for advice in ("`evaluate` and `audit` have --resize", "`evaluate` and `audit` go on without, with --skip-unread"):
+        assert call(*tiny, *data, "--out", str(tmp_path / "out")) == 2
+        assert advice in capsys.readouterr().err
+        (tmp_path / "pictures" / "a" / "one.png").write_bytes(b"")

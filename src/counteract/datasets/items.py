@@ -175,7 +175,8 @@ def read_items(items: Items, reading: Reading, limit: int | None = None) -> Data
     if lost and not reading.skip_unreadable:
         raise UserError(
             f"dataset {items.name}: {items.place(lost[0].index)} cannot be read ({lost[0].reason})"
-            f"{_more(len(lost) - 1)}; mend it, or leave out what cannot be read: --skip-unreadable"
+            f"{_more(len(lost) - 1)}; mend it, or take it away; `evaluate` and `audit` "
+            "go on without, with --skip-unreadable"
         )
     if not found.rows:
         raise UserError(f"dataset {items.name} holds no images{' that can be read' if lost else ''}")
@@ -226,7 +227,7 @@ class _First:
             raise UserError(
                 f"dataset {self.items.name}: {self.items.place(self.rows[0])} is {_kind(self.shape, self.dtype)}, "
                 f"{self.items.place(index)} {_kind(found.shape, found.dtype)}: images must have one "
-                "size and type; say --resize 256 --crop 224 of pictures, or let the dataset do it"
+                "size and type: let the dataset do it; `evaluate` and `audit` have --resize 256 --crop 224 for pictures"
             )
         self.rows.append(index)
         self.labels.append(found.label)

@@ -39,7 +39,8 @@ def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, D
     size = min(most, len(dataset) // 10)
     if size == 0:
         raise UserError(
-            f"--limit leaves {len(dataset)} images of {dataset.name}; training and validation need at least 10"
+            f"training and validation need at least 10 images, and there are {len(dataset)} of {dataset.name}: take "
+            "more, or --all-images"
         )
     keys = fold(fold(key(seed), _SPLIT), torch.arange(len(dataset)))
     order = bits(keys, 1).squeeze(1).argsort()
@@ -66,7 +67,8 @@ class Batches:
     ) -> None:
         if len(dataset) < batch_size:
             raise UserError(
-                f"batch_size of the recipe is {batch_size}, but {len(dataset)} training images are left; raise --limit"
+                f"batch_size of the recipe is {batch_size}, but {len(dataset)} training images are left: take more "
+                "images, or a recipe of your own with a smaller batch_size"
             )
         self.batch_size, self.padding, self.flip = batch_size, padding, flip
         self._pixels = dataset.images.permute(0, 2, 3, 1).contiguous().to(device)
