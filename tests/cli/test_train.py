@@ -64,8 +64,8 @@ def test_training_on_all_images_with_other_weights(
 
 
 def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    for split in ("train", "test"):
+    for number, split in enumerate(("train", "test")):
+        images = np.random.default_rng(number).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
         np.savez(tmp_path / f"mine_{split}.npz", images=images, labels=np.arange(40) % 2, class_names=["a", "b"])
     data = ["--dataset", str(tmp_path / "mine_train.npz"), "--test", str(tmp_path / "mine_test.npz")]
     assert call(*tiny, *data, "--out", str(tmp_path / "out")) == 0
@@ -83,6 +83,8 @@ def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: 
         (["--dataset", "mine.npz"], "--test names the test split exactly when"),
         (["--test", "mine.npz"], "--test names the test split exactly when"),
         (["--dataset", "mine.npz", "--test", "mine.npz"], "--test mine.npz is the training set itself"),
+        (["--dataset", "digits-c:fog:3"], "--dataset digits-c:fog:3: nobody trains on corrupted images"),
+        (["--dataset", "a.npz", "--test", "b.npz-c:fog:3"], "name b.npz here, and b.npz-c:fog:3 to `counteract evalua"),
         (["--method", "standard", "--alpha", "2"], "--alpha is about mixup, and --method standard mixes nothing"),
         (["--limit", "9"], "need at least 10 images, and there are 9 of digits: take more, or --all-images"),
         (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left: take more images, or a"),
@@ -127,3 +129,19 @@ def test_advice_about_pictures_names_no_option_that_training_lacks(
         assert call(*tiny, *data, "--out", str(tmp_path / "out")) == 2
         assert advice in capsys.readouterr().err
         (tmp_path / "pictures" / "a" / "one.png").write_bytes(b"")
+
+
+def test_the_training_set_by_another_name_is_no_test(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for name, first in (("one", 0), ("copy", 0), ("half", 20)):
+        part = {"images": images[first:], "labels": np.arange(40 - first) % 2, "class_names": ["a", "b"]}
+        np.savez(tmp_path / f"{name}.npz", **part)
+    data = [*tiny, "--dataset", str(tmp_path / "one.npz"), "--out", str(tmp_path / "out"), "--test"]
+    assert call(*data, str(tmp_path / "copy.npz")) == 2
+    assert "all of its 40 images are training images, too" in capsys.readouterr().err
+    images[30:] += 1
+    np.savez(tmp_path / "half.npz", images=images[20:], labels=np.arange(20) % 2, class_names=["a", "b"])
+    assert call(*data, str(tmp_path / "half.npz")) == 0
+    assert "warning: 10 of 20 test images are training images, too" in capsys.readouterr().err

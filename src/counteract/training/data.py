@@ -47,6 +47,25 @@ def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, D
     return dataset.select(order[size:].sort().values), dataset.select(order[:size].sort().values)
 
 
+def check_splits(train_set: Dataset, test_set: Dataset) -> int:
+    """Makes sure that a network trained on one set can be tested on the other; returns how many images both hold.
+
+    Raises:
+        UserError: (a ValueError) one is empty, their images have different shapes, or no test image is a new one.
+    """
+    for option, each in (("--dataset", train_set), ("--test", test_set)):
+        if not len(each):
+            raise UserError(f"{option} holds no images: {each.name}")
+    if train_set.image_shape != test_set.image_shape:
+        train, test = (" x ".join(map(str, each.image_shape)) for each in (train_set, test_set))
+        raise UserError(f"--test has images of {test}, --dataset of {train}: let both have one shape")
+    known = set(train_set.hashes())
+    count = sum(each in known for each in test_set.hashes())
+    if count == len(test_set):
+        raise UserError(f"--test: all of its {count} images are training images, too: its accuracy would be no test")
+    return count
+
+
 class Batches:
     """The training set on a device.
 

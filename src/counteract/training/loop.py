@@ -28,7 +28,7 @@ from counteract.training.adversary import attacked, predict
 from counteract.training.batchnorm import globalise
 from counteract.training.checkpoint import CURRENT, PREVIOUS, load_checkpoint, save_checkpoint
 from counteract.training.collective import gather_rows
-from counteract.training.data import Batch, Batches, split_validation
+from counteract.training.data import Batch, Batches, check_splits, split_validation
 from counteract.training.outputs import begin_with, build_network, conditions, save_outputs, width_of
 from counteract.training.progress import Monitor, Row
 from counteract.training.recipe import Method, Recipe
@@ -76,8 +76,9 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
         console: The console for progress; by default stderr.
 
     Raises:
-        UserError: (a ValueError) something in `run` does not fit, or the loss is not finite.
+        UserError: (a ValueError) something in `run` or the data does not fit, or the loss is not finite.
     """
+    shared = check_splits(train_set, test_set)
     network = build_network(run.architecture, run.width, train_set, run.seed)
     if run.init is not None:
         begin_with(network, run.init)
@@ -85,6 +86,10 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     fabric = make_fabric(run)
     fabric.launch()
     trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
+    if shared:
+        trainer.monitor.say(
+            f"warning: {shared} of {len(test_set)} test images are training images, too, and count in the accuracy"
+        )
     trainer.fit()
     return _finish(trainer, test_set)
 
