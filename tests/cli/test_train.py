@@ -44,6 +44,7 @@ def test_training_digits(tiny: list[str], tmp_path: Path, capsys: pytest.Capture
     card = read_card(out / "model.safetensors")
     assert (card.method, card.width, card.recipe["seed"], card.recipe["epochs"]) == ("iat", 4, 7, 2)
     assert sorted(path.name for path in out.iterdir() if path.is_file()) == [
+        ".lock",
         "card.json",
         "checkpoint.previous.pt",
         "checkpoint.pt",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 
 from counteract._answers import NO_LABEL
 from counteract._errors import UserError
+from counteract._files import sole_writer
 from counteract._folding import folded
-from counteract._processes import launched
+from counteract._processes import is_first, launched
 from counteract._random import fold
 from counteract.datasets import Dataset
 from counteract.models.files import Card, read_card
@@ -83,15 +85,16 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     if run.init is not None:
         begin_with(network, run.init)
     _check_folder(run)
-    fabric = make_fabric(run)
-    fabric.launch()
-    trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
-    if shared:
-        trainer.monitor.say(
-            f"warning: {shared} of {len(test_set)} test images are training images, too, and count in the accuracy"
-        )
-    trainer.fit()
-    return _finish(trainer, test_set)
+    with sole_writer(run.out) if is_first() else nullcontext():
+        fabric = make_fabric(run)
+        fabric.launch()
+        trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
+        if shared:
+            trainer.monitor.say(
+                f"warning: {shared} of {len(test_set)} test images are training images, too, and count in the accuracy"
+            )
+        trainer.fit()
+        return _finish(trainer, test_set)
 
 
 def _finish(trainer: Trainer, test_set: Dataset) -> Card:
