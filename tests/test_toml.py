@@ -79,5 +79,5 @@ def test_a_mistake_of_all_keys_together_does_not_show_them_all() -> None:
                 raise ValueError("low is above high")
             return self
 
-    with pytest.raises(UserError, match="^mine.toml: low is above high$"):
+    with pytest.raises(UserError, match=r"^mine\.toml: low is above high$"):
         validate(Pair, {"low": 2, "high": 1}, "mine.toml")
