@@ -239,7 +239,10 @@ def test_each_network_has_a_label_of_its_own(models: list[str]) -> None:
         with_models({}, models)
 
 
-def test_signs_in_a_networks_arguments_are_no_labels() -> None:
+def test_signs_in_a_networks_path_or_arguments_are_no_labels() -> None:
+    paths = ["runs/lr=0.1/model.safetensors", "hf:runs/lr=0.1", "./lr=0.2.safetensors"]
+    assert with_models({}, paths)["models"] == {path: path for path in paths}
+    assert with_models({}, [f"mine={paths[0]}"])["models"] == {"mine": paths[0]}
     named = ["timm:resnet18(num_classes=2)", "mine=torchvision:resnet18(num_classes=2)"]
     found = with_models({}, named)["models"]
     assert found == {

@@ -95,9 +95,9 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
 
 
 def _labelled(model: str) -> tuple[str, str, str]:
-    """Returns label, separator and name of `label=name`; of a name alone, whose arguments may have signs, itself."""
-    library, bracket, _ = model.partition("(")
-    return (model, "", "") if bracket and ":" in library and "=" not in library else model.partition("=")
+    """Returns label, separator and name of `label=name`; of a name alone, whose path or arguments have signs, itself."""
+    label, separator, name = model.partition("=")
+    return (model, "", "") if {"/", ":"} & set(label) else (label, separator, name)
 
 
 def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
