@@ -95,7 +95,7 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
 
 
 def _labelled(model: str) -> tuple[str, str, str]:
-    """Returns label, separator and name of `label=name`; of a name alone, whose path or arguments have signs, itself."""
+    """Returns label, separator and name of `label=name`; of a name alone, path and arguments included, itself."""
     label, separator, name = model.partition("=")
     return (model, "", "") if {"/", ":"} & set(label) else (label, separator, name)
 
