@@ -100,7 +100,7 @@ class _Item:
         label: Its label.
         sum: A hash of pixels and label.
         levels: A hash of the pixels alone, in grey levels; empty where they are there themselves.
-        said: What had to be done to it, in words.
+        said: What had to be done to it, and what was not, in words.
         pixels: The pixels; None where nobody wanted them.
     """
 
@@ -109,7 +109,7 @@ class _Item:
     label: int
     sum: bytes
     levels: bytes
-    said: str
+    said: tuple[str, ...]
     pixels: npt.NDArray[Any] | None
 
 
@@ -137,7 +137,7 @@ class _Reader:
         except Exception as error:  # noqa: BLE001  (a damaged file, or a stranger's code, may raise anything)
             return _Unread(index, describe(error))
 
-    def _item(self, pixels: npt.NDArray[Any], label: int, said: str) -> _Item:
+    def _item(self, pixels: npt.NDArray[Any], label: int, said: tuple[str, ...]) -> _Item:
         content = hashlib.sha256(pixels.data)
         content.update(repr(label).encode())
         levels = b"" if self.pixels else image_hash(torch.tensor(pixels))
@@ -179,7 +179,8 @@ def read_items(items: Items, reading: Reading, limit: int | None = None) -> Data
             "go on without, with --skip-unreadable"
         )
     if not found.rows:
-        raise UserError(f"dataset {items.name} holds no images{' that can be read' if lost else ''}")
+        left_out = f": {'; '.join(items.notes)}" if items.notes else ""
+        raise UserError(f"dataset {items.name} holds no images{' that can be read' if lost else ''}{left_out}")
     prepared = [f"pictures were {reading.preparation}"] if reading.preparation is not None else []
     notes = [*items.notes, *prepared, *found.notes(), *_left_out(items, lost, reading)]
     return ItemDataset(items, reading, found, tuple(notes))
@@ -232,13 +233,12 @@ class _First:
         self.rows.append(index)
         self.labels.append(found.label)
         self.sums.append((found.sum, found.levels))
-        self.said[found.said] += 1
+        self.said.update(found.said)
         return None
 
     def notes(self) -> list[str]:
-        """Returns what was done to how many items."""
-        every = sum(self.said.values())
-        return [f"{count} of {every} images {said}" for said, count in sorted(self.said.items()) if said]
+        """Returns what was done to how many items, and what was not."""
+        return [f"{count} of {len(self.rows)} images {said}" for said, count in sorted(self.said.items())]
 
 
 def _kind(shape: Sequence[int], dtype: np.dtype[Any]) -> str:
