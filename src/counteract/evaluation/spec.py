@@ -330,8 +330,8 @@ class EvaluationSpec(Strict):
         values = self.parameters
         for setting in self.settings:
             if setting.applies(model, method, variant, targeted=targeted):
-                values = _merged(values, setting.parameters)
-        return check_parameters(_merged(values, variant.parameters))
+                values = merged(values, setting.parameters)
+        return check_parameters(merged(values, variant.parameters))
 
 
 def _swept(defence: str) -> list[Call]:
@@ -359,7 +359,7 @@ def _spelled(label: str, given: Any) -> Any:
     return spell_call(use, arguments)
 
 
-def _merged(values: Values, changes: Values) -> Values:
+def merged(values: Values, changes: Values) -> Values:
     """Returns values with changes on top, parameter by parameter."""
     return {name: values.get(name, {}) | changes.get(name, {}) for name in [*values, *changes]}
 
