@@ -29,6 +29,13 @@ def test_other_modes_are_converted_and_said_to_be(mode: str) -> None:
     assert to_pixels(PICTURE, None).said == ()
 
 
+def test_pictures_that_are_smaller_than_the_crop_are_said_to_be() -> None:
+    assert to_pixels(PICTURE, Preparation(5, (6, 6), asked=True)).said == (
+        "were smaller than the crop, and got black sides",
+    )
+    assert to_pixels(PICTURE, Preparation(6, (6, 6), asked=True)).said == ()
+
+
 def test_pictures_that_a_viewer_would_turn_are_said_to_be(tmp_path: Path) -> None:
     plain, turned = Image.Exif(), Image.Exif()
     plain[0x0112], turned[0x0112] = 1, 6

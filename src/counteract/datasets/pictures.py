@@ -37,6 +37,9 @@ _ORIENTATION, _TURNED = 0x0112, range(2, 9)
 _AS_STORED = "are taken as they are stored, not as their EXIF data would have them turned"
 """The words for such pictures: torchvision's datasets do not turn them either."""
 
+_PADDED = "were smaller than the crop, and got black sides"
+"""The words for those."""
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -102,7 +105,11 @@ def _of_picture(picture: Image.Image, preparation: Preparation | None) -> Pixels
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of palettes with transparency
             picture = picture.convert("RGB")
-    return Pixels(np.array(preparation(picture) if preparation else picture), tuple(said))
+    if preparation is not None:
+        picture = preparation.resized(picture)
+        said += [_PADDED] if preparation.pads(picture) else []
+        picture = preparation.cropped(picture)
+    return Pixels(np.array(picture), tuple(said))
 
 
 def _is_turned(picture: Image.Image) -> bool:
