@@ -14,5 +14,5 @@ def launched() -> tuple[int, int] | None:
 
 
 def is_first() -> bool:
-    """Returns True for the process that speaks for all; those that Fabric's launcher started know their LOCAL_RANK."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+    """Returns True for the process that speaks for all: one that nobody launched has no others, whatever RANK says."""
+    return launched() is None or os.environ["RANK"] == "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
     if run.init is not None:
         begin_with(network, run.init)
     _check_folder(run)
-    with sole_writer(run.out) if is_first() else nullcontext():
+    alone = is_first() and os.environ.get("LOCAL_RANK", "0") == "0"  # which Fabric's own launcher sets for the others
+    with sole_writer(run.out) if alone else nullcontext():
         fabric = make_fabric(run)
         fabric.launch()
         trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
