@@ -93,10 +93,12 @@ def test_too_few_images_are_refused() -> None:
 def test_splits_that_cannot_test_each_other_are_refused() -> None:
     dataset = make_dataset(12)
     training, test = dataset.select(torch.arange(8)), dataset.select(torch.arange(6, 12))
+    one_class = ArrayDataset("alike", test.images, torch.zeros(6, dtype=torch.int64), ("a",))
     assert check_splits(training, test) == 2
     assert check_splits(training, dataset.select(torch.arange(8, 12))) == 0
     for train_set, test_set, message in (
         (dataset.take(0), test, "--dataset holds no images: made-up"),
+        (one_class, one_class, "--dataset alike has one class, 'a': there is nothing to learn"),
         (training, dataset.take(0), "--test holds no images: made-up"),
         (training, training.take(3), "--test: all of its 3 images are training images, too"),
         (

@@ -51,11 +51,16 @@ def check_splits(train_set: Dataset, test_set: Dataset) -> int:
     """Makes sure that a network trained on one set can be tested on the other; returns how many images both hold.
 
     Raises:
-        UserError: (a ValueError) one is empty, their images have different shapes, or no test image is a new one.
+        UserError: (a ValueError) one is empty, they have one class, their images have different shapes, or no test
+            image is a new one.
     """
     for option, each in (("--dataset", train_set), ("--test", test_set)):
         if not len(each):
             raise UserError(f"{option} holds no images: {each.name}")
+    if train_set.num_classes == 1:
+        raise UserError(
+            f"--dataset {train_set.name} has one class, {train_set.class_names[0]!r}: there is nothing to learn"
+        )
     if train_set.image_shape != test_set.image_shape:
         train, test = (" x ".join(map(str, each.image_shape)) for each in (train_set, test_set))
         raise UserError(f"--test has images of {test}, --dataset of {train}: let both have one shape")
