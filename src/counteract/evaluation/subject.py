@@ -24,7 +24,7 @@ from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
 from counteract.evaluation.computing import channels_last, ready
-from counteract.evaluation.fit import check_card, few_classes, leak_of
+from counteract.evaluation.fit import check_card, check_pool, few_classes, leak_of
 from counteract.evaluation.identity import fingerprint, network_key, object_key
 from counteract.evaluation.inputs import LEAKING, Inputs, Network
 from counteract.evaluation.judged import OVER, Judged
@@ -340,7 +340,8 @@ class Subject:
         """A hash of the images that mixup inference mixes with.
 
         Raises:
-            UserError: (a ValueError) they have another shape than the data, or labels that the network has not.
+            UserError: (a ValueError) they have another shape than the data, or labels that the network has not, or
+                classes in another order.
         """
         pool = self._inputs.pool()
         if pool.image_shape != self.shape:
@@ -350,4 +351,5 @@ class Subject:
                 f"pool has labels up to {int(pool.labels.max())}, and model {self.label} has {self.survey.classes} "
                 "classes: the labels must be the network's"
             )
+        check_pool(self._inputs.data, pool)
         return pool.digest(0, len(pool))
