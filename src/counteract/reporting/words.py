@@ -14,6 +14,9 @@ from counteract.evaluation.scores import Accuracy, Summary, counts_luck
 from counteract.models.loading import card_of, is_named, known_models
 from counteract.reporting.lines import interval
 
+_MADE_ON = "made on the undefended network"
+"""The words for oblivious attacks in the notes below, which a surrogate makes others of."""
+
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
     "of the defence. Accuracy under an adaptive attacker, who does, was not measured here; it is what a defence is "
@@ -201,6 +204,8 @@ def notes(run: Run) -> list[str]:
     from counteract.robustbench.zoo import PREFIX
 
     found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
+    if run.spec.surrogate is not None:
+        found = [found[0].replace(_MADE_ON, f"made on the surrogate {run.spec.surrogate}")]
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
     if run.spec.cascade:
