@@ -41,7 +41,8 @@ class Preparation:
         if self.resize is None:
             return picture
         size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
-        return F.resize(picture, size, InterpolationMode(self.interpolation))
+        found: Image = F.resize(picture, size, InterpolationMode(self.interpolation))
+        return found
 
     def cropped(self, picture: Image) -> Image:
         """Returns a picture cropped, which was resized."""

@@ -136,9 +136,8 @@ def test_the_training_set_by_another_name_is_no_test(
     tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    for name, first in (("one", 0), ("copy", 0), ("half", 20)):
-        part = {"images": images[first:], "labels": np.arange(40 - first) % 2, "class_names": ["a", "b"]}
-        np.savez(tmp_path / f"{name}.npz", **part)
+    for name in ("one", "copy"):
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=np.arange(40) % 2, class_names=["a", "b"])
     data = [*tiny, "--dataset", str(tmp_path / "one.npz"), "--out", str(tmp_path / "out"), "--test"]
     assert call(*data, str(tmp_path / "copy.npz")) == 2
     assert "all of its 40 images are training images, too" in capsys.readouterr().err
