@@ -26,6 +26,12 @@ def test_a_picture_may_be_squashed_or_left_as_it_is() -> None:
     assert Preparation(crop=(10, 20))(PICTURE).size == (20, 10)
 
 
+def test_a_picture_smaller_than_the_crop_gets_black_sides() -> None:
+    for way, padded in ((Preparation(20, (24, 20)), True), (Preparation(20, (20, 28)), False), (Preparation(9), False)):
+        assert way.pads(way.resized(PICTURE)) is padded
+    assert not np.array(Preparation(20, (24, 20))(PICTURE))[:2].any()
+
+
 def test_in_words() -> None:
     assert str(Preparation(256, (224, 224))) == "resized to 256 on the shorter side (bilinear), cropped to 224 x 224"
     assert str(Preparation((8, 9))) == "resized to 8 x 9 (bilinear)"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import model_validator
 
 from counteract._errors import UserError
 from counteract._toml import read_toml, validate
@@ -24,6 +25,8 @@ class Outer(Strict):
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('name = "Größe"\n[inner]\nstep = 2\n', encoding="utf-8")
+    assert read_toml(path, "spec mine.toml") == {"name": "Größe", "inner": {"step": 2}}
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as editors on Windows mark UTF-8
     assert read_toml(path, "spec mine.toml") == {"name": "Größe", "inner": {"step": 2}}
 
 
@@ -63,3 +66,18 @@ def test_a_model_is_made() -> None:
 def test_the_first_mistake_names_file_and_key(data: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         validate(Outer, data, "mine.toml")
+
+
+def test_a_mistake_of_all_keys_together_does_not_show_them_all() -> None:
+    class Pair(Strict):
+        low: int
+        high: int
+
+        @model_validator(mode="after")
+        def _check(self) -> Pair:
+            if self.low > self.high:
+                raise ValueError("low is above high")
+            return self
+
+    with pytest.raises(UserError, match=r"^mine\.toml: low is above high$"):
+        validate(Pair, {"low": 2, "high": 1}, "mine.toml")

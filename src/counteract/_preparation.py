@@ -31,15 +31,29 @@ class Preparation:
 
     def __call__(self, picture: Image) -> Image:
         """Returns a picture resized and cropped; one that is smaller than the crop gets black sides."""
+        return self.cropped(self.resized(picture))
+
+    def resized(self, picture: Image) -> Image:
+        """Returns a picture resized."""
         from torchvision.transforms import functional as F
         from torchvision.transforms.functional import InterpolationMode
 
-        if self.resize is not None:
-            size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
-            picture = F.resize(picture, size, InterpolationMode(self.interpolation))
-        if self.crop is not None:
-            picture = F.center_crop(picture, list(self.crop))
-        return picture
+        if self.resize is None:
+            return picture
+        size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
+        found: Image = F.resize(picture, size, InterpolationMode(self.interpolation))
+        return found
+
+    def cropped(self, picture: Image) -> Image:
+        """Returns a picture cropped, which was resized."""
+        from torchvision.transforms import functional as F
+
+        return picture if self.crop is None else F.center_crop(picture, list(self.crop))
+
+    def pads(self, picture: Image) -> bool:
+        """Returns True for a picture, which was resized, that is smaller than the crop."""
+        height, width = self.crop or (0, 0)
+        return picture.height < height or picture.width < width
 
     def __str__(self) -> str:
         """Returns what is done, in words."""

@@ -14,5 +14,5 @@ def launched() -> tuple[int, int] | None:
 
 
 def is_first() -> bool:
-    """Returns whether this is the process that speaks for all."""
-    return os.environ.get("RANK", "0") == "0"
+    """Returns True for the process that speaks for all: one that nobody launched has no others, whatever RANK says."""
+    return launched() is None or os.environ["RANK"] == "0"

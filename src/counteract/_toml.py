@@ -37,7 +37,7 @@ def read_toml(path: Path | Traversable, what: str) -> dict[str, Any]:
     """
     found = read_file(path, what, _LONGEST) if isinstance(path, Path) else path.read_bytes()
     try:
-        text = found.decode()
+        text = found.decode("utf-8-sig")
         _check_depth(text, what)
         return tomllib.loads(text)
     except UserError:
@@ -64,7 +64,8 @@ def validate(model: type[Model], data: dict[str, Any], source: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+        whole = first["type"] == "missing" or not first["loc"]  # of all keys together there is no one value
+        found = "" if whole else f", found {first['input']!r}"
         raise UserError(
             f"{source}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}{found}"
         ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from counteract.cli import main
 from counteract.models import read_card
@@ -43,6 +44,7 @@ def test_training_digits(tiny: list[str], tmp_path: Path, capsys: pytest.Capture
     card = read_card(out / "model.safetensors")
     assert (card.method, card.width, card.recipe["seed"], card.recipe["epochs"]) == ("iat", 4, 7, 2)
     assert sorted(path.name for path in out.iterdir() if path.is_file()) == [
+        ".lock",
         "card.json",
         "checkpoint.previous.pt",
         "checkpoint.pt",
@@ -63,8 +65,8 @@ def test_training_on_all_images_with_other_weights(
 
 
 def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    for split in ("train", "test"):
+    for number, split in enumerate(("train", "test")):
+        images = np.random.default_rng(number).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
         np.savez(tmp_path / f"mine_{split}.npz", images=images, labels=np.arange(40) % 2, class_names=["a", "b"])
     data = ["--dataset", str(tmp_path / "mine_train.npz"), "--test", str(tmp_path / "mine_test.npz")]
     assert call(*tiny, *data, "--out", str(tmp_path / "out")) == 0
@@ -82,9 +84,11 @@ def test_training_from_npz_files_is_named_after_both(tiny: list[str], tmp_path: 
         (["--dataset", "mine.npz"], "--test names the test split exactly when"),
         (["--test", "mine.npz"], "--test names the test split exactly when"),
         (["--dataset", "mine.npz", "--test", "mine.npz"], "--test mine.npz is the training set itself"),
+        (["--dataset", "digits-c:fog:3"], "--dataset digits-c:fog:3: nobody trains on corrupted images"),
+        (["--dataset", "a.npz", "--test", "b.npz-c:fog:3"], "name b.npz here, and b.npz-c:fog:3 to `counteract evalua"),
         (["--method", "standard", "--alpha", "2"], "--alpha is about mixup, and --method standard mixes nothing"),
-        (["--limit", "9"], "at least 10"),
-        (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left"),
+        (["--limit", "9"], "need at least 10 images, and there are 9 of digits: take more, or --all-images"),
+        (["--limit", "12"], "batch_size of the recipe is 16, but 11 training images are left: take more images, or a"),
         (["--precision", "half"], "precision"),
         (["--devices", "3"], "batch_size of the recipe, 16, does not divide among 3 processes"),
         (["--resume"], "there is no checkpoint in"),
@@ -112,3 +116,32 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert call(*tiny, "--out", str(tmp_path / "file" / "out")) == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+def test_advice_about_pictures_names_no_option_that_training_lacks(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, side in enumerate((32, 40)):
+        path = tmp_path / "pictures" / "abc"[number] / "one.png"
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (side, 32)).save(path)
+    data = ["--dataset", f"folder:{tmp_path / 'pictures'}", "--test", "folder:other"]
+    for advice in ("`evaluate` and `audit` have --resize", "`evaluate` and `audit` go on without, with --skip-unread"):
+        assert call(*tiny, *data, "--out", str(tmp_path / "out")) == 2
+        assert advice in capsys.readouterr().err
+        (tmp_path / "pictures" / "a" / "one.png").write_bytes(b"")
+
+
+def test_the_training_set_by_another_name_is_no_test(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for name in ("one", "copy"):
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=np.arange(40) % 2, class_names=["a", "b"])
+    data = [*tiny, "--dataset", str(tmp_path / "one.npz"), "--out", str(tmp_path / "out"), "--test"]
+    assert call(*data, str(tmp_path / "copy.npz")) == 2
+    assert "all of its 40 images are training images, too" in capsys.readouterr().err
+    images[30:] += 1
+    np.savez(tmp_path / "half.npz", images=images[20:], labels=np.arange(20) % 2, class_names=["a", "b"])
+    assert call(*data, str(tmp_path / "half.npz")) == 0
+    assert "warning: 10 of 20 test images are training images, too" in capsys.readouterr().err

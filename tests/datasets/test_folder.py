@@ -63,7 +63,8 @@ def test_folders_that_hold_no_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one for each class"):
         load_dataset(f"folder:{tmp_path}")
     (tmp_path / "cat").mkdir()
-    with pytest.raises(UserError, match="holds no images"):
+    (tmp_path / "cat" / "one.gif").write_bytes(b"GIF89a")
+    with pytest.raises(UserError, match="holds no images: 1 files that are no pictures by their names were left out"):
         load_dataset(f"folder:{tmp_path}")
 
 

@@ -144,7 +144,10 @@ def test_what_cannot_be_read_is_left_out_and_named_where_that_was_asked_for(tmp_
         path.write_bytes(content)
     (tmp_path / "dog" / "link.png").symlink_to(tmp_path / "nothing")
     for workers in (0, 2):
-        with pytest.raises(UserError, match=r"2\.png cannot be read .*, nor can 2 more; .* --skip-unreadable"):
+        with pytest.raises(
+            UserError,
+            match=r"2\.png cannot be read .*, nor can 2 more; .* `audit` go on without, with --skip-unreadable",
+        ):
             load_dataset(f"folder:{tmp_path}", reading=Reading(CROP, workers))
         warned: list[str] = []
         found = load_dataset(f"folder:{tmp_path}", reading=Reading(CROP, workers, True, warned.append))
@@ -172,7 +175,7 @@ def test_conversions_are_counted(tmp_path: Path) -> None:
 
 def test_pictures_of_different_sizes_need_a_preparation(tmp_path: Path) -> None:
     paint(tmp_path)
-    with pytest.raises(UserError, match="images must have one size and type; say --resize 256 --crop 224 of pictures"):
+    with pytest.raises(UserError, match=r"images must have one size and type: .* `evaluate` and `audit` have --resize"):
         load_dataset(f"folder:{tmp_path}")
 
 

@@ -24,8 +24,27 @@ def test_other_modes_are_converted_and_said_to_be(mode: str) -> None:
     found = to_pixels(picture, None)
     assert found.pixels.shape == (5, 7, 3)
     assert np.array_equal(found.pixels, np.array(picture.convert("RGB")))
-    assert "RGB" in found.said or "transparency" in found.said
-    assert to_pixels(PICTURE, None).said == ""
+    (said,) = found.said
+    assert "RGB" in said or "transparency" in said
+    assert to_pixels(PICTURE, None).said == ()
+
+
+def test_pictures_that_are_smaller_than_the_crop_are_said_to_be() -> None:
+    assert to_pixels(PICTURE, Preparation(5, (6, 6), asked=True)).said == (
+        "were smaller than the crop, and got black sides",
+    )
+    assert to_pixels(PICTURE, Preparation(6, (6, 6), asked=True)).said == ()
+
+
+def test_pictures_that_a_viewer_would_turn_are_said_to_be(tmp_path: Path) -> None:
+    plain, turned = Image.Exif(), Image.Exif()
+    plain[0x0112], turned[0x0112] = 1, 6
+    for exif, words in ((plain, []), (turned, ["taken as they are stored"]), (b"Exif\0\0damaged", [])):
+        PICTURE.convert("L").save(tmp_path / "one.jpg", exif=exif, quality=100)
+        picture = open_picture(tmp_path / "one.jpg")
+        found = to_pixels(picture, None)
+        assert np.array_equal(found.pixels, np.array(picture.convert("RGB")))
+        assert all(word in said for word, said in zip([*words, "greyscale"], found.said, strict=True))
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])

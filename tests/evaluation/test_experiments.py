@@ -221,6 +221,21 @@ def test_a_file_extends_an_experiment(tmp_path: Path) -> None:
         read_spec(str(path))
 
 
+def test_a_file_says_only_the_parameters_that_differ(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "table6"\n[parameters]\ncounteraction.eps = "4/255"\nrotation.degrees = 5\n')
+    table = experiment("table6").parameters
+    assert make_spec(read_spec(str(path)), "mine").parameters == {
+        **table,
+        "counteraction": table["counteraction"] | {"eps": "4/255"},
+        "rotation": {"degrees": 5},
+    }
+    for broken in ("parameters = 3\n", "[parameters]\ncounteraction = 3\n"):
+        path.write_text(f'extends = "table6"\n{broken}')
+        with pytest.raises(UserError, match=r"parameters.*Input should be a valid dictionary, found 3"):
+            make_spec(read_spec(str(path)), "mine")
+
+
 def test_specs_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"spec .*none\.toml cannot be read: No such file"):
         read_spec(str(tmp_path / "none.toml"))
@@ -239,7 +254,10 @@ def test_each_network_has_a_label_of_its_own(models: list[str]) -> None:
         with_models({}, models)
 
 
-def test_signs_in_a_networks_arguments_are_no_labels() -> None:
+def test_signs_in_a_networks_path_or_arguments_are_no_labels() -> None:
+    paths = ["runs/lr=0.1/model.safetensors", "hf:runs/lr=0.1", "./lr=0.2.safetensors"]
+    assert with_models({}, paths)["models"] == {path: path for path in paths}
+    assert with_models({}, [f"mine={paths[0]}"])["models"] == {"mine": paths[0]}
     named = ["timm:resnet18(num_classes=2)", "mine=torchvision:resnet18(num_classes=2)"]
     found = with_models({}, named)["models"]
     assert found == {

@@ -6,7 +6,7 @@ import pytest
 
 from counteract._errors import UserError
 from counteract.datasets import ArrayDataset, Dataset
-from counteract.evaluation.fit import check_card
+from counteract.evaluation.fit import check_card, check_pool
 from counteract.evaluation.inputs import IN_HAND
 from counteract.models.about import About
 
@@ -42,3 +42,15 @@ def test_classes_in_another_order_than_the_networks_are_refused(digits: Dataset)
         check("cat|dog, hound|bird", "Dog|bird")
     with pytest.raises(UserError, match="has 'n2' as class 1, model m as class 2"):
         check("cat|dog|n2, hound", "cat|n2, hound, dog")
+
+
+def test_classes_of_a_pool_in_another_order_than_the_datas_are_refused(digits: Dataset) -> None:
+    names = digits.class_names
+    for others in (names, ("zero", *names[1:]), tuple("abcdefghij"), ()):
+        pool = digits.take(3)
+        pool.class_names = others
+        check_pool(digits, pool)
+    pool = digits.take(3)
+    pool.class_names = names[::-1]
+    with pytest.raises(UserError, match=r"pool digits has '9' as class 0, dataset digits as class 9: .* classes\.txt"):
+        check_pool(digits, pool)

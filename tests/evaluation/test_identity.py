@@ -330,6 +330,17 @@ def test_the_sources_of_a_strangers_code_are_its_files_and_those_they_import(
     assert sources_of(nn.Linear(2, 2)) == []
 
 
+def test_a_file_in_another_encoding_has_a_text_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "# -*- coding: latin-1 -*-\nNAME = 'Größe'\ndef helper(x): return x\ndef make(network): return helper\n"
+    (tmp_path / "latin_sources.py").write_text(text, encoding="latin-1")
+    made = importlib.import_module("latin_sources").make
+    before = sources_of(made)
+    for old, new in (("return x", "return 1 - x"), ("ö", "ü")):  # which every letter of another encoding shows
+        (tmp_path / "latin_sources.py").write_text(text.replace(old, new), encoding="latin-1")
+        assert sources_of(made) != before
+
+
 class Slotted:
     """An object whose attribute lies in a slot."""
 

@@ -181,6 +181,14 @@ def test_a_sweep_changes_counteraction_alone() -> None:
     assert [given["counteraction"]["eps_step"] for given in found[1:]] == [1 / 255, 8 / 255]
 
 
+def test_a_sweep_takes_numbers_and_each_value_once() -> None:
+    sweep = {"parameter": "eps", "values": [0.01, "1/255", 0.01, "1/255"]}
+    spec = make_spec(LEAST | {"defences": ["counteraction"], "sweep": sweep}, "test")
+    assert [variant.name for variant in spec.variants()] == ["counteraction@0.01", "counteraction@1/255"]
+    found = [spec.parameters_for("net", None, targeted=False, variant=variant) for variant in spec.variants()]
+    assert [given["counteraction"]["eps"] for given in found] == [0.01, 1 / 255]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -190,6 +198,11 @@ def test_a_sweep_changes_counteraction_alone() -> None:
         ({"settings": [{"method": "IAT", "parameters": {}}]}, "method 'IAT' is not known; did you mean iat"),
         ({"alone": ["bpda-apgd-cE"]}, "alone names bpda-apgd-cE, which is none of the attacks"),
         ({"sweep": {"parameter": "eps", "values": [1]}, "defences": ["hedge"]}, "sweep is about counteraction"),
+        ({"sweep": {"parameter": "num_labels", "values": [True]}}, "must be a number, not true or false"),
+        (
+            {"sweep": {"parameter": "steps", "values": [2]}, "defences": {"c": {"use": "counteraction", "steps": 3}}},
+            "sweep changes steps, which c has a value of its own for",
+        ),
     ],
 )
 def test_what_would_be_left_out_is_refused(changes: dict[str, Any], words: str) -> None:

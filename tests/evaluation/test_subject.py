@@ -85,6 +85,17 @@ def test_a_pool_must_have_the_shape_of_the_data_and_the_networks_labels(net: nn.
     assert not watcher.begun
 
 
+def test_a_surrogate_for_other_data_is_refused_or_said(digits: Dataset) -> None:
+    data, surrogate = digits.take(2), "cifar10-resnet18w16-iat"
+    with pytest.raises(UserError, match=r"cifar10-resnet18w16-iat \(the surrogate\) was trained on cifar10"):
+        evaluate("digits-resnet-iat", data, attacks=["clean"], surrogate=surrogate)
+    found = evaluate("digits-resnet-iat", data.images, data.labels, attacks=["clean"], surrogate="digits-resnet-mixup")
+    assert not found.networks["network"].notes
+    data.name = "mine"
+    said = evaluate("digits-resnet-iat", data, attacks=["clean"], surrogate=surrogate).networks["network"].notes
+    assert any(each.startswith(f"the surrogate {surrogate}: its card names cifar10") for each in said)
+
+
 class Misleading(nn.Module):
     """Images as they are, with a gradient that leads away."""
 

@@ -152,6 +152,12 @@ def test_classes_that_are_none(content: bytes, match: str, tmp_path: Path) -> No
         read_classes(path)
 
 
+def test_the_mark_of_utf_8_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")  # as editors on Windows write it
+    assert read_classes(path) == ["cat", "dog"]
+
+
 def test_names_that_are_one_to_the_network_are_refused(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "classes.txt"
     path.write_text("crane\nheron\nCrane\n")

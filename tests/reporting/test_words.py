@@ -44,6 +44,13 @@ def test_notes() -> None:
     assert len(notes(run())) == 1
 
 
+def test_attacks_made_on_a_surrogate_are_said_to_be() -> None:
+    for made in (half_finished(surrogate="another"), adaptive(surrogate="another")):
+        note = notes(made)[0]
+        assert "made on the surrogate another" in note
+        assert "made on the undefended network" not in note
+
+
 def test_the_best_of_several_may_owe_its_gain_to_chance() -> None:
     """Six of a hundred are won and none is lost: alone that is a gain, by 0.6 points at least."""
 

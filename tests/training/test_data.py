@@ -9,7 +9,7 @@ from counteract._errors import UserError
 from counteract._random import fold, key
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.datasets.augmented import augment
-from counteract.training.data import Batches, split_validation
+from counteract.training.data import Batches, check_splits, split_validation
 
 
 def make_dataset(count: int) -> Dataset:
@@ -88,3 +88,24 @@ def test_too_few_images_are_refused() -> None:
         split_validation(make_dataset(9), 5, seed=0)
     with pytest.raises(UserError, match="3 training images are left"):
         batches(make_dataset(3))
+
+
+def test_splits_that_cannot_test_each_other_are_refused() -> None:
+    dataset = make_dataset(12)
+    training, test = dataset.select(torch.arange(8)), dataset.select(torch.arange(6, 12))
+    one_class = ArrayDataset("alike", test.images, torch.zeros(6, dtype=torch.int64), ("a",))
+    assert check_splits(training, test) == 2
+    assert check_splits(training, dataset.select(torch.arange(8, 12))) == 0
+    for train_set, test_set, message in (
+        (dataset.take(0), test, "--dataset holds no images: made-up"),
+        (one_class, one_class, "--dataset alike has one class, 'a': there is nothing to learn"),
+        (training, dataset.take(0), "--test holds no images: made-up"),
+        (training, training.take(3), "--test: all of its 3 images are training images, too"),
+        (
+            training,
+            ArrayDataset("smaller", test.images[..., :5], test.labels, "abc"),
+            "--test has images of 3 x 6 x 5, -",
+        ),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_splits(train_set, test_set)

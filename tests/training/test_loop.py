@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from counteract._errors import UserError
+from counteract._files import sole_writer
 from counteract.datasets import ArrayDataset, Dataset
 from counteract.models import load_model, read_card
 from counteract.training import METHODS, Method, Run, objectives, train
@@ -189,6 +190,13 @@ def test_a_run_is_not_overwritten(make_run: MakeRun, tmp_path: Path, digits: Dig
     train_quietly(run, digits)
     with pytest.raises(UserError, match="holds a run; add --resume"):
         train(run, *digits)
+
+
+def test_two_runs_do_not_write_to_one_folder(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:
+    run = make_run(tmp_path / "out", epochs=1)
+    with sole_writer(run.out), pytest.raises(UserError, match=r"another run writes to .*out: wait until"):
+        train(run, *digits)
+    train_quietly(run, digits)
 
 
 def test_resuming_another_run_is_refused(make_run: MakeRun, tmp_path: Path, digits: Digits) -> None:

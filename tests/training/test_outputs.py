@@ -52,6 +52,12 @@ def test_it_normalises_by_the_images_and_has_their_classes(images: ArrayDataset)
     assert network.eval()(images.images).shape == (8, 2)
 
 
+def test_a_channel_that_is_the_same_everywhere_is_divided_by_one(images: ArrayDataset) -> None:
+    grey = ArrayDataset("d", images.images * torch.tensor([1, 1, 0]).view(3, 1, 1), [0, 1] * 4, ("a", "b"))
+    found = build_network("resnet8", 4, grey, 0).normalize.std.flatten()
+    assert found.tolist() == [*build_network("resnet8", 4, images, 0).normalize.std.flatten()[:2].tolist(), 1]
+
+
 @pytest.mark.parametrize(("width", "channels"), [(4, 4), (None, 16)])
 def test_the_width_is_the_users_or_the_architectures_own(
     width: int | None, channels: int, images: ArrayDataset

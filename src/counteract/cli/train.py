@@ -98,7 +98,14 @@ def _kept(out: Path) -> str:
 def _load(dataset: str, test: str | None, data_dir: Path | None) -> tuple[Dataset, Dataset]:
     """Loads the training and the test images."""
     from counteract.datasets import find_source, load_dataset
+    from counteract.datasets.corrupted import read_name
 
+    for option, name in (("--dataset", dataset), ("--test", test)):
+        if name is not None and (corrupted := read_name(name)):
+            raise UserError(
+                f"{option} {name}: nobody trains on corrupted images, and what the card says is of clean ones: name "
+                f"{corrupted[0]} here, and {name} to `counteract evaluate`"
+            )
     if find_source(dataset).splits != (test is None):
         raise UserError(
             "--test names the test split exactly when --dataset is one split: an .npz file, folder:DIR or "

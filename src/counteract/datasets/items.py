@@ -100,7 +100,7 @@ class _Item:
         label: Its label.
         sum: A hash of pixels and label.
         levels: A hash of the pixels alone, in grey levels; empty where they are there themselves.
-        said: What had to be done to it, in words.
+        said: What had to be done to it, and what was not, in words.
         pixels: The pixels; None where nobody wanted them.
     """
 
@@ -109,7 +109,7 @@ class _Item:
     label: int
     sum: bytes
     levels: bytes
-    said: str
+    said: tuple[str, ...]
     pixels: npt.NDArray[Any] | None
 
 
@@ -137,7 +137,7 @@ class _Reader:
         except Exception as error:  # noqa: BLE001  (a damaged file, or a stranger's code, may raise anything)
             return _Unread(index, describe(error))
 
-    def _item(self, pixels: npt.NDArray[Any], label: int, said: str) -> _Item:
+    def _item(self, pixels: npt.NDArray[Any], label: int, said: tuple[str, ...]) -> _Item:
         content = hashlib.sha256(pixels.data)
         content.update(repr(label).encode())
         levels = b"" if self.pixels else image_hash(torch.tensor(pixels))
@@ -175,10 +175,12 @@ def read_items(items: Items, reading: Reading, limit: int | None = None) -> Data
     if lost and not reading.skip_unreadable:
         raise UserError(
             f"dataset {items.name}: {items.place(lost[0].index)} cannot be read ({lost[0].reason})"
-            f"{_more(len(lost) - 1)}; mend it, or leave out what cannot be read: --skip-unreadable"
+            f"{_more(len(lost) - 1)}; mend it, or take it away; `evaluate` and `audit` "
+            "go on without, with --skip-unreadable"
         )
     if not found.rows:
-        raise UserError(f"dataset {items.name} holds no images{' that can be read' if lost else ''}")
+        left_out = f": {'; '.join(items.notes)}" if items.notes else ""
+        raise UserError(f"dataset {items.name} holds no images{' that can be read' if lost else ''}{left_out}")
     prepared = [f"pictures were {reading.preparation}"] if reading.preparation is not None else []
     notes = [*items.notes, *prepared, *found.notes(), *_left_out(items, lost, reading)]
     return ItemDataset(items, reading, found, tuple(notes))
@@ -226,18 +228,17 @@ class _First:
             raise UserError(
                 f"dataset {self.items.name}: {self.items.place(self.rows[0])} is {_kind(self.shape, self.dtype)}, "
                 f"{self.items.place(index)} {_kind(found.shape, found.dtype)}: images must have one "
-                "size and type; say --resize 256 --crop 224 of pictures, or let the dataset do it"
+                "size and type: let the dataset do it; `evaluate` and `audit` have --resize 256 --crop 224 for pictures"
             )
         self.rows.append(index)
         self.labels.append(found.label)
         self.sums.append((found.sum, found.levels))
-        self.said[found.said] += 1
+        self.said.update(found.said)
         return None
 
     def notes(self) -> list[str]:
-        """Returns what was done to how many items."""
-        every = sum(self.said.values())
-        return [f"{count} of {every} images {said}" for said, count in sorted(self.said.items()) if said]
+        """Returns what was done to how many items, and what was not."""
+        return [f"{count} of {len(self.rows)} images {said}" for said, count in sorted(self.said.items())]
 
 
 def _kind(shape: Sequence[int], dtype: np.dtype[Any]) -> str:

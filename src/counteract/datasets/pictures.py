@@ -31,6 +31,15 @@ _CONVERTED = {
 }
 """The modes of pictures that are converted, and the words for it; others have more than 256 levels."""
 
+_ORIENTATION, _TURNED = 0x0112, range(2, 9)
+"""The tag of EXIF that says how a viewer should turn a picture, and its values that say more than not at all."""
+
+_AS_STORED = "are taken as they are stored, not as their EXIF data would have them turned"
+"""The words for such pictures: torchvision's datasets do not turn them either."""
+
+_PADDED = "were smaller than the crop, and got black sides"
+"""The words for those."""
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -38,11 +47,11 @@ class Pixels:
 
     Attributes:
         pixels: uint8 of shape (H, W, C), or float32 in [0, 1] of shape (C, H, W).
-        said: What was done to it, in words; empty for nothing.
+        said: What was done to it and what was not, in words.
     """
 
     pixels: npt.NDArray[Any]
-    said: str = ""
+    said: tuple[str, ...] = ()
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -86,17 +95,29 @@ def to_pixels(image: Any, preparation: Preparation | None) -> Pixels:
 
 
 def _of_picture(picture: Image.Image, preparation: Preparation | None) -> Pixels:
-    said = ""
+    said = [_AS_STORED] if _is_turned(picture) else []
     if picture.mode != "RGB":
         if picture.mode not in _CONVERTED:
             raise UserError(
                 f"its mode is {picture.mode}, which has more than 256 levels: save it with 8 bits a channel"
             )
-        said = _CONVERTED[picture.mode]
+        said.append(_CONVERTED[picture.mode])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of palettes with transparency
             picture = picture.convert("RGB")
-    return Pixels(np.array(preparation(picture) if preparation else picture), said)
+    if preparation is not None:
+        picture = preparation.resized(picture)
+        said += [_PADDED] if preparation.pads(picture) else []
+        picture = preparation.cropped(picture)
+    return Pixels(np.array(picture), tuple(said))
+
+
+def _is_turned(picture: Image.Image) -> bool:
+    """Returns True for a picture whose EXIF data want it turned or mirrored."""
+    try:
+        return picture.getexif().get(_ORIENTATION) in _TURNED
+    except Exception:  # noqa: BLE001  (damaged metadata may raise anything, and the pixels are there all the same)
+        return False
 
 
 def _of_array(array: npt.NDArray[Any], *, first: bool) -> Pixels:

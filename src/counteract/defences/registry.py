@@ -18,6 +18,7 @@ from torch import nn
 from counteract._arguments import check_count, check_text
 from counteract._errors import UserError, shown, unknown_name
 from counteract._factories import find_factory
+from counteract._plugins import by_name, load_plugin
 from counteract._signatures import parameter_model, signature_of
 from counteract._values import Count, Strict
 
@@ -180,7 +181,7 @@ def find_defence(name: str) -> Defence:
         _, factory = find_factory(name, "defence")
         return Defence(name, _first_line(factory), factory)
     if name in _packaged():
-        factory = _load(_packaged()[name])
+        factory = load_plugin(f"defence {name}", _packaged()[name])
         return Defence(name, _first_line(factory), factory)
     raise unknown_defence(name)
 
@@ -243,22 +244,14 @@ def _of_art(name: str) -> Defence:
     return Defence(name, _first_line(kind), functools.partial(kind, **given))
 
 
-def _packaged() -> dict[str, EntryPoint]:
+def _packaged() -> dict[str, list[EntryPoint]]:
     """The defences of installed packages, by name; ours come first where a name is taken twice."""
-    return {each.name: each for each in _entry_points() if each.name not in _OURS}
+    return by_name(each for each in _entry_points() if each.name not in _OURS)
 
 
 @functools.cache
 def _entry_points() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
-
-
-def _load(entry: EntryPoint) -> Any:
-    try:
-        return entry.load()
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise UserError(f"defence {entry.name}: {entry.value} of an installed package fails: {what}") from error
 
 
 def _first_line(factory: object) -> str:

@@ -12,6 +12,7 @@ from counteract._errors import UserError, unknown_name
 from counteract._toml import read_toml
 from counteract.datasets import find_source
 from counteract.datasets.corrupted import read_name
+from counteract.evaluation.spec import merged
 from counteract.evaluation.upgrade import upgrade_spec
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def experiment_names() -> list[str]:
 def read_spec(name: str) -> dict[str, Any]:
     """Reads a spec: an experiment or a dataset's own by its name, or any TOML file by its path.
 
-    Where a spec says `extends = "NAME"`, the keys that it lacks are those of that experiment, or that dataset's.
+    Where a spec says `extends = "NAME"`, the keys that it lacks are those of that experiment, or that dataset's, and so
+    are the parameters that it lacks.
 
     Raises:
         UserError: (a ValueError) there is no such experiment or file, or it is not TOML.
@@ -95,20 +97,29 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
 
 
 def _labelled(model: str) -> tuple[str, str, str]:
-    """Returns label, separator and name of `label=name`; of a name alone, whose arguments may have signs, itself."""
-    library, bracket, _ = model.partition("(")
-    return (model, "", "") if bracket and ":" in library and "=" not in library else model.partition("=")
+    """Returns label, separator and name of `label=name`; of a name alone, path and arguments included, itself."""
+    label, separator, name = model.partition("=")
+    return (model, "", "") if {"/", ":"} & set(label) else (label, separator, name)
 
 
 def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """Returns a spec in today's words, with the keys of the one that it extends."""
+    """Returns a spec in today's words, with the keys of the one that it extends, and with its parameters one by one."""
     data = upgrade_spec(data)
     if "extends" not in data:
         return data
     base = data.pop("extends")
     if base not in (*experiment_names(), *_names(_PRESETS)):
         raise UserError(f"{name}: extends: {unknown_name('experiment', str(base), experiment_names())}")
-    return read_spec(base) | data
+    found = read_spec(base)
+    values, changes = found.get("parameters", {}), data.get("parameters", {})
+    if _is_of_tables(values) and _is_of_tables(changes):  # what is none is refused later
+        data |= {"parameters": merged(values, changes)}
+    return found | data
+
+
+def _is_of_tables(given: object) -> bool:
+    """Returns True for a table of tables."""
+    return isinstance(given, dict) and all(isinstance(each, dict) for each in given.values())
 
 
 def _names(folder: Path | Traversable) -> list[str]:

@@ -36,6 +36,16 @@ def check_card(label: str, known: About, data: Dataset) -> str | None:
     return None
 
 
+def check_pool(data: Dataset, pool: Dataset) -> None:
+    """Raises UserError where a class of the pool is known to the data by the same name in another place."""
+    if moved := _moved(pool.class_names, data.class_names):
+        name, theirs, ours = moved
+        raise UserError(
+            f"pool {pool.name} has {shown(name)} as class {theirs}, dataset {data.name} as class {ours}: the classes "
+            "must stand in one order, the network's; of a folder list them in classes.txt"
+        )
+
+
 def leak_of(data: Dataset, pool: Dataset) -> str | None:
     """Returns what must be said of a pool that the classified images are in, or some of them; None of others."""
     classified = set(data.hashes())
@@ -66,14 +76,19 @@ def _check_order(label: str, classes: Sequence[str], data: Dataset) -> None:
 
     A class may have several names, with commas between; one that several classes have tells nothing.
     """
-    theirs, ours = _places(classes), _places(data.class_names)
-    shared = [name for name in ours if name in theirs]
-    moved = next((name for name in shared if theirs[name] != ours[name]), None)
-    if moved is not None:
+    if moved := _moved(data.class_names, classes):
+        name, ours, theirs = moved
         raise UserError(
-            f"dataset {data.name} has {shown(moved)} as class {ours[moved]}, model {label} as class {theirs[moved]}: "
+            f"dataset {data.name} has {shown(name)} as class {ours}, model {label} as class {theirs}: "
             f"the classes must stand in the order of the network's {len(classes)}; of a folder list them in classes.txt"
         )
+
+
+def _moved(one: Sequence[str], other: Sequence[str]) -> tuple[str, int, int] | None:
+    """Returns the first name that two lists of classes have in different places, and these; None for none."""
+    places, others = _places(one), _places(other)
+    found = ((name, place, others[name]) for name, place in places.items() if others.get(name, place) != place)
+    return next(found, None)
 
 
 def _places(class_names: Sequence[str]) -> dict[str, int]:

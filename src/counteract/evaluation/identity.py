@@ -274,11 +274,15 @@ def _constant(value: object) -> str:
 
 
 def module_source(name: str) -> str:
-    """Returns the text of the file that a module was read from; empty where there is none, as in an interpreter."""
+    """Returns the text of the file that a module was read from; empty where there is none, as in an interpreter.
+
+    What is not UTF-8 stands in it as escapes.
+    """
     file = getattr(sys.modules.get(name), "__file__", None)
     try:
-        return Path(file).read_text(encoding="utf-8") if file and file.endswith(".py") else ""
-    except (OSError, UnicodeDecodeError):
+        found = Path(file) if file and file.endswith(".py") else None
+        return "" if found is None else found.read_text(encoding="utf-8", errors="backslashreplace")
+    except OSError:
         return ""
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from counteract._calls import parse_call, split_joined
+from counteract._calls import Call, parse_call, split_joined
 from counteract._errors import unknown_name
 from counteract._precision import Precision
 from counteract._preparation import Interpolation
 from counteract._toml import validate
-from counteract._values import Count, Positive, Strict
+from counteract._values import Count, Positive, Strict, not_bool
 from counteract.attacks.preset import DEFAULT, AttackPreset
 from counteract.attacks.threat_model import ThreatModel, in_range
 from counteract.defences import UNDEFENDED, check_parameters, parse_defence, spell_call
@@ -37,6 +37,10 @@ Mean = Annotated[float, AfterValidator(check_mean)]
 
 Deviation = Annotated[float, AfterValidator(check_deviation)]
 """A standard deviation of pixels in [0, 1]."""
+
+
+Swept = Annotated[str | int | float, BeforeValidator(not_bool)]
+"""A value of a sweep: a number, or a fraction as text."""
 
 
 class OwnNetwork(Strict):
@@ -135,7 +139,13 @@ class Sweep(Strict):
     """
 
     parameter: Literal["eps", "eps_step", "num_labels", "steps"]
-    values: Annotated[tuple[str | int, ...], Field(min_length=1)]
+    values: Annotated[tuple[Swept, ...], Field(min_length=1)]
+
+    @field_validator("values")
+    @classmethod
+    def _name_once(cls, values: tuple[Swept, ...]) -> tuple[Swept, ...]:
+        """Lets no value stand in tables twice."""
+        return tuple({str(value): value for value in values}.values())
 
     @model_validator(mode="after")
     def _check_values(self) -> Sweep:
@@ -143,7 +153,7 @@ class Sweep(Strict):
             check_parameters(self.parameters(value))
         return self
 
-    def parameters(self, value: str | int) -> Values:
+    def parameters(self, value: Swept) -> Values:
         """Returns the parameters that one of the values stands for."""
         return {"counteraction": {self.parameter: value}}
 
@@ -272,9 +282,18 @@ class EvaluationSpec(Strict):
                 parse_defence(str(setting.defence))
         if other := [name for name in self.alone if name not in self.attacks]:
             raise ValueError(f"alone names {', '.join(other)}, which is none of the attacks")
-        if self.sweep is not None and not any(map(_is_swept, self.defences.values())):
-            raise ValueError("sweep is about counteraction, which none of the defences has")
+        if self.sweep is not None:
+            self._check_sweep(self.sweep.parameter)
         return self
+
+    def _check_sweep(self, parameter: str) -> None:
+        """Raises ValueError where a sweep would change no defence, or one that keeps the value in its own brackets."""
+        swept = {label: _swept(defence) for label, defence in self.defences.items()}
+        if not any(swept.values()):
+            raise ValueError("sweep is about counteraction, which none of the defences has")
+        for label, calls in swept.items():
+            if any(parameter in call.arguments for call in calls):
+                raise ValueError(f"sweep changes {parameter}, which {label} has a value of its own for: leave that out")
 
     @property
     def step(self) -> float:
@@ -285,7 +304,7 @@ class EvaluationSpec(Strict):
         """Returns every defence under the name that the tables have for it, the values of a sweep told apart."""
         found = []
         for label, defence in self.defences.items():
-            if self.sweep is None or not _is_swept(defence):
+            if self.sweep is None or not _swept(defence):
                 found.append(Variant(name=label, label=label, defence=defence))
                 continue
             for value in self.sweep.values:
@@ -311,14 +330,14 @@ class EvaluationSpec(Strict):
         values = self.parameters
         for setting in self.settings:
             if setting.applies(model, method, variant, targeted=targeted):
-                values = _merged(values, setting.parameters)
-        return check_parameters(_merged(values, variant.parameters))
+                values = merged(values, setting.parameters)
+        return check_parameters(merged(values, variant.parameters))
 
 
-def _is_swept(defence: str) -> bool:
-    """Returns True for a defence with counteraction in it, of either kind, which a sweep is about."""
-    names = {parse_call(part, "defence").name for part in split_joined(defence, "defence")}
-    return not names.isdisjoint(_SWEPT)
+def _swept(defence: str) -> list[Call]:
+    """Returns the parts of a defence that a sweep is about: counteraction, of either kind."""
+    calls = (parse_call(part, "defence") for part in split_joined(defence, "defence"))
+    return [call for call in calls if call.name in _SWEPT]
 
 
 def _spelled(label: str, given: Any) -> Any:
@@ -340,7 +359,7 @@ def _spelled(label: str, given: Any) -> Any:
     return spell_call(use, arguments)
 
 
-def _merged(values: Values, changes: Values) -> Values:
+def merged(values: Values, changes: Values) -> Values:
     """Returns values with changes on top, parameter by parameter."""
     return {name: values.get(name, {}) | changes.get(name, {}) for name in [*values, *changes]}
 

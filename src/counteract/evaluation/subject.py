@@ -24,7 +24,7 @@ from counteract.defences.build import Built, Shape, build_in_hand
 from counteract.defences.names import parameters_of
 from counteract.defended import DefendedModule, check_undefended
 from counteract.evaluation.computing import channels_last, ready
-from counteract.evaluation.fit import check_card, few_classes, leak_of
+from counteract.evaluation.fit import check_card, check_pool, few_classes, leak_of
 from counteract.evaluation.identity import fingerprint, network_key, object_key
 from counteract.evaluation.inputs import LEAKING, Inputs, Network
 from counteract.evaluation.judged import OVER, Judged
@@ -72,7 +72,7 @@ class Subject:
         spec.threat_model.check_shape(data.image_shape)
         if len(data) == 0:
             raise UserError(f"dataset {data.name} holds no images")
-        self._card = check_card(label, network.about, data)
+        self._cards = list(filter(None, [check_card(label, network.about, data), _check_surrogate(inputs)]))
         self.label, self.spec, self.network, self._inputs, self.device = label, spec, network, inputs, device
         self.key = network_key(network.module, network.about.source)
         self._few = data.read(torch.arange(len(data))[:_FEW])
@@ -197,7 +197,7 @@ class Subject:
         found, threat = self.survey, self.spec.threat_model
         said = found.notes(gradients=found.gradients or (self.surrogate is None and not self.over))
         said += [OVER.format(", ".join(self.over))] * bool(self.over)
-        notes = [*said, *self.network.about.notes, *filter(None, [self._card, few_classes(self._inputs.data)])]
+        notes = [*said, *self.network.about.notes, *self._cards, *filter(None, [few_classes(self._inputs.data)])]
         notes += [*self._inputs.data.notes, *self._leak]
         notes += [f"with {name}: {note}" for name, said in self._about_defences.items() for note in said]
         published = self.network.about
@@ -340,7 +340,8 @@ class Subject:
         """A hash of the images that mixup inference mixes with.
 
         Raises:
-            UserError: (a ValueError) they have another shape than the data, or labels that the network has not.
+            UserError: (a ValueError) they have another shape than the data, or labels that the network has not, or
+                classes in another order.
         """
         pool = self._inputs.pool()
         if pool.image_shape != self.shape:
@@ -350,4 +351,18 @@ class Subject:
                 f"pool has labels up to {int(pool.labels.max())}, and model {self.label} has {self.survey.classes} "
                 "classes: the labels must be the network's"
             )
+        check_pool(self._inputs.data, pool)
         return pool.digest(0, len(pool))
+
+
+def _check_surrogate(inputs: Inputs) -> str | None:
+    """Returns what must be said of the surrogate on other data than its own; None if there is nothing, or no surrogate.
+
+    Raises:
+        UserError: (a ValueError) it does not belong to the data: see `check_card`.
+    """
+    other = inputs.surrogate
+    if other is None:
+        return None
+    said = check_card(f"{other.name} (the surrogate)", other.about, inputs.data)
+    return said and f"the surrogate {other.name}: {said}"

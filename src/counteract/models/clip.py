@@ -132,7 +132,7 @@ def read_classes(path: Path) -> list[str]:
         UserError: (a ValueError) the file cannot be read, or does not hold at least two names.
     """
     try:
-        lines = read_file(path, f"classes {path}", _LONGEST).decode().rstrip().splitlines()
+        lines = read_file(path, f"classes {path}", _LONGEST).decode("utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"classes {path} must be a text file in UTF-8, with the name of one class a line") from error
     names = [line.strip() for line in lines]

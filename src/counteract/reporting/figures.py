@@ -164,7 +164,7 @@ def _swept(run: Run, sweep: Sweep, model: str, defence: str, lines: list[Line]) 
     return Picture(_draw((5, 4.6), paint), caption)
 
 
-def _number(sweep: Sweep, value: str | int) -> float:
+def _number(sweep: Sweep, value: str | float) -> float:
     """Returns the place of a value of the sweep on the axis."""
     number = float(Fraction(value))
     return 255 * number if sweep.parameter.startswith("eps") else number

@@ -16,6 +16,9 @@ from counteract.evaluation.worst_cases import counts_luck
 from counteract.models.loading import card_of, known_models
 from counteract.reporting.lines import interval
 
+_MADE_ON = "made on the undefended network"
+"""The words for oblivious attacks in the notes below, which a surrogate makes others of."""
+
 FOOTNOTE = (
     "Accuracy in percent. The attacks are oblivious: made on the undefended network by an attacker who does not know "
     "of the defence. Accuracy under an adaptive attacker, who does, was not measured here; it is what a defence is "
@@ -200,6 +203,8 @@ def notes(run: Run) -> list[str]:
     from counteract.robustbench.zoo import PREFIX
 
     found = [ADAPTIVE if adaptive_attacks(run) else FOOTNOTE]
+    if run.spec.surrogate is not None:
+        found = [found[0].replace(_MADE_ON, f"made on the surrogate {run.spec.surrogate}")]
     if any(name.startswith(PREFIX) for name in run.spec.models.values()):
         found.append(NOT_ELIGIBLE)
     if run.spec.cascade:

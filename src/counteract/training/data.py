@@ -39,11 +39,36 @@ def split_validation(dataset: Dataset, most: int, seed: int) -> tuple[Dataset, D
     size = min(most, len(dataset) // 10)
     if size == 0:
         raise UserError(
-            f"--limit leaves {len(dataset)} images of {dataset.name}; training and validation need at least 10"
+            f"training and validation need at least 10 images, and there are {len(dataset)} of {dataset.name}: take "
+            "more, or --all-images"
         )
     keys = fold(fold(key(seed), _SPLIT), torch.arange(len(dataset)))
     order = bits(keys, 1).squeeze(1).argsort()
     return dataset.select(order[size:].sort().values), dataset.select(order[:size].sort().values)
+
+
+def check_splits(train_set: Dataset, test_set: Dataset) -> int:
+    """Makes sure that a network trained on one set can be tested on the other; returns how many images both hold.
+
+    Raises:
+        UserError: (a ValueError) one is empty, they have one class, their images have different shapes, or no test
+            image is a new one.
+    """
+    for option, each in (("--dataset", train_set), ("--test", test_set)):
+        if not len(each):
+            raise UserError(f"{option} holds no images: {each.name}")
+    if train_set.num_classes == 1:
+        raise UserError(
+            f"--dataset {train_set.name} has one class, {train_set.class_names[0]!r}: there is nothing to learn"
+        )
+    if train_set.image_shape != test_set.image_shape:
+        train, test = (" x ".join(map(str, each.image_shape)) for each in (train_set, test_set))
+        raise UserError(f"--test has images of {test}, --dataset of {train}: let both have one shape")
+    known = set(train_set.hashes())
+    count = sum(each in known for each in test_set.hashes())
+    if count == len(test_set):
+        raise UserError(f"--test: all of its {count} images are training images, too: its accuracy would be no test")
+    return count
 
 
 class Batches:
@@ -66,7 +91,8 @@ class Batches:
     ) -> None:
         if len(dataset) < batch_size:
             raise UserError(
-                f"batch_size of the recipe is {batch_size}, but {len(dataset)} training images are left; raise --limit"
+                f"batch_size of the recipe is {batch_size}, but {len(dataset)} training images are left: take more "
+                "images, or a recipe of your own with a smaller batch_size"
             )
         self.batch_size, self.padding, self.flip = batch_size, padding, flip
         self._pixels = dataset.images.permute(0, 2, 3, 1).contiguous().to(device)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +18,9 @@ from torch import Tensor, nn
 
 from counteract._answers import NO_LABEL
 from counteract._errors import UserError
+from counteract._files import sole_writer
 from counteract._folding import folded
-from counteract._processes import launched
+from counteract._processes import is_first, launched
 from counteract._random import fold
 from counteract.datasets import Dataset
 from counteract.models.files import Card, read_card
@@ -28,7 +31,7 @@ from counteract.training.adversary import attacked, predict
 from counteract.training.batchnorm import globalise
 from counteract.training.checkpoint import CURRENT, PREVIOUS, load_checkpoint, save_checkpoint
 from counteract.training.collective import gather_rows
-from counteract.training.data import Batch, Batches, split_validation
+from counteract.training.data import Batch, Batches, check_splits, split_validation
 from counteract.training.outputs import begin_with, build_network, conditions, save_outputs, width_of
 from counteract.training.progress import Monitor, Row
 from counteract.training.recipe import Method, Recipe
@@ -76,17 +79,24 @@ def train(run: Run, train_set: Dataset, test_set: Dataset, console: Console | No
         console: The console for progress; by default stderr.
 
     Raises:
-        UserError: (a ValueError) something in `run` does not fit, or the loss is not finite.
+        UserError: (a ValueError) something in `run` or the data does not fit, or the loss is not finite.
     """
+    shared = check_splits(train_set, test_set)
     network = build_network(run.architecture, run.width, train_set, run.seed)
     if run.init is not None:
         begin_with(network, run.init)
     _check_folder(run)
-    fabric = make_fabric(run)
-    fabric.launch()
-    trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
-    trainer.fit()
-    return _finish(trainer, test_set)
+    alone = is_first() and os.environ.get("LOCAL_RANK", "0") == "0"  # which Fabric's own launcher sets for the others
+    with sole_writer(run.out) if alone else nullcontext():
+        fabric = make_fabric(run)
+        fabric.launch()
+        trainer = Trainer(fabric, run, network, train_set, console or Console(stderr=True, emoji=False))
+        if shared:
+            trainer.monitor.say(
+                f"warning: {shared} of {len(test_set)} test images are training images, too, and count in the accuracy"
+            )
+        trainer.fit()
+        return _finish(trainer, test_set)
 
 
 def _finish(trainer: Trainer, test_set: Dataset) -> Card:

@@ -24,6 +24,8 @@ from counteract.training.progress import Row
 def build_network(architecture: str, width: int | None, train_set: Dataset, seed: int) -> ResNet:
     """Makes a network whose weights are drawn by `seed`, and which normalises by the mean and deviation of the images.
 
+    A channel that is the same everywhere is divided by 1.
+
     Raises:
         UserError: (a ValueError) the architecture is unknown, the network too large, or the images have no three
             channels.
@@ -36,6 +38,7 @@ def build_network(architecture: str, width: int | None, train_set: Dataset, seed
             "repeat it, or store RGB images"
         )
     std, mean = torch.std_mean(train_set.images, (0, 2, 3))
+    std = std.where(std.round(decimals=4) > 0, 1.0)
     make = functools.partial(
         ARCHITECTURES[architecture],
         num_classes=train_set.num_classes,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from counteract import DefendedModule, GaussianNoise, attack
 from counteract.attacks import AttackError, find_attack, registry
-from counteract.attacks.libraries import registered
+from counteract.attacks.libraries import foreign_lines, registered
 from counteract.attacks.libraries.registered import Registered
 from counteract.datasets import Dataset
 from counteract.evaluation import evaluate
@@ -152,8 +152,11 @@ def test_entry_points_are_attacks(monkeypatch: pytest.MonkeyPatch, net: TinyNet,
     assert torch.equal(
         attack("theirs(steps=2)", net, x, labels), attack("torchattacks:MIFGSM(steps=2)", net, x, labels)
     )
-    with pytest.raises(ValueError, match="attack gone: no_such_package:attack cannot be loaded: No module named"):
+    with pytest.raises(ValueError, match="attack gone: no_such_package:attack of an installed package fails: Module"):
         find_attack("gone")
+    told = dict(foreign_lines())
+    assert told["theirs"].startswith("MI-FGSM in the paper")
+    assert told["gone"].startswith("attack gone: no_such_package:attack of an installed package fails")
 
 
 def test_results_are_known_by_the_code_of_the_attack() -> None:

@@ -75,8 +75,16 @@ def namesakes(name: str) -> list[str]:
 def foreign_lines() -> list[tuple[str, str]]:
     """Returns the names of attacks of others for lists, with one line about each; a library has one for all of its."""
     libraries = [(f"{library}:NAME", found.about) for library, found in LIBRARIES.items()]
-    named = ((name, find_foreign(name)) for name in foreign_names())
-    return [*libraries, *((name, found.recipe.help) for name, found in named if found)]
+    return [*libraries, *((name, _help(name)) for name in foreign_names())]
+
+
+def _help(name: str) -> str:
+    """Returns one line about an attack; about one that cannot be loaded, the reason."""
+    try:
+        found = find_foreign(name)
+    except UserError as error:
+        return str(error)
+    return "" if found is None else found.recipe.help
 
 
 def library_lines(library: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from counteract._errors import UserError
+from counteract._plugins import by_name, load_plugin
 from counteract._signatures import signature_of
 from counteract.attacks.libraries.arguments import bounded_in, check_arguments, first_sentence, fitted
 from counteract.attacks.libraries.foreign import Crafting, Recipe, Situation
@@ -55,7 +55,7 @@ def find(spelled: Spelled) -> Recipe:
     Raises:
         UserError: (a ValueError) it takes no such arguments, or the package that has it cannot be loaded.
     """
-    found = REGISTERED.get(spelled.name) or _load(_entry_points()[spelled.name])
+    found = REGISTERED.get(spelled.name) or _load(spelled.name)
     parameters = signature_of(found.factory)
     own = (*list(parameters)[:1], "num_classes", "targeted")
     check_arguments(spelled, parameters, own)
@@ -83,13 +83,10 @@ def knows(name: str) -> bool:
 
 
 @cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {found.name: found for found in entry_points(group=GROUP)}
+def _entry_points() -> dict[str, list[EntryPoint]]:
+    return by_name(entry_points(group=GROUP))
 
 
-def _load(found: EntryPoint) -> Registered:
-    try:
-        factory = found.load()
-    except Exception as error:
-        raise UserError(f"attack {found.name}: {found.value} cannot be loaded: {error}") from error
+def _load(name: str) -> Registered:
+    factory = load_plugin(f"attack {name}", _entry_points()[name])
     return Registered(factory, first_sentence(factory))
