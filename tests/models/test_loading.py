@@ -66,7 +66,8 @@ def test_ones_own_network_with_weights_and_normalisation(
     ("arguments", "words"),
     [
         (["--model", "networks:TinyNet", "--mean", "0.5;0.5"], "--mean must be numbers with commas between"),
-        (["--model", "networks:TinyNet", "--mean", "0.5,0.5,0.5"], "mean and std go together"),
+        (["--model", "networks:TinyNet", "--mean", "0.5,0.5,0.5"], "mean and std go together, found mean alone"),
+        (["--model", "torchvision:resnet18", "--untrained", "--std", "0.5,0.5,0.5"], "found std alone"),
         (
             ["--model", "networks:TinyNet", "--mean", "0,0,0", "--std", "0,1,1"],
             "own_network.std.0: Input should be",

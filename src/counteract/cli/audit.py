@@ -85,7 +85,7 @@ def _folder(out: Path | None, form: str) -> Path | None:
     if out is None and form != "json":
         raise UserError(f"--format {form} needs --out, a file such as audit.{_ENDINGS[form]} or a folder")
     single = (".json",) if form == "json" else (".json", ".sarif", ".xml")
-    return None if out is None or out.suffix in single else out
+    return None if out is None or out.suffix.lower() in single else out
 
 
 def _write(found: Audit, out: Path, folder: Path | None, form: str) -> list[Path]:

@@ -127,6 +127,8 @@ def load_model(
     """
     name, trust = check_text("name", name, "that of a model, or a path"), check_flag("trust", trust)
     mean, std = _numbers("mean", mean, check_mean), _numbers("std", std, check_deviation)
+    if (mean is None) != (std is None):
+        raise UserError(f"mean and std go together, found {'std' if mean is None else 'mean'} alone")
     if is_clip(name):
         _refuse("a CLIP", weights=weights, mean=mean, std=std)
         made = clip.load_clip(Path(name.removeprefix(clip.PREFIX)), None if classes is None else Path(classes))
@@ -198,8 +200,6 @@ def _numbers(name: str, values: object, check: Callable[[float], float]) -> list
 
 
 def _normalised(network: nn.Module, mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
-    if (mean is None) != (std is None):
-        raise UserError("mean and std go together")
     if mean is None or std is None:
         return network
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), model=network))
