@@ -28,6 +28,9 @@ def test_modules_are_found_wherever_they_are() -> None:
     def closure(x: Tensor) -> Tensor:
         return inner(x)  # type: ignore[no-any-return]
 
+    def default(x: Tensor, net: nn.Module = inner, *, other: nn.Module = inner) -> Tensor:
+        return net(other(x))  # type: ignore[no-any-return]
+
     class Bound:
         def __init__(self) -> None:
             self.net = inner
@@ -39,6 +42,7 @@ def test_modules_are_found_wherever_they_are() -> None:
         {"a": (inner,)},
         SimpleNamespace(b=[SimpleNamespace(c=inner)]),
         closure,
+        default,
         partial(max, key=inner),
         Bound().ask,
     ):
