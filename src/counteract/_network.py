@@ -13,10 +13,10 @@ import torch
 import torch._functorch.config as functorch
 from torch import Tensor, nn
 
-from counteract._answers import logits_in
+from counteract._answers import logits_in, unwrap
 from counteract._errors import UserError
 from counteract._layout import laid_out
-from counteract._precision import with_autocast
+from counteract._precision import scale_gradients, with_autocast
 from counteract._reach import held_modules
 
 _BORROWERS: dict[int, int] = {}
@@ -160,6 +160,8 @@ def _lowered(
 def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name: str = "model") -> Tensor:
     """The network's logits for images, of which it is given a copy in its own dtype: it may write into what it gets.
 
+    Gradients that float16 cannot hold are those of float32 nevertheless: see `scale_gradients`.
+
     Args:
         network: The network.
         images: Images, shape (N, C, H, W).
@@ -172,7 +174,12 @@ def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name:
     Raises:
         UserError: (a ValueError) it returns something in which there are no logits.
     """
-    return logits_in(answer_of(network, images, keys), len(images), name)
+    given = images.view_as(images)
+    found, _ = unwrap(answer_of(network, given, keys), len(images), name)
+    logits = logits_in(found, len(images), name)
+    if given.requires_grad and logits.requires_grad and torch.float16 in (found.dtype, parameter_dtype(network)):
+        scale_gradients(given, logits)
+    return logits
 
 
 def answer_of(network: nn.Module, images: Tensor, keys: Tensor | None = None) -> object:
