@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._clamp import clamp
 from counteract._errors import UserError, describe
-from counteract._network import ask, dtype_of
+from counteract._network import ask, dtype_of, with_graph
 from counteract._seeding import seeded
 from counteract.attacks.gradients import both_borrowed
 from counteract.attacks.libraries.names import Spelled
@@ -189,7 +189,7 @@ class Oracle(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The answers, in the dtype of the images; gradients come in their layout, which some code needs."""
         laid_out = x.flatten(1).view(x.shape)
-        answers = self._answers(laid_out.to(dtype_of(self.network)))
+        answers = with_graph(self._answers(laid_out.to(dtype_of(self.network))), x)
         return (answers.softmax(1) if self.probabilities else answers).to(x.dtype)
 
     def _answers(self, x: Tensor) -> Tensor:
