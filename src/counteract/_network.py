@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 import torch._functorch.config as functorch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from counteract._answers import logits_in, unwrap
 from counteract._errors import UserError
@@ -221,8 +222,17 @@ class Asked(nn.Module):
 
 
 def parameter_dtype(model: nn.Module) -> torch.dtype:
-    """The dtype that a network computes in: that of its parameters; float32 for a network without."""
-    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    """The dtype that a network computes in: that of its parameters; float32 for a network without.
+
+    A single number goes with layers of any dtype: that of a temperature counts where there is no other parameter.
+    """
+    found = torch.float32
+    for each in model.parameters():
+        if each.is_floating_point():
+            found = each.dtype
+            if is_lazy(each) or each.numel() > 1:
+                break
+    return found
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
