@@ -189,6 +189,17 @@ def test_an_estimate_in_pytorch_is_differentiated_in_place_of_the_defence(x: Ten
     torch.testing.assert_close(part.apply(x.clone().requires_grad_(), KEYS).detach(), (7 * x).round() / 7)
 
 
+def test_images_alone_are_as_good_as_images_with_labels(x: Tensor) -> None:
+    class Alone(InTorch):
+        def forward(self, x: Tensor, y: Any = None) -> Any:
+            return self.function(x)
+
+    part = Adapted(Alone(torch.square))
+    part.look(x)
+    assert torch.equal(part.apply(x, KEYS), x.square())
+    assert part.gradient == "exact"
+
+
 def test_surrogates_are_those_that_it_offers(x: Tensor) -> None:
     class Offers(Plain):
         def with_fewer_steps(self, steps: int) -> Preprocessor:
