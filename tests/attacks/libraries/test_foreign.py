@@ -87,6 +87,12 @@ def test_results_are_clipped(net: TinyNet, x: Tensor) -> None:
     assert (float(found.min()), float(found.max())) == (0, 1)
 
 
+def test_arrays_are_images_and_bytes_are_none(net: TinyNet, x: Tensor) -> None:
+    assert torch.equal(ran(lambda situation, images, labels: images.numpy()[:, ::-1] / 2, of(net), x), x.flip(1) / 2)
+    with pytest.raises(AttackError, match=r"it returned pixels of torch.uint8, where images have floats in \[0, 1\]"):
+        ran(lambda situation, images, labels: (255 * images).byte(), of(net), x)
+
+
 def test_padding_is_not_attacked(net: TinyNet, x: Tensor) -> None:
     padded = torch.tensor([0, 1, 2, 3, 3, 3, 3, 3])
 
