@@ -246,6 +246,20 @@ def test_a_memory_of_a_function_is_found_and_left_as_it_was(kind: str, named: li
     assert torch.equal(kept(), IMAGES.flip(-2))  # the first question's
 
 
+def test_what_takes_turns_is_found_where_images_go_one_by_one() -> None:
+    class Turning(TinyNet):
+        turn = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([super(Turning, self).forward(self.turned(image)) for image in x.split(1)])
+
+        def turned(self, image: Tensor) -> Tensor:
+            self.turn += 1
+            return image if self.turn % 2 else 1 - image
+
+    assert memory(Turning().eval()) == ["turn"]
+
+
 class Building(TinyNet):
     """A network whose class makes others."""
 
