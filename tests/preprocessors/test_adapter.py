@@ -240,6 +240,8 @@ def test_what_it_returns_is_checked_before_any_work(made: Any, message: str, x: 
 def test_what_is_no_preprocessor_or_acts_in_training_only_is_refused() -> None:
     with pytest.raises(ValueError, match=r"defence JpegCompression acts in training only"):
         adapt(JpegCompression((0, 1), apply_predict=False))
+    with pytest.raises(ValueError, match=r"defence Plain is not made: let its __init__ call super\(\).__init__\("):
+        adapt(Plain.__new__(Plain))
     for wrong in ([3], 3):
         with pytest.raises(ValueError, match="transforms must be preprocessors of this package or of ART, found int"):
             adapt_all(wrong, "transforms")

@@ -311,6 +311,8 @@ class Adapted(RandomPreprocessor[Tensor]):
         if not isinstance(self.preprocessor, Preprocessor):
             found = type(self.preprocessor).__name__
             raise UserError(f"preprocessor must be one of ART's or a subclass of its Preprocessor, found {found}")
+        if not hasattr(self.preprocessor, "apply_predict"):
+            raise UserError(f"defence {self.name} is not made: let its __init__ call super().__init__(is_fitted=True)")
         if not self.preprocessor.apply_predict:
             raise UserError(
                 f"defence {self.name} acts in training only: it has apply_predict=False, and an evaluation asks for "
