@@ -246,6 +246,17 @@ def test_a_memory_of_a_function_is_found_and_left_as_it_was(kind: str, named: li
     assert torch.equal(kept(), IMAGES.flip(-2))  # the first question's
 
 
+def test_a_memory_of_a_hook_is_found() -> None:
+    net, seen = TinyNet().eval(), [torch.zeros(2)]
+
+    def hook(module: nn.Module, given: Any, answer: Tensor) -> Tensor:
+        seen.append(answer)
+        return answer + seen[-2].std() * torch.eye(10)[0]
+
+    net.head.register_forward_hook(hook)
+    assert memory(net) == ["hook.seen"]
+
+
 def test_what_takes_turns_is_found_where_images_go_one_by_one() -> None:
     class Turning(TinyNet):
         turn = 0

@@ -51,6 +51,10 @@ def test_modules_are_found_wherever_they_are() -> None:
         leaf.hidden = holder  # type: ignore[assignment]
         outer = nn.Sequential(leaf)
         assert held_modules(outer) == [outer, leaf, inner]
+    for register in (nn.Module.register_forward_hook, nn.Module.register_forward_pre_hook):
+        hooked = nn.Flatten()
+        register(hooked, lambda module, *call: inner(call[-1]))
+        assert held_modules(hooked) == [hooked, inner]
     assert held_modules(Naming())[1:] == [NAMED]
 
 

@@ -21,8 +21,8 @@ _MANY = 100
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), Tensor, np.ndarray, type, types.ModuleType)
 """The kinds of things in which there is nothing to find."""
 
-_INTERNALS = frozenset(vars(nn.Module()))
-"""Attributes of every module, in which there is nothing of its own but its children."""
+_INTERNALS = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
+"""Attributes of every module, in which there is nothing of its own but its children; hooks are a stranger's code."""
 
 _LIBRARIES = frozenset(
     {
@@ -44,8 +44,8 @@ _LIBRARIES = frozenset(
 def held_modules(thing: object) -> list[nn.Module]:
     """Returns the modules that something can reach, each once: its own, and those that PyTorch does not know to be its.
 
-    Such are in plain lists, in objects that are no modules, in closures and defaults, and among the globals that its
-    methods name.
+    Such are in plain lists, in objects that are no modules, in closures, defaults and hooks, and among the globals
+    that its methods name.
     """
     return [each for each in reachable(thing) if isinstance(each, nn.Module)]
 
