@@ -62,6 +62,17 @@ class Dark(TinyNet):
         return super().forward(x) + 0 * (x.mean((1, 2, 3)) - 0.2).sqrt().unsqueeze(1)
 
 
+class Outright(TinyNet):
+    """A network that gives images with pixels between grey levels one answer, without looking any further."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        grey = (255 * x - (255 * x).round()).abs().amax((1, 2, 3)) < 0.01
+        answers = torch.eye(10)[:1].expand(len(x), -1).clone()
+        if grey.any():
+            answers[grey] = super().forward(x[grey])
+        return answers
+
+
 class Returning(TinyNet):
     """A network that returns its logits in something, or something else."""
 

@@ -63,6 +63,10 @@ def test_arrays_of_any_layout_are_tensors_and_share_memory_where_they_can() -> N
         assert torch.equal(tensor_of(other), torch.tensor(other.tolist()))
     with pytest.raises(UserError, match=r"^images must hold real pixels, found object$"):
         tensor_of(x.astype(object))
+    with pytest.raises(ValueError, match=r"images must be a dense tensor that holds pixels, found torch\.sparse_coo"):
+        tensor_of(torch.eye(2).to_sparse())
+    with pytest.raises(ValueError, match="images must be a dense tensor that holds pixels, found one on the meta"):
+        tensor_of(torch.eye(2, device="meta"))
 
 
 def test_what_is_no_tensor_is_named() -> None:

@@ -192,3 +192,97 @@ def test_a_memory_on_a_class_or_in_a_module_is_found_and_left_as_it_was() -> Non
         assert [late - early for early, late in zip(before, after, strict=True)] == [kind is OnClass] * 2 + [
             kind is InModule
         ]  # the first question's
+
+
+def enclosing(kind: str) -> tuple[TinyNet, Any]:
+    """Returns a network that answers for the images before, which a function of its own keeps, and what it keeps."""
+    seen: list[Tensor] = []
+    latest: Tensor | None = None
+
+    class Enclosed(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x)
+            return super().forward(seen[max(len(seen) - 2, 0)])
+
+    class Rebinding(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            nonlocal latest
+            before, latest = latest, x
+            return super().forward(x if before is None else before)
+
+    class Defaulting(TinyNet):
+        def forward(self, x: Tensor, *, known: list[Tensor] = seen) -> Tensor:
+            known.append(x)
+            return super().forward(known[max(len(known) - 2, 0)])
+
+    def remembering(x: Tensor) -> Tensor:
+        remembering.last = x, getattr(remembering, "last", (x,))[0]  # type: ignore[attr-defined]
+        return remembering.last[1]  # type: ignore[attr-defined,no-any-return]
+
+    class Calling(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(remembering(x))
+
+    net = {"closure": Enclosed, "variable": Rebinding, "default": Defaulting, "attribute": Calling}[kind]().eval()
+    return net, {"variable": lambda: latest, "attribute": lambda: remembering.last[0]}.get(  # type: ignore[attr-defined]
+        kind, lambda: seen[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("closure", ["forward.seen"]),
+        ("variable", ["forward.latest"]),
+        ("default", ["forward.known"]),
+        ("attribute", ["forward.remembering", "remembering.last"]),
+    ],
+)
+def test_a_memory_of_a_function_is_found_and_left_as_it_was(kind: str, named: list[str]) -> None:
+    net, kept = enclosing(kind)
+    with torch.no_grad():
+        net(IMAGES)
+    assert sorted(memory(net)) == named
+    assert torch.equal(kept(), IMAGES.flip(-2))  # the first question's
+
+
+def test_a_memory_of_a_hook_is_found() -> None:
+    net, seen = TinyNet().eval(), [torch.zeros(2)]
+
+    def hook(module: nn.Module, given: Any, answer: Tensor) -> Tensor:
+        seen.append(answer)
+        return answer + seen[-2].std() * torch.eye(10)[0]
+
+    net.head.register_forward_hook(hook)
+    assert memory(net) == ["hook.seen"]
+
+
+def test_what_takes_turns_is_found_where_images_go_one_by_one() -> None:
+    class Turning(TinyNet):
+        turn = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([super(Turning, self).forward(self.turned(image)) for image in x.split(1)])
+
+        def turned(self, image: Tensor) -> Tensor:
+            self.turn += 1
+            return image if self.turn % 2 else 1 - image
+
+    assert memory(Turning().eval()) == ["turn"]
+
+
+class Building(TinyNet):
+    """A network whose class makes others."""
+
+    @classmethod
+    def built(cls) -> Building:
+        return cls()
+
+
+class Derived(Building):
+    """Another one."""
+
+
+def test_a_method_of_a_class_is_no_memory_and_stays_one() -> None:
+    assert memory(Building().eval()) == []
+    assert type(Derived.built()) is Derived

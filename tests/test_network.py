@@ -90,6 +90,25 @@ def test_dtype_and_device_are_those_of_the_parameters() -> None:
     assert device_of(nn.ReLU()) is None
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_single_number_of_another_dtype_is_not_the_networks(x: Tensor, dtype: torch.dtype, shape: Any) -> None:
+    class Tempered(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.temperature = nn.Parameter(torch.full(shape, 2.0, dtype=torch.float64))
+            self.network = network
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.network(x) / self.temperature
+            return out
+
+    tempered = Tempered(TinyNet().eval().to(dtype))
+    assert parameter_dtype(tempered) == dtype
+    torch.testing.assert_close(ask(tempered, x).float(), TinyNet().eval()(x) / 2, rtol=0.05, atol=0.1)
+    assert parameter_dtype(Tempered(nn.Flatten())) == torch.float64
+
+
 class Writing(TinyNet):
     """A network that writes into its input, and returns a dict."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torchattacks
-from networks import TinyNet
+from networks import Outright, TinyNet
 from torch import Tensor, nn
 
 from counteract._pgd import pgd
@@ -67,3 +67,10 @@ def test_another_way_to_ask(net: TinyNet, x: Tensor) -> None:
     turned = pgd(net, x, labels, x, eps=EPS, step=STEP, steps=[1], logits=lambda images: -net(images))[1]
     plain = pgd(net, x, labels, x, eps=EPS, step=STEP, steps=[1])[1]
     assert not torch.equal(turned, plain)
+
+
+def test_a_batch_that_is_answered_outright_stays_where_it_is(x: Tensor) -> None:
+    net, labels, grey = Outright().eval(), torch.arange(6), (255 * x).round() / 255
+    first = pgd(net, grey, labels, grey, eps=EPS, step=STEP, steps=[1])[1]
+    assert torch.equal(first, pgd(TinyNet().eval(), grey, labels, grey, eps=EPS, step=STEP, steps=[1])[1])
+    assert torch.equal(pgd(net, grey, labels, grey, eps=EPS, step=STEP, steps=[4])[4], first)

@@ -82,6 +82,8 @@ def test_what_is_no_postprocessor_or_acts_in_training_only_is_refused() -> None:
         postprocess_all([nn.Identity()])
     with pytest.raises(ValueError, match="defence Own acts in training only"):
         postprocess_all(Own(lambda p: p, apply_predict=False))
+    with pytest.raises(ValueError, match=r"defence Own is not made: let its __init__ call super\(\).__init__\("):
+        postprocess_all(Own.__new__(Own))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from networks import TinyNet
+from torch import Tensor, nn
 
+from counteract._network import ask
 from counteract._precision import at_least_float32, in_precision, with_autocast, without_autocast
 from counteract.datasets import Dataset
 from counteract.defences import defence_names
@@ -113,3 +117,50 @@ def test_an_autocast_that_is_kept_is_that_of_its_thread() -> None:
 def test_half_precision_becomes_single(dtype: torch.dtype) -> None:
     found = at_least_float32(torch.ones(1, dtype=dtype)).dtype
     assert found == (torch.float64 if dtype == torch.float64 else torch.float32)
+
+
+class Sure(TinyNet):
+    """A network whose cross-entropy has slopes that float16 does not hold."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = super().forward(x)
+        return logits + 20 * F.one_hot(logits.argmax(1), 10)
+
+
+class Casting(nn.Module):
+    """A network that computes in float16 by itself."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Any:
+        with torch.autocast("cpu", torch.float16):
+            return self.network(x)
+
+
+def slopes(network: nn.Module, x: Tensor, *, twice: bool) -> Tensor:
+    """Returns the gradient of the cross-entropy to the network's own labels, or that of its size in some pixels."""
+    points, labels = x.clone().requires_grad_(), ask(network, x).argmax(1)
+    loss = F.cross_entropy(ask(network, points), labels, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, points, create_graph=twice)
+    return torch.autograd.grad(gradient.square().sum(), points)[0] if twice else gradient
+
+
+def apart(one: Tensor, other: Tensor) -> float:
+    """Returns the largest difference of two images' numbers, as a share of the larger ones of each image."""
+    return float(((one - other).flatten(1).abs() / other.flatten(1).abs().amax(1, keepdim=True)).max())
+
+
+@pytest.mark.parametrize("change", [nn.Module.half, Casting])
+def test_gradients_in_float16_are_those_of_single_precision(change: Callable[[nn.Module], nn.Module]) -> None:
+    x = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    exact, found = slopes(Sure().eval(), x, twice=False), slopes(change(Sure().eval()), x, twice=False)
+    assert exact.abs().max() < 1e-7
+    assert apart(found, exact) < 0.05
+
+
+def test_gradients_of_gradients_in_float16_are_left_alone() -> None:
+    x = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    exact, found = slopes(TinyNet().eval(), x, twice=True), slopes(TinyNet().eval().half(), x, twice=True)
+    assert apart(found, exact) < 0.1

@@ -28,6 +28,9 @@ def test_modules_are_found_wherever_they_are() -> None:
     def closure(x: Tensor) -> Tensor:
         return inner(x)  # type: ignore[no-any-return]
 
+    def default(x: Tensor, net: nn.Module = inner, *, other: nn.Module = inner) -> Tensor:
+        return net(other(x))  # type: ignore[no-any-return]
+
     class Bound:
         def __init__(self) -> None:
             self.net = inner
@@ -39,6 +42,7 @@ def test_modules_are_found_wherever_they_are() -> None:
         {"a": (inner,)},
         SimpleNamespace(b=[SimpleNamespace(c=inner)]),
         closure,
+        default,
         partial(max, key=inner),
         Bound().ask,
     ):
@@ -47,6 +51,10 @@ def test_modules_are_found_wherever_they_are() -> None:
         leaf.hidden = holder  # type: ignore[assignment]
         outer = nn.Sequential(leaf)
         assert held_modules(outer) == [outer, leaf, inner]
+    for register in (nn.Module.register_forward_hook, nn.Module.register_forward_pre_hook):
+        hooked = nn.Flatten()
+        register(hooked, lambda module, *call: inner(call[-1]))
+        assert held_modules(hooked) == [hooked, inner]
     assert held_modules(Naming())[1:] == [NAMED]
 
 

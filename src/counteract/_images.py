@@ -60,16 +60,20 @@ def tensor_of(pixels: Any, name: str = "images") -> Tensor:
         name: The argument's name in the error.
 
     Raises:
-        UserError: (a ValueError) they are none that torch knows: objects, say.
+        UserError: (a ValueError) they are none that torch knows, objects, say; or sparse, or without memory.
     """
     if isinstance(pixels, np.ndarray):
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         pixels = pixels.copy() if any(stride < 0 for stride in pixels.strides) else pixels
     try:
-        return torch.as_tensor(pixels)
+        made = torch.as_tensor(pixels)
     except (TypeError, ValueError, RuntimeError):
         found = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise UserError(f"{name} must hold real pixels, found {found}") from None
+    if made.is_meta or made.layout is not torch.strided:
+        found = "one on the meta device" if made.is_meta else made.layout
+        raise UserError(f"{name} must be a dense tensor that holds pixels, found {found}")
+    return made
 
 
 def _describe(x: Tensor, low: float, high: float, name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from types import ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._reach import methods_of, named_globals, strange_classes
+from counteract._reach import methods_of, named_globals, strange_classes, strange_functions
 from counteract._seeding import same, seeded
 
 _DEPTH = 4
@@ -68,13 +68,14 @@ def _remembered(thing: object, ask: Ask, images: Tensor) -> list[str]:
             with seeded(1):  # the same draws, whatever was drawn before
                 return ask(image)
 
-    steady = all(same(answer(near), answer(near, images)) for near in neighbours)
+    odd = images[1:] if len(images) % 2 == 0 else images  # what takes turns must not come out where it was
+    steady = all(same(answer(near), answer(near, odd)) for near in neighbours)
     return [] if steady else [place.label for place in places]
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A place where something may be kept: an attribute of an object or a class, a buffer, a global.
+    """A place where something may be kept: an attribute of an object or a class, a buffer, a global, a closure.
 
     Attributes:
         owner: The identity of whose it is.
@@ -108,7 +109,7 @@ def _look_at(thing: object) -> dict[_Place, object]:
 
 
 def _places(thing: object) -> Iterator[_Place]:
-    """Yields the places of an object, or of a module's parts, of their classes, and the globals that these name."""
+    """Yields the places of an object, or of a module's parts, of their classes and functions, and named globals."""
     owners = dict(thing.named_modules()) if isinstance(thing, nn.Module) else {"": thing}
     kinds = dict.fromkeys(kind for owner in owners.values() for kind in strange_classes(owner))
     for path, owner in owners.items():
@@ -117,10 +118,37 @@ def _places(thing: object) -> Iterator[_Place]:
     for kind in kinds:
         for name, value in vars(kind).items():
             if not name.startswith("__") and not callable(value):
-                yield _place(kind, name, f"{kind.__name__}.{name}")
+                own = partial(vars(kind).get, name)  # as it is there: getattr would bind the method of a class
+                yield _Place(id(kind), name, f"{kind.__name__}.{name}", own, partial(setattr, kind, name))
     for space, name in named_globals(each for kind in kinds for each in methods_of(kind)):
         if not callable(space[name]) and not isinstance(space[name], ModuleType):
             yield _Place(id(space), name, name, partial(space.get, name), partial(space.__setitem__, name))
+    for function in strange_functions(thing):
+        yield from _places_of(function)
+
+
+def _places_of(function: FunctionType) -> Iterator[_Place]:
+    """Yields the places of a function: its attributes, its defaults, and the variables that it has from around it."""
+    label = function.__name__
+    for name in vars(function):
+        yield _place(function, name, f"{label}.{name}")
+    code, defaults = function.__code__, function.__defaults__ or ()
+    positional = code.co_varnames[: code.co_argcount]
+    given = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+    given |= function.__kwdefaults__ or {}
+    for name in given:  # which stay the same objects, with other things in them
+        yield _Place(id(function), name, f"{label}.{name}", partial(given.get, name), partial(given.__setitem__, name))
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        put = partial(setattr, cell, "cell_contents")
+        yield _Place(id(cell), name, f"{label}.{name}", partial(_contents, cell), put)
+
+
+def _contents(cell: CellType) -> object:
+    """Returns what a variable of a closure holds; None where it is empty yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def _place(owner: object, name: str, label: str) -> _Place:

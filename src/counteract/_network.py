@@ -12,11 +12,12 @@ from typing import TypeVar
 import torch
 import torch._functorch.config as functorch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from counteract._answers import logits_in
+from counteract._answers import logits_in, unwrap
 from counteract._errors import UserError
 from counteract._layout import laid_out
-from counteract._precision import with_autocast
+from counteract._precision import scale_gradients, with_autocast
 from counteract._reach import held_modules
 
 _BORROWERS: dict[int, int] = {}
@@ -160,6 +161,8 @@ def _lowered(
 def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name: str = "model") -> Tensor:
     """The network's logits for images, of which it is given a copy in its own dtype: it may write into what it gets.
 
+    Gradients that float16 cannot hold are those of float32 nevertheless: see `scale_gradients`.
+
     Args:
         network: The network.
         images: Images, shape (N, C, H, W).
@@ -172,7 +175,12 @@ def ask(network: nn.Module, images: Tensor, keys: Tensor | None = None, *, name:
     Raises:
         UserError: (a ValueError) it returns something in which there are no logits.
     """
-    return logits_in(answer_of(network, images, keys), len(images), name)
+    given = images.view_as(images)
+    found, _ = unwrap(answer_of(network, given, keys), len(images), name)
+    logits = logits_in(found, len(images), name)
+    if given.requires_grad and logits.requires_grad and torch.float16 in (found.dtype, parameter_dtype(network)):
+        scale_gradients(given, logits)
+    return logits
 
 
 def answer_of(network: nn.Module, images: Tensor, keys: Tensor | None = None) -> object:
@@ -180,6 +188,20 @@ def answer_of(network: nn.Module, images: Tensor, keys: Tensor | None = None) ->
     given = laid_out(images, network).to(parameter_dtype(network), copy=True)
     with with_autocast():
         return network(given) if keys is None else network(given, keys=keys)
+
+
+def with_graph(scores: Tensor, images: Tensor) -> Tensor:
+    """The scores, with a derivative of zero where autograd knows of none: a network may answer some batches outright.
+
+    Such is one that gives the same answer to all images that look attacked to it.
+
+    Args:
+        scores: What a network returned, shape (N, classes).
+        images: The images that it was asked about, shape (N, C, H, W).
+    """
+    if scores.requires_grad or not (images.requires_grad and torch.is_grad_enabled()):
+        return scores
+    return scores + (0 * images.flatten(1).sum(1, keepdim=True)).to(scores.dtype)
 
 
 class Asked(nn.Module):
@@ -200,8 +222,17 @@ class Asked(nn.Module):
 
 
 def parameter_dtype(model: nn.Module) -> torch.dtype:
-    """The dtype that a network computes in: that of its parameters; float32 for a network without."""
-    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    """The dtype that a network computes in: that of its parameters; float32 for a network without.
+
+    A single number goes with layers of any dtype: that of a temperature counts where there is no other parameter.
+    """
+    found = torch.float32
+    for each in model.parameters():
+        if each.is_floating_point():
+            found = each.dtype
+            if is_lazy(each) or each.numel() > 1:
+                break
+    return found
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from counteract._network import ask, borrowed
+from counteract._network import ask, borrowed, with_graph
 from counteract._precision import at_least_float32
 
 Move = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
@@ -63,7 +63,8 @@ def pgd(
         for count in range(1, max(steps) + 1):
             adversarial.requires_grad_()
             # Summed, not averaged: an example's gradient must not depend on how many others are in its batch.
-            loss = direction * F.cross_entropy(at_least_float32(answer(adversarial)), labels, reduction="sum")
+            scores = at_least_float32(with_graph(answer(adversarial), adversarial))
+            loss = direction * F.cross_entropy(scores, labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, adversarial)
             adversarial = move(adversarial.detach(), gradient, images, step, eps)
             if count in steps:

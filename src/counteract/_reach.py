@@ -21,8 +21,8 @@ _MANY = 100
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), Tensor, np.ndarray, type, types.ModuleType)
 """The kinds of things in which there is nothing to find."""
 
-_INTERNALS = frozenset(vars(nn.Module()))
-"""Attributes of every module, in which there is nothing of its own but its children."""
+_INTERNALS = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
+"""Attributes of every module, in which there is nothing of its own but its children; hooks are a stranger's code."""
 
 _LIBRARIES = frozenset(
     {
@@ -44,7 +44,8 @@ _LIBRARIES = frozenset(
 def held_modules(thing: object) -> list[nn.Module]:
     """Returns the modules that something can reach, each once: its own, and those that PyTorch does not know to be its.
 
-    Such are in plain lists, in objects that are no modules, in closures, and among the globals that its methods name.
+    Such are in plain lists, in objects that are no modules, in closures, defaults and hooks, and among the globals
+    that its methods name.
     """
     return [each for each in reachable(thing) if isinstance(each, nn.Module)]
 
@@ -72,7 +73,8 @@ def _inner(thing: object) -> Iterable[object]:
     if isinstance(thing, (list, tuple, set, frozenset, deque)):
         return list(islice(thing, _MANY))
     if isinstance(thing, types.FunctionType):
-        return [*_enclosed(thing), *(space[name] for space, name in named_globals([thing]))]
+        defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+        return [*_enclosed(thing), *defaults, *(space[name] for space, name in named_globals([thing]))]
     if isinstance(thing, functools.partial):
         return [thing.func, *thing.args, *thing.keywords.values()]
     if isinstance(thing, types.MethodType):
@@ -86,6 +88,11 @@ def _inner(thing: object) -> Iterable[object]:
 def strange_classes(thing: object) -> list[type]:
     """Returns the classes of a thing that no library wrote."""
     return [kind for kind in type(thing).__mro__ if not _is_library(kind)]
+
+
+def strange_functions(thing: object) -> list[types.FunctionType]:
+    """Returns the functions that a thing can reach and that no library wrote."""
+    return [each for each in reachable(thing) if isinstance(each, types.FunctionType) and not _is_library(each)]
 
 
 def methods_of(kind: type) -> list[types.FunctionType]:

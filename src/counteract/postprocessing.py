@@ -39,6 +39,8 @@ class Postprocessing:
         self._alone: bool | None = None
         if not isinstance(postprocessor, Postprocessor):
             raise UserError(f"postprocessor must be one of ART's or a subclass of its Postprocessor, found {self.name}")
+        if not hasattr(postprocessor, "apply_predict"):
+            raise UserError(f"defence {self.name} is not made: let its __init__ call super().__init__(is_fitted=True)")
         if not postprocessor.apply_predict:
             raise UserError(f"defence {self.name} acts in training only: it has apply_predict=False")
 

@@ -151,3 +151,20 @@ def test_an_infinite_slope_of_one_pixel_leaves_those_of_the_others(net: TinyNet,
     moved = NORMS[norm].move(images, gradient, images, 0.01, 1.0)
     assert ((moved - images)[:, :, 2:] != 0).float().mean() > 0.9
     assert moved.isfinite().all()
+
+
+@pytest.mark.parametrize("kept", [0, 512])
+def test_draws_that_are_answered_outright_have_no_slope(
+    net: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(objective_module, "images_kept", lambda images, draws: kept)
+
+    def seldom(images: Tensor, keys: Tensor) -> Tensor:
+        """Looks at images where the first key is even."""
+        out: Tensor = net(images) if keys[0] % 2 == 0 else torch.zeros(len(images), 10)
+        return out
+
+    known = torch.tensor([[2, 3]]).expand(6, -1)
+    found = Objective([seldom], cross_entropy, LABELS, torch.arange(6), 2, "losses", known).gradient(x, 0)[1]
+    alone = Objective([lambda images, keys: net(images)], cross_entropy, LABELS, torch.arange(6)).gradient(x, 0)[1]
+    torch.testing.assert_close(found, alone / 2)

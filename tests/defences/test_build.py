@@ -10,6 +10,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, MixupInference, RandomCropResize
+from counteract._errors import UserError
 from counteract.datasets import ArrayDataset
 from counteract.defences import (
     Ingredients,
@@ -21,6 +22,7 @@ from counteract.defences import (
     parse_defence,
 )
 from counteract.defences import build_defence as build
+from counteract.defences.build import build_in_hand
 from counteract.preprocessors._window import RandomWindow
 from counteract.whole import WholeModule
 
@@ -210,3 +212,11 @@ def test_of_a_whole_module_one_pass_is_counted(net: nn.Module) -> None:
 def _count(gradients: Sequence[Tensor] | Tensor) -> int:
     """The number of rows of a backward pass."""
     return len(gradients[0])
+
+
+def test_a_function_of_images_is_told_that_it_gets_the_network(ingredients: Ingredients) -> None:
+    def rounded(x: Tensor) -> Tensor:
+        return x.round()
+
+    with pytest.raises(UserError, match=r"^defence rounded, called with the network, failed with AttributeError: "):
+        build_in_hand(rounded, ingredients)

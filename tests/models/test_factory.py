@@ -187,6 +187,29 @@ def test_an_art_classifier_that_cannot_be_used_is_named() -> None:
         from_art(classifier(nb_classes=7))
 
 
+class Mirroring(PyTorchClassifier):  # type: ignore[misc]
+    """A classifier that mirrors images before it predicts."""
+
+    def _apply_preprocessing(self, x: Any, y: Any, fit: bool = False, no_grad: bool = True) -> Any:
+        prepared, labels = super()._apply_preprocessing(x, y, fit=fit, no_grad=no_grad)
+        return prepared[..., ::-1].copy(), labels
+
+
+class Rounding(PyTorchClassifier):  # type: ignore[misc]
+    """A classifier that rounds what it predicts."""
+
+    def _apply_postprocessing(self, preds: Any, fit: bool) -> Any:
+        return super()._apply_postprocessing(preds, fit).round()
+
+
+def test_an_art_classifier_with_a_part_of_predict_of_its_own_is_more_than_its_network() -> None:
+    given = (TinyNet(), nn.CrossEntropyLoss(), (3, 32, 32), 10)
+    for kind in (Mirroring, Rounding):
+        with pytest.raises(UserError, match=f"is a {kind.__name__}, whose predict is its own"):
+            from_art(kind(*given))
+    from_art(DefendedClassifier(*given))
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

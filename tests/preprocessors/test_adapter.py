@@ -189,6 +189,17 @@ def test_an_estimate_in_pytorch_is_differentiated_in_place_of_the_defence(x: Ten
     torch.testing.assert_close(part.apply(x.clone().requires_grad_(), KEYS).detach(), (7 * x).round() / 7)
 
 
+def test_images_alone_are_as_good_as_images_with_labels(x: Tensor) -> None:
+    class Alone(InTorch):
+        def forward(self, x: Tensor, y: Any = None) -> Any:
+            return self.function(x)
+
+    part = Adapted(Alone(torch.square))
+    part.look(x)
+    assert torch.equal(part.apply(x, KEYS), x.square())
+    assert part.gradient == "exact"
+
+
 def test_surrogates_are_those_that_it_offers(x: Tensor) -> None:
     class Offers(Plain):
         def with_fewer_steps(self, steps: int) -> Preprocessor:
@@ -229,6 +240,8 @@ def test_what_it_returns_is_checked_before_any_work(made: Any, message: str, x: 
 def test_what_is_no_preprocessor_or_acts_in_training_only_is_refused() -> None:
     with pytest.raises(ValueError, match=r"defence JpegCompression acts in training only"):
         adapt(JpegCompression((0, 1), apply_predict=False))
+    with pytest.raises(ValueError, match=r"defence Plain is not made: let its __init__ call super\(\).__init__\("):
+        adapt(Plain.__new__(Plain))
     for wrong in ([3], 3):
         with pytest.raises(ValueError, match="transforms must be preprocessors of this package or of ART, found int"):
             adapt_all(wrong, "transforms")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from counteract import _random
 from counteract._batches import GRANULE
+from counteract._network import with_graph
 from counteract._passes import images_kept
 from counteract.attacks.losses import Loss, counted, margin, of_rows
 
@@ -106,7 +107,7 @@ class Objective:
             weights = torch.autograd.grad(values.sum(), leaves)
             gradient = torch.zeros_like(images)
             for (network, keys), output, weight in zip(calls, outputs, weights, strict=True):
-                again = output if keep else network(points, keys)
+                again = with_graph(output if keep else network(points, keys), points)
                 gradient += torch.autograd.grad(again, points, weight)[0].nan_to_num(0, torch.inf, -torch.inf)
         last = [counted(output.detach(), self.labels) for output in outputs[-(len(outputs) // len(self.networks)) :]]
         return Slope(values.detach(), gradient, margin(mean_output(last), self.labels))

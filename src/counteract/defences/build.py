@@ -263,7 +263,7 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
     if labels is not None and "num_labels" not in given and isinstance(labels.default, int):
         arguments["num_labels"] = min(labels.default, of.num_classes - (given.get("labels") != "all"))
     try:
-        with strangers_code(f"defence {defence.name}"):
+        with strangers_code(f"defence {defence.name}, called with the network,"):
             if defence.ours or defence.network_parameter is None:
                 return defence.make(of.network, **arguments)
             original = of.network if of.original is None else of.original

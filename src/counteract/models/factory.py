@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from art.estimators.classification import PyTorchClassifier
 
 
+_PREDICTING = ("predict", "_apply_preprocessing", "_apply_postprocessing")
+"""The methods of ART's classifiers by which they predict."""
+
+
 def make_network(name: str) -> nn.Module:
     """Calls a factory, or takes a network that a module holds.
 
@@ -101,10 +105,15 @@ def network_of(classifier: PyTorchClassifier) -> nn.Module:
 
 
 def predicts_itself(classifier: PyTorchClassifier) -> bool:
-    """Returns True for a classifier with a `predict` of its own, as that of ART's randomized smoothing."""
+    """Returns True for a classifier with a `predict`, or a part of it, of its own: randomized smoothing's, say.
+
+    A `DefendedClassifier` has ART's, which checks its images first.
+    """
     from art.estimators.classification import PyTorchClassifier
 
-    return type(classifier).predict is not PyTorchClassifier.predict
+    kinds, art = type(classifier).__mro__, PyTorchClassifier.__mro__
+    owners = [next(kind for kind in kinds if method in vars(kind)) for method in _PREDICTING]
+    return any(kind not in art and kind.__module__.partition(".")[0] != "counteract" for kind in owners)
 
 
 def _has_transforms(classifier: Any) -> bool:

@@ -182,7 +182,7 @@ def survey(
     keys = torch.arange(len(asked), device=place)
 
     def reply(x: Tensor) -> Tensor:
-        return answer(x, keys)
+        return answer(x, keys[: len(x)])
 
     with borrowed(network), seeded(0), _unchanged(network):
         unkeyed = draws_unkeyed(reply, asked)

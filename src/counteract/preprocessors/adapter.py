@@ -169,16 +169,15 @@ class Adapted(RandomPreprocessor[Tensor]):
     def _forward(self, own: Tensor) -> Tensor:
         """Calls a preprocessor in PyTorch, with the gradient of its estimate where it has one."""
         assert isinstance(self.preprocessor, PreprocessorPyTorch)
-        exact = self._checked(self.preprocessor.forward(own.clone())[0], own)
+        exact = self._checked(_images_in(self.preprocessor.forward(own.clone())), own)
         overridden = type(self.preprocessor).estimate_forward is not PreprocessorPyTorch.estimate_forward
         if not (overridden and torch.is_grad_enabled() and own.requires_grad):
             return exact
-        estimate = self._checked(self.preprocessor.estimate_forward(own.clone()), own)
+        estimate = self._checked(_images_in(self.preprocessor.estimate_forward(own.clone())), own)
         return exact.detach() + (estimate - estimate.detach())
 
     def _called(self, own: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        found = self.preprocessor(own.copy())
-        made = np.asarray(found[0] if isinstance(found, tuple) else found)
+        made = np.asarray(_images_in(self.preprocessor(own.copy())))
         if made.dtype.kind not in "buif" or made.ndim < 2 or len(made) != len(own):
             raise UserError(f"defence {self.name} must return {len(own)} images, found {made.dtype}, {made.shape}")
         return made.astype(own.dtype)
@@ -312,6 +311,8 @@ class Adapted(RandomPreprocessor[Tensor]):
         if not isinstance(self.preprocessor, Preprocessor):
             found = type(self.preprocessor).__name__
             raise UserError(f"preprocessor must be one of ART's or a subclass of its Preprocessor, found {found}")
+        if not hasattr(self.preprocessor, "apply_predict"):
+            raise UserError(f"defence {self.name} is not made: let its __init__ call super().__init__(is_fitted=True)")
         if not self.preprocessor.apply_predict:
             raise UserError(
                 f"defence {self.name} acts in training only: it has apply_predict=False, and an evaluation asks for "
@@ -321,6 +322,11 @@ class Adapted(RandomPreprocessor[Tensor]):
     def _stays_in_range(self, in_range: bool) -> bool:
         del in_range
         return False
+
+
+def _images_in(found: Any) -> Any:
+    """The images in what a preprocessor returns: beside labels, or alone."""
+    return found[0] if isinstance(found, tuple) else found
 
 
 class _Estimated(torch.autograd.Function):

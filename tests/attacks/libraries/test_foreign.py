@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import TinyNet
+from networks import Outright, TinyNet
 from torch import Tensor, nn
 
 from counteract import DefendedModule, GaussianNoise
@@ -85,6 +85,12 @@ def test_results_are_clipped(net: TinyNet, x: Tensor) -> None:
     found = ran(lambda situation, images, labels: images.double() * 3 - 1, of(net), x)
     assert found.dtype == x.dtype
     assert (float(found.min()), float(found.max())) == (0, 1)
+
+
+def test_arrays_are_images_and_bytes_are_none(net: TinyNet, x: Tensor) -> None:
+    assert torch.equal(ran(lambda situation, images, labels: images.numpy()[:, ::-1] / 2, of(net), x), x.flip(1) / 2)
+    with pytest.raises(AttackError, match=r"it returned pixels of torch.uint8, where images have floats in \[0, 1\]"):
+        ran(lambda situation, images, labels: (255 * images).byte(), of(net), x)
 
 
 def test_padding_is_not_attacked(net: TinyNet, x: Tensor) -> None:
@@ -207,3 +213,14 @@ def test_black_and_white_pixels_of_a_defended_network_have_a_gradient(net: TinyN
     asked, ends = Oracle(DefendedModule(net), torch.tensor(3)), x.round().requires_grad_()
     (found,) = torch.autograd.grad(asked(ends).square().sum(), ends)
     assert (found != 0).all()
+
+
+def test_a_question_that_is_answered_outright_has_a_gradient_of_zero(x: Tensor) -> None:
+    def craft(situation: Situation, images: Tensor, labels: Tensor) -> Tensor:
+        points = images.clone().requires_grad_()
+        (found,) = torch.autograd.grad(situation.network(points).sum(), points)
+        return images + found
+
+    net = Outright().eval()
+    for name in ("odd", "odd@defended"):
+        assert torch.equal(ran(craft, of(net), x, name), x)

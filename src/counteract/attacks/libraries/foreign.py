@@ -10,13 +10,15 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from counteract import _random
 from counteract._clamp import clamp
 from counteract._errors import UserError, describe
-from counteract._network import ask, dtype_of
+from counteract._images import tensor_of
+from counteract._network import ask, dtype_of, with_graph
 from counteract._seeding import seeded
 from counteract.attacks.gradients import both_borrowed
 from counteract.attacks.libraries.names import Spelled
@@ -189,7 +191,7 @@ class Oracle(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The answers, in the dtype of the images; gradients come in their layout, which some code needs."""
         laid_out = x.flatten(1).view(x.shape)
-        answers = self._answers(laid_out.to(dtype_of(self.network)))
+        answers = with_graph(self._answers(laid_out.to(dtype_of(self.network))), x)
         return (answers.softmax(1) if self.probabilities else answers).to(x.dtype)
 
     def _answers(self, x: Tensor) -> Tensor:
@@ -205,10 +207,13 @@ def _checked(found: object, images: Tensor) -> Tensor:
     """Returns what an attack returned as images in [0, 1], of the kind that it was given.
 
     Raises:
-        ValueError: it holds something else than as many images, or a number that is not finite.
+        ValueError: it holds something else than as many images of floats, or a number that is not finite.
     """
+    found = tensor_of(found) if isinstance(found, np.ndarray) else found
     if not isinstance(found, Tensor):
         raise ValueError(f"it returned {type(found).__name__} and not images")
+    if not found.is_floating_point():
+        raise ValueError(f"it returned pixels of {found.dtype}, where images have floats in [0, 1]")
     if found.shape != images.shape:
         raise ValueError(f"it returned shape {tuple(found.shape)} for images of shape {tuple(images.shape)}")
     found = found.detach().to(images)
