@@ -262,8 +262,9 @@ def _call(defence: Defence, of: Ingredients, given: Mapping[str, Any]) -> object
     labels = defence.parameters.model_fields.get("num_labels")
     if labels is not None and "num_labels" not in given and isinstance(labels.default, int):
         arguments["num_labels"] = min(labels.default, of.num_classes - (given.get("labels") != "all"))
+    called = "" if defence.network_parameter is None else ", called with the network,"
     try:
-        with strangers_code(f"defence {defence.name}, called with the network,"):
+        with strangers_code(f"defence {defence.name}{called}"):
             if defence.ours or defence.network_parameter is None:
                 return defence.make(of.network, **arguments)
             original = of.network if of.original is None else of.original

@@ -127,8 +127,6 @@ def load_model(
     """
     name, trust = check_text("name", name, "that of a model, or a path"), check_flag("trust", trust)
     mean, std = _numbers("mean", mean, check_mean), _numbers("std", std, check_deviation)
-    if (mean is None) != (std is None):
-        raise UserError(f"mean and std go together, found {'std' if mean is None else 'mean'} alone")
     if is_clip(name):
         _refuse("a CLIP", weights=weights, mean=mean, std=std)
         made = clip.load_clip(Path(name.removeprefix(clip.PREFIX)), None if classes is None else Path(classes))
@@ -137,6 +135,7 @@ def load_model(
     if classes is not None:
         raise UserError(f"classes go with clip:FOLDER, found the network {name}")
     if is_library(name):
+        _check_both(mean, std)
         return load_library(name, Wishes(None if weights is None else str(weights), untrained, mean, std, trust))
     if untrained:
         raise UserError(f"untrained goes with torchvision:, timm: and hf:, found {name}")
@@ -200,6 +199,13 @@ def _numbers(name: str, values: object, check: Callable[[float], float]) -> list
 
 
 def _normalised(network: nn.Module, mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
+    _check_both(mean, std)
     if mean is None or std is None:
         return network
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, std), model=network))
+
+
+def _check_both(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+    """Raises UserError for one of a normalisation's two halves without the other."""
+    if (mean is None) != (std is None):
+        raise UserError(f"mean and std go together, found {'std' if mean is None else 'mean'} alone")
