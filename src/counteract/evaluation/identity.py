@@ -218,6 +218,8 @@ def _describe_function(function: FunctionType, seen: Seen, depth: int) -> Iterat
 def _plain(tensor: Tensor) -> tuple[str, Tensor]:
     """Returns the values of a tensor, of whatever layout and device, with a name for layouts that NumPy lacks."""
     found = tensor.detach()
+    if found.is_meta:  # a shape without values, as `torch.func.functional_call` takes them from elsewhere
+        return f"meta {tuple(found.shape)}", found.new_empty(0, device="cpu")
     if found.is_quantized:
         found = found.int_repr()
     if found.layout != torch.strided:
