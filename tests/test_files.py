@@ -35,6 +35,22 @@ def test_on_failure_the_old_file_is_untouched(step: str, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_may_write_one_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, flush = tmp_path / "file", os.fsync
+
+    def meanwhile(file: int) -> None:  # another thread, or a machine's process of this one's number
+        monkeypatch.setattr("os.fsync", flush)
+        write_atomically(path, b"other")
+        check_writable(path)
+        assert path.read_bytes() == b"other"
+        flush(file)
+
+    monkeypatch.setattr("os.fsync", meanwhile)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="could not be written"):
         write_atomically(tmp_path / "none" / "file", b"new")

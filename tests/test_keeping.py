@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import remembering
 import torch
 from networks import TinyNet
+from remembering import SEEN, remember
 from torch import Tensor, nn
 
 from counteract._errors import UserError
@@ -163,18 +166,8 @@ class OnClass(TinyNet):
         return super().forward(self.seen[max(OnClass.count - 2, 0)])
 
 
-SEEN: list[Tensor] = []
-"""The memory of a module."""
-
-
-def remember(x: Tensor) -> Tensor:
-    """Keeps images, and returns those before."""
-    SEEN.append(x)
-    return SEEN[max(len(SEEN) - 2, 0)]
-
-
 class InModule(TinyNet):
-    """A network that keeps images in its module, by a function there."""
+    """A network that keeps images in a module, by a function there."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits."""
@@ -192,6 +185,87 @@ def test_a_memory_on_a_class_or_in_a_module_is_found_and_left_as_it_was() -> Non
         assert [late - early for early, late in zip(before, after, strict=True)] == [kind is OnClass] * 2 + [
             kind is InModule
         ]  # the first question's
+
+
+class Shared:
+    """A helper that keeps images on its class."""
+
+    seen: ClassVar[list[Tensor]] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Keeps images, and returns those before."""
+        self.seen.append(x)
+        return self.seen[max(len(self.seen) - 2, 0)]
+
+
+class Slotted:
+    """A helper that keeps images in a slot."""
+
+    __slots__ = ("last",)
+
+    def __init__(self) -> None:
+        self.last = torch.zeros(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Keeps images, and returns those before."""
+        before, self.last = self.last, x
+        return before if before.shape == x.shape else x
+
+
+class Local(threading.local):
+    """A helper that keeps images in each thread."""
+
+    last = torch.zeros(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Keeps images, and returns those before."""
+        before, self.last = self.last, x
+        return before if before.shape == x.shape else x
+
+
+@torch.no_grad()
+def decorated(x: Tensor) -> Tensor:
+    """Keeps images in its module."""
+    return remember(x)
+
+
+def elsewhere(x: Tensor) -> Tensor:
+    """Keeps images in another module, and returns those before."""
+    remembering.SEEN.append(x)
+    return remembering.SEEN[max(len(remembering.SEEN) - 2, 0)]
+
+
+class Helped(TinyNet):
+    """A network with a helper, which keeps images."""
+
+    def __init__(self, helper: Any) -> None:
+        super().__init__()
+        self.helper = helper
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits."""
+        return super().forward(self.helper(x))
+
+
+@pytest.mark.parametrize(
+    ("helper", "named"),
+    [
+        (Shared(), ["Shared.seen"]),
+        (Slotted(), ["helper"]),
+        (Local(), ["helper"]),
+        (decorated, ["SEEN"]),
+        (lambda x: remembering.remember(x), ["SEEN"]),
+        (elsewhere, ["SEEN"]),
+    ],
+    ids=["class", "slot", "thread", "decorated", "module's function", "module's global"],
+)
+def test_a_memory_of_a_helper_or_of_another_module_is_found(helper: Any, named: list[str]) -> None:
+    net = Helped(helper).eval()
+    with torch.no_grad():
+        net(IMAGES)
+    before = len(SEEN) + len(Shared.seen)
+    assert sorted(set(memory(net))) == named
+    assert len(SEEN) + len(Shared.seen) <= before + 1  # the first question's
 
 
 def enclosing(kind: str) -> tuple[TinyNet, Any]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import torch
 from networks import TinyNet
 from torch import Tensor, nn
 
-from counteract._reach import held_modules, methods_of, named_globals, reachable, strange_classes
+from counteract._reach import attributes_of, held_modules, methods_of, named_globals, reachable, strange_classes
 
 NAMED = nn.Linear(2, 2)
 """A network that a method names."""
+
+
+ELSEWHERE = ModuleType("elsewhere")
+"""Another module."""
+
+vars(ELSEWHERE)["net"] = NAMED
 
 
 class Naming(nn.Module):
@@ -56,6 +63,17 @@ def test_modules_are_found_wherever_they_are() -> None:
         register(hooked, lambda module, *call: inner(call[-1]))
         assert held_modules(hooked) == [hooked, inner]
     assert held_modules(Naming())[1:] == [NAMED]
+    assert held_modules(lambda x: ELSEWHERE.net(x)) == [NAMED]
+
+
+def test_what_slots_hold_is_found() -> None:
+    class Slotted:
+        __slots__ = ("empty", "net")
+
+    holder, inner = Slotted(), nn.ReLU()
+    holder.net = inner  # type: ignore[attr-defined]
+    assert attributes_of(holder) == {"net": inner}
+    assert held_modules(holder) == [inner]
 
 
 def test_each_is_yielded_once_and_nothing_is_endless() -> None:
@@ -75,6 +93,7 @@ def test_classes_and_globals_of_strangers() -> None:
     assert [each.__name__ for each in methods_of(Naming)] == ["forward"]
     assert ("NAMED") in [name for _, name in named_globals(methods_of(Naming))]
     assert named_globals([nn.Linear.forward, len]) == []
+    assert {name for _, name in named_globals([lambda: (os.environ, torch.ones)])} == {"os", "torch"}
 
 
 def test_an_empty_cell_is_passed_over() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def check_writable(path: Path) -> None:
     Raises:
         UserError: (a ValueError) it will not be possible.
     """
-    trial = path.with_name(f".{os.getpid()}.tmp")
+    trial = temporary_beside(path)
     try:
         if path.is_dir():
             raise UserError(f"{path} is a folder: name a file")
@@ -64,13 +65,21 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path} cannot be written ({error.strerror})") from error
 
 
+def temporary_beside(path: Path) -> Path:
+    """Returns the name of a temporary file beside a file, which no other writer has.
+
+    Machines that share a folder may run processes of one number, as containers do, and threads have that of theirs.
+    """
+    return path.with_name(f".{secrets.token_hex(8)}.tmp")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes to a temporary file beside `path`, flushes it to disk, and renames it.
 
     Raises:
         UserError: (a ValueError) it cannot be written, on a full disk for one; what was there before is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)

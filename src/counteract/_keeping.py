@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._errors import UserError
-from counteract._reach import methods_of, named_globals, strange_classes, strange_functions
+from counteract._reach import attributes_of, named_globals, reachable, strange_classes, strange_functions
 from counteract._seeding import same, seeded
 
 _DEPTH = 4
@@ -109,21 +109,22 @@ def _look_at(thing: object) -> dict[_Place, object]:
 
 
 def _places(thing: object) -> Iterator[_Place]:
-    """Yields the places of an object, or of a module's parts, of their classes and functions, and named globals."""
+    """Yields the places of an object, or of a module's parts; of all classes and functions in reach; named globals."""
     owners = dict(thing.named_modules()) if isinstance(thing, nn.Module) else {"": thing}
-    kinds = dict.fromkeys(kind for owner in owners.values() for kind in strange_classes(owner))
     for path, owner in owners.items():
         for name in _attributes(owner):
             yield _place(owner, name, f"{path}.{name}".lstrip("."))
-    for kind in kinds:
+    reached = [*owners.values(), *reachable(thing)]
+    for kind in dict.fromkeys(kind for each in reached for kind in strange_classes(each)):
         for name, value in vars(kind).items():
             if not name.startswith("__") and not callable(value):
                 own = partial(vars(kind).get, name)  # as it is there: getattr would bind the method of a class
                 yield _Place(id(kind), name, f"{kind.__name__}.{name}", own, partial(setattr, kind, name))
-    for space, name in named_globals(each for kind in kinds for each in methods_of(kind)):
+    functions = strange_functions(thing)
+    for space, name in named_globals(functions):
         if not callable(space[name]) and not isinstance(space[name], ModuleType):
             yield _Place(id(space), name, name, partial(space.get, name), partial(space.__setitem__, name))
-    for function in strange_functions(thing):
+    for function in functions:
         yield from _places_of(function)
 
 
@@ -177,7 +178,7 @@ def _inner(thing: object) -> Iterable[object]:
 
 def _attributes(thing: object) -> dict[str, object]:
     """Returns the attributes of an object's own; the buffers of a module by their names, too."""
-    own = dict(getattr(thing, "__dict__", {}))
+    own = attributes_of(thing)
     return own | dict(own.pop("_buffers", {})) if isinstance(thing, nn.Module) else own
 
 
@@ -213,6 +214,8 @@ def _undoing(thing: Any, depth: int) -> list[Undo]:
         kept = thing.copy()
         own = [thing.clear, lambda: thing.update(kept)]
     elif not isinstance(thing, (tuple, frozenset)):
-        attributes = _attributes(thing)
-        own = [lambda: vars(thing).update(attributes)] if attributes else []
+        named = dict(getattr(thing, "__dict__", {}))
+        slots = {name: value for name, value in attributes_of(thing).items() if name not in named}
+        own = [lambda: vars(thing).update(named)] if named else []
+        own += [partial(object.__setattr__, thing, name, value) for name, value in slots.items()]
     return [*own, *(each for inner in _inner(thing) for each in _undoing(inner, depth - 1))]

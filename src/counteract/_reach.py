@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +46,7 @@ def held_modules(thing: object) -> list[nn.Module]:
     """Returns the modules that something can reach, each once: its own, and those that PyTorch does not know to be its.
 
     Such are in plain lists, in objects that are no modules, in closures, defaults and hooks, and among the globals
-    that its methods name.
+    that its methods name, those of modules that it imported included.
     """
     return [each for each in reachable(thing) if isinstance(each, nn.Module)]
 
@@ -79,10 +80,16 @@ def _inner(thing: object) -> Iterable[object]:
         return [thing.func, *thing.args, *thing.keywords.values()]
     if isinstance(thing, types.MethodType):
         return [thing.__self__, thing.__func__]
-    own = getattr(thing, "__dict__", {})
     skipped = _INTERNALS if isinstance(thing, nn.Module) else ()
-    held = [value for name, value in own.items() if name not in skipped]
+    held = [value for name, value in attributes_of(thing).items() if name not in skipped]
     return [*held, *(each for kind in strange_classes(thing) for each in methods_of(kind))]
+
+
+def attributes_of(thing: object) -> dict[str, Any]:
+    """Returns the attributes of an object, those in slots included."""
+    slots = [getattr(kind, "__slots__", ()) for kind in type(thing).__mro__]
+    names = [name for each in slots for name in ((each,) if isinstance(each, str) else each)]
+    return {name: getattr(thing, name) for name in names if hasattr(thing, name)} | getattr(thing, "__dict__", {})
 
 
 def strange_classes(thing: object) -> list[type]:
@@ -104,6 +111,8 @@ def methods_of(kind: type) -> list[types.FunctionType]:
 def named_globals(functions: Iterable[Callable[..., Any]]) -> list[tuple[dict[str, Any], str]]:
     """Returns the globals that strangers' functions name, and the functions among these in their turn.
 
+    Those of strangers' modules that a function names are among them: `helper.seen` is `seen` of `helper`.
+
     Returns:
         Each global as its namespace and its name there.
     """
@@ -112,11 +121,15 @@ def named_globals(functions: Iterable[Callable[..., Any]]) -> list[tuple[dict[st
         function = ahead.pop()
         if not isinstance(function, types.FunctionType) or _is_library(function):
             continue
-        space = function.__globals__
-        for name in names_in(function.__code__) & space.keys():
-            if (id(space), name) not in found:
-                found[id(space), name] = (space, name)
-                ahead.append(space[name])
+        names, spaces = names_in(function.__code__), [function.__globals__]
+        for space in spaces:
+            for name in names & space.keys():
+                value = space[name]
+                if isinstance(value, types.ModuleType) and not _is_library(value):
+                    spaces += [vars(value)] * all(vars(value) is not each for each in spaces)
+                if (id(space), name) not in found:
+                    found[id(space), name] = (space, name)
+                    ahead.append(value)
     return list(found.values())
 
 
@@ -138,4 +151,7 @@ def _enclosed(function: types.FunctionType) -> list[object]:
 
 
 def _is_library(thing: Any) -> bool:
+    """Returns True for a function or a class of a library, and for a module of one or of Python's own."""
+    if isinstance(thing, types.ModuleType):
+        return thing.__name__.partition(".")[0] in _LIBRARIES | sys.stdlib_module_names
     return str(getattr(thing, "__module__", "")).partition(".")[0] in _LIBRARIES

@@ -95,6 +95,14 @@ def test_what_is_asked_for_is_read_and_nothing_else(workers: int) -> None:
     assert data.read(rows[:0]).shape == (0, 3, 2, 3)
 
 
+def test_of_items_without_end_the_first_are_read() -> None:
+    class Endless(Numbers):
+        def __len__(self) -> int:
+            return 2**62
+
+    assert len(read_items(Items("mine", Endless()), Reading(), limit=3)) == 3
+
+
 def test_a_block_that_is_expected_is_read_to_its_end_meanwhile() -> None:
     asked = multiprocessing.get_context("fork").Value("i", 0)
     data = read_items(Items("mine", Counted(asked)), Reading(workers=2))

@@ -204,6 +204,13 @@ def test_a_file_of_images_starts_from_cifars_preset_without_its_networks() -> No
     assert spec_for_dataset("cifar10")["parameters"]["counteraction"]["num_labels"] == 9
 
 
+@pytest.mark.parametrize("name", ["some/cifar.npz", "folder:mine", "my:images", "some/cifar.npz-c:fog:3"])
+def test_images_without_a_training_split_are_mixed_with_a_pool_alone(name: str) -> None:
+    every = spec_for_dataset("cifar10")["defences"]
+    assert spec_for_dataset(name)["defences"] == [each for each in every if "mixup-inference" not in each] != every
+    assert spec_for_dataset(name, "pool.npz")["defences"] == every
+
+
 def test_the_settings_of_a_dataset_are_a_spec_by_its_name(tmp_path: Path) -> None:
     assert read_spec("imagenet") == spec_for_dataset("imagenet")
     path = tmp_path / "mine.toml"

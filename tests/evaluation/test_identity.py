@@ -361,6 +361,7 @@ class Slotted:
         (torch.sin, torch.cos),
         (np.sin, np.cos),
         (Slotted(1), Slotted(2)),
+        (torch.empty(2, 3, device="meta"), torch.empty(3, 2, device="meta")),
     ],
 )
 def test_values_that_differ_have_other_keys(one: object, other: object) -> None:

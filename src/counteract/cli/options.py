@@ -121,7 +121,7 @@ class Shared:
         from counteract.evaluation import read_spec, spec_for_dataset, with_models
         from counteract.evaluation.threats import with_default_threat
 
-        data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits") | defaults
+        data = defaults | read_spec(spec) if spec else spec_for_dataset(self.dataset or "digits", self.pool) | defaults
         names = ("surrogate", "bpda_at", "limit", "seeds", "draws", "precision", "pool", "preset", "eps_step")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.dataset:

@@ -169,7 +169,7 @@ def read_items(items: Items, reading: Reading, limit: int | None = None) -> Data
     Raises:
         UserError: (a ValueError) there are none, one cannot be read, or they have different sizes.
     """
-    rows = list(range(len(items.source)))[:limit]
+    rows = range(len(items.source))[:limit]
     found = _First(items)
     lost = [unread for each in _read(items, reading, rows, pixels=False) if (unread := found.add(each)) is not None]
     if lost and not reading.skip_unreadable:

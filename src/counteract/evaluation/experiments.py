@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _FOLLOWING = ("size", "num_labels")
 """Parameters that follow the images or the network where nobody gives them."""
 
+_MIXING = "mixup-inference"
+"""The defence that needs training images."""
+
 _PRESETS = files("counteract.evaluation") / "presets"
 
 
@@ -48,26 +51,32 @@ def read_spec(name: str) -> dict[str, Any]:
     return _extended(read_toml(data_folder("experiments") / f"{name}.toml", f"experiment {name}"), name)
 
 
-def spec_for_dataset(dataset: str) -> dict[str, Any]:
+def spec_for_dataset(dataset: str, pool: str | None = None) -> dict[str, Any]:
     """Returns the spec to start from for a dataset; it may lack networks.
 
     For a dataset without one of its own, a file of yours say, it is CIFAR-10's, without networks, with sizes of crops
-    that follow the images', and with numbers of labels that follow the network's.
+    that follow the images', and with numbers of labels that follow the network's; where it has no training split, mixup
+    inference is left out, unless there is a pool.
 
     For corrupted images it is that of the clean ones.
+
+    Args:
+        dataset: The dataset's name.
+        pool: The images that mixup inference mixes with, where somebody names some.
 
     Raises:
         UserError: (a ValueError) the dataset is not known.
     """
     if corrupted := read_name(dataset):
-        return spec_for_dataset(corrupted[0]) | {"dataset": dataset}
+        return spec_for_dataset(corrupted[0], pool) | {"dataset": dataset}
     if dataset in _names(_PRESETS):
         return _extended(read_toml(_PRESETS / f"{dataset}.toml", f"preset {dataset}"), dataset)
-    find_source(dataset)
+    mixing = find_source(dataset).splits or pool is not None
     data = with_models(spec_for_dataset("cifar10"), []) | {"dataset": dataset}
     values = data["parameters"].items()
     return data | {
-        "parameters": {name: {k: v for k, v in each.items() if k not in _FOLLOWING} for name, each in values}
+        "defences": [name for name in data["defences"] if mixing or _MIXING not in name.split("+")],
+        "parameters": {name: {k: v for k, v in each.items() if k not in _FOLLOWING} for name, each in values},
     }
 
 

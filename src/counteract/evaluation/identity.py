@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from counteract import __version__
-from counteract._reach import methods_of, names_in, reachable, strange_classes
+from counteract._reach import attributes_of, methods_of, names_in, reachable, strange_classes
 
 _VERSIONS: Mapping[str, str | int] = {
     "art-counteract": __version__,
@@ -175,19 +175,12 @@ def _describe_object(value: object, seen: Seen, depth: int) -> Iterator[str | Te
         yield _code_of_class(value)
     else:
         yield _code_of_class(type(value))
-        for key, each in sorted(_attributes(value).items()):
+        for key, each in sorted(attributes_of(value).items()):
             yield key
             yield from _describe(each, seen, depth)
         for kind in strange_classes(value):
             for method in methods_of(kind):
                 yield from _describe_globals(method, seen, depth)
-
-
-def _attributes(value: object) -> dict[str, Any]:
-    """Returns the attributes of an object, those in slots included."""
-    slots = [getattr(kind, "__slots__", ()) for kind in type(value).__mro__]
-    names = [name for each in slots for name in ((each,) if isinstance(each, str) else each)]
-    return {name: getattr(value, name) for name in names if hasattr(value, name)} | getattr(value, "__dict__", {})
 
 
 def _describe_globals(function: FunctionType, seen: Seen, depth: int) -> Iterator[str | Tensor]:
@@ -225,6 +218,8 @@ def _describe_function(function: FunctionType, seen: Seen, depth: int) -> Iterat
 def _plain(tensor: Tensor) -> tuple[str, Tensor]:
     """Returns the values of a tensor, of whatever layout and device, with a name for layouts that NumPy lacks."""
     found = tensor.detach()
+    if found.is_meta:  # a shape without values, as `torch.func.functional_call` takes them from elsewhere
+        return f"meta {tuple(found.shape)}", found.new_empty(0, device="cpu")
     if found.is_quantized:
         found = found.int_repr()
     if found.layout != torch.strided:

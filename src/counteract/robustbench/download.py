@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.progress import wrap_file
 
 from counteract._errors import UserError
+from counteract._files import temporary_beside
 from counteract.models.integrity import check_whole, html_title
 
 TIMEOUT = 60.0
@@ -31,7 +31,7 @@ def download(url: str, path: Path) -> None:
         UserError: (a ValueError) it failed, stalled, stopped early, or what came is no checkpoint; the message says
             which file to put where by hand.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, temporary, path.name)

@@ -156,6 +156,44 @@ def test_each_question_has_draws_of_its_own_and_so_has_each_row(net: TinyNet, x:
     assert torch.equal(again(same), second)
 
 
+class Seeding(TinyNet):
+    """A network that seeds the global generators whenever it is asked, as defences do whose draws are to be fixed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        np.random.seed(0)
+        random.seed(0)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("name", ["odd", "odd@defended"])
+def test_a_network_that_seeds_the_generators_leaves_the_attack_its_own_draws(name: str, x: Tensor) -> None:
+    seen: list[tuple[float, ...]] = []
+
+    def craft(situation: Situation, images: Tensor, labels: Tensor) -> Tensor:
+        for _ in range(3):
+            seen.append((torch.rand(()).item(), np.random.rand(), random.random()))
+            situation.network(images)
+        return images
+
+    for network in (Seeding(), TinyNet()):
+        ran(craft, of(network), x, name)
+    assert len(set(seen[:3])) == 3
+    assert seen[:3] == seen[3:]
+
+
+def test_a_network_that_draws_does_so_afresh_for_each_question(x: Tensor) -> None:
+    class Drawing(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + torch.rand(())
+
+    asked, again, other = Oracle(Drawing()), Oracle(Drawing()), Oracle(Drawing(), seed=1)
+    first, second = asked(x), asked(x)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again(x))
+    assert not torch.equal(first, other(x))
+
+
 def test_warnings_of_its_logger_are_passed_on_each_once(net: TinyNet, x: Tensor) -> None:
     def craft(situation: Situation, images: Tensor, labels: Tensor) -> Tensor:
         for name, text in [("them", "beware."), ("them.part", "beware"), ("them", "it\nis odd"), ("others", "quiet")]:

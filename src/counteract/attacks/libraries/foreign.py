@@ -143,13 +143,14 @@ class Foreign:
         """
         del preset, known
         name, root = self.spelled.short, _random.fold(keys[0], _STREAM)
-        asked = Oracle(victim.defended, root) if self.spelled.defended else Oracle(victim.undefended)
+        defended, seed = self.spelled.defended, int(root)
+        asked = Oracle(victim.defended, root, seed) if defended else Oracle(victim.undefended, seed=seed)
         count = 1 + int((keys[1:] != keys[:-1]).sum())
         pixels, aims = images[:count].detach().clone(), labels[:count].clone()
         if self.spelled.targeted:
             aims = draw_targets(keys[:count], aims, victim.num_classes)
         contained = _contained(f"attack {name} failed", AttackError)
-        with both_borrowed(victim), seeded(int(root)), _heard(self.recipe.logger) as said, contained:
+        with both_borrowed(victim), seeded(seed), _heard(self.recipe.logger) as said, contained:
             crafting = self._make(asked, victim.threat_model, victim.num_classes, images)
             found = _checked(crafting(pixels, aims), images[:count])
         for text in said:
@@ -166,22 +167,24 @@ class Oracle(nn.Module):
     """A network as somebody else's code asks it: images to logits, or to log-probabilities of a defended one.
 
     It has no training mode. A defended network draws afresh each time, and is asked about images in [0, 1] alone: it
-    refuses others, which some attacks pass on their way.
+    refuses others, which some attacks pass on their way. What the network makes of the global generators, which it may
+    seed, is kept from the attack, whose own draws come from them.
 
     Args:
         network: The undefended network, or the defended one.
         root: The key, int64, shape (), that all draws of a defended network are made from; None for an undefended one.
+        seed: The number by which the global generators are seeded anew for each question.
 
     Attributes:
         probabilities: True to answer with probabilities.
     """
 
-    def __init__(self, network: nn.Module, root: Tensor | None = None) -> None:
+    def __init__(self, network: nn.Module, root: Tensor | None = None, seed: int = 0) -> None:
         super().__init__()
         self.network = network
         self.training = False
         self.probabilities = False
-        self._root, self._times = root, 0
+        self._root, self._seed, self._times = root, seed, 0
 
     def train(self, mode: bool = True) -> Oracle:
         """Changes nothing."""
@@ -191,13 +194,14 @@ class Oracle(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The answers, in the dtype of the images; gradients come in their layout, which some code needs."""
         laid_out = x.flatten(1).view(x.shape)
-        answers = with_graph(self._answers(laid_out.to(dtype_of(self.network))), x)
+        self._times += 1
+        with seeded(self._seed, self._times):
+            answers = with_graph(self._answers(laid_out.to(dtype_of(self.network))), x)
         return (answers.softmax(1) if self.probabilities else answers).to(x.dtype)
 
     def _answers(self, x: Tensor) -> Tensor:
         if self._root is None:
             return ask(self.network, x)
-        self._times += 1
         keys = _random.fold(_random.fold(self._root, self._times), torch.arange(len(x), device=x.device))
         answers: Tensor = self.network(clamp(x, 0, 1), keys)
         return answers
