@@ -94,9 +94,9 @@ def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
     """Runs the attacks and the tests of the attack, as long as they can change the verdict."""
     auditor = _Auditor(spec, options, inputs)
     backward = auditor.look_back()
-    if backward.kind in ("wrong", "none") and not auditor.led:
+    if (backward.misleads or backward.kind == "none") and not auditor.led:
         auditor.find_surrogate()
-    cures = AROUND if auditor.borrowed else UNDER if backward.kind in ("wrong", "estimate") and auditor.known else ()
+    cures = AROUND if auditor.borrowed else UNDER if backward.kind not in ("exact", "none") and auditor.known else ()
     *first, last = stages(spec.preset.steps)
     planned = [*first, *([cures] if cures else []), last]
     for number, stage in enumerate(planned):
@@ -295,7 +295,7 @@ class _Auditor:
         """Returns a clause about what was done about a backward pass that is not that of the answers."""
         if self.borrowed:
             return "; attacks took that of the network under it" if self.subject.surrogate is None else _OF_SURROGATE
-        if backward.kind not in ("wrong", "estimate"):
+        if backward.kind in ("exact", "none"):
             return ""
         tried = "; attacks with gradients of the network under it were tried, too (under-cw, under-t, under-ce)"
         return (tried if UNDER[0] in self._done else "") if self.known else self._unknown
