@@ -193,6 +193,33 @@ def test_a_network_whose_gradients_are_masked_is_attacked_by_those_of_the_networ
     assert (check.flag, "they are masked" in check.words) == (True, True)
 
 
+class Sure(nn.Module):
+    """The logarithm of the mean of large logits' softmaxes, which has no gradient where one of them is zero."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = torch.stack([(16 * self.net(x.roll(by, -1))).softmax(1) for by in (0, 1)]).mean(0).log()
+        return answers
+
+
+def test_a_network_without_gradients_at_some_images_takes_those_of_the_network_inside_it(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, watcher = load_model("digits-resnet-iat").eval(), Watcher()
+    options = RunOptions(watcher=watcher)
+    found = audit("undefended", Sure(net), digits.take(8), **FAST, options=options)
+    assert found.run.spec.surrogate == "the network at net inside of it"
+    told = "its own gradients are of no use at some images: attacks take those of the network at net inside of it"
+    assert told in watcher.told
+    (check,) = [check for check in found.checks if check.name == "zero gradients"]
+    assert check.flag is False
+    monkeypatch.setattr(runner, "inner_network", lambda *_: None)
+    assert audit("undefended", Sure(net), digits.take(8), **FAST).run.spec.surrogate is None
+
+
 class Closed(nn.Module):
     """A network of whose inside nothing is known, with answers of which there is no gradient."""
 

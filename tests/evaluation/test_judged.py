@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from networks import Drawing, TinyNet, Unrepeatable
+from torch import Tensor, nn
 from watching import Watcher
 
+from counteract import load_model
 from counteract.datasets import Dataset
 from counteract.evaluation import RunOptions, evaluate
 
@@ -27,3 +29,25 @@ def test_a_defence_that_draws_once_for_a_whole_batch_is_said_to_have_intervals_t
         defences = ["undefended", defence]
         found = evaluate(TinyNet().eval(), digits.take(8), defences=defences, attacks=["clean"])
         assert ("one draw serves a whole batch" in str(found.parameters("network", "Drawing"))) == shared
+
+
+class Sure(nn.Module):
+    """The logarithm of what a softmax of large logits returned, which has no gradient where that is zero."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = (14 * self.net(x)).softmax(1).log()
+        return answers
+
+
+def test_where_some_images_have_no_gradient_attacks_take_that_of_the_undefended_network(digits: Dataset) -> None:
+    net, data = load_model("digits-resnet-iat").eval(), digits.take(24)
+    attacks = ["clean", "apgd-ce", "bpda-apgd-cw"]
+    found = evaluate(net, data, defences=["undefended", Sure(net)], attacks=attacks, eps=48 / 255, preset="quick")
+    said = "without a useful gradient at some images: attacks take that of the undefended network there (BPDA)"
+    assert said in str(found.parameters("network", "Sure"))
+    left = {(row.defence, row.attack): row.accuracy for row in found.rows}
+    assert left["Sure", "bpda-apgd-cw"] == left["undefended", "bpda-apgd-cw"]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
-from counteract._network import borrowed
+from counteract._network import ask, borrowed
 from counteract._seeding import draws_unkeyed, repeats, seeded, shares_draws
 from counteract.attacks.straight import straight
-from counteract.attacks.victim import has_gradients, randomness
+from counteract.attacks.victim import has_gradients, randomness, with_gradients
 from counteract.defences import forward_passes
 from counteract.defences.build import Shape
 from counteract.evaluation.probe import Probe, ProbeStore, take_probe
 from counteract.models.survey import probe_images
-from counteract.whole import Defended, Through, WholeModule
+from counteract.whole import Defended, Patched, Through, WholeModule
 
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
+
+_PATCHED = "without a useful gradient at some images: attacks take that of the {} there (BPDA)"
+"""The words for attacks through a defence that has no gradient for some images."""
 
 _SHARED = "one draw serves a whole batch of images, so that intervals are too narrow"
 """The words for a defence whose images do not draw for themselves, as intervals suppose."""
@@ -110,7 +113,8 @@ class Judged:
         found += [_SHARED] * (self._drawn_for is not None and shares_draws(self._answer, self._drawn_for))
         other = "surrogate" if self.surrogate else "undefended network"
         found += [OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
-        found += [_THROUGH.format(other)] * (self.attacked is not self.straight)
+        if self.attacked is not self.straight:
+            found += [(_PATCHED if self.patched else _THROUGH).format(other)]
         return ", ".join(filter(None, [self.words, *found]))
 
     @cached_property
@@ -123,12 +127,35 @@ class Judged:
         """The network with the defence as attacks that know of it differentiate it.
 
         Where its answers have no gradient that is of use, it is that of the network without it, or of the surrogate:
-        BPDA.
+        BPDA. So it is at those images alone where some have one.
         """
-        if not (self.stranger or self.surrogate) or self._has_gradients(self.straight):
+        if not (self.stranger or self.surrogate):
             return self.straight
+        if self._has_gradients(self.straight):
+            return WholeModule(Patched(self.straight, self.network)) if self._has_gaps else self.straight
         through = WholeModule(Through(self.straight, self.network))
         return through if self._has_gradients(through) else self.straight
+
+    @property
+    def patched(self) -> bool:
+        """True where attacks take another network's gradient at some images, and its own at others."""
+        return self.attacked is not self.straight and self._has_gradients(self.straight)
+
+    @cached_property
+    def _has_gaps(self) -> bool:
+        """True where some images have no gradient that is of use, and the other network has one."""
+        for images in (self._images, *self.shown):
+            keys = torch.arange(len(images), device=self.device)
+            with borrowed(self.straight), borrowed(self.network), seeded(0):
+                own = with_gradients(partial(self._ask, self.straight, keys), images)
+                if not own.all() and with_gradients(partial(ask, self.network), images)[~own].any():
+                    return True
+        return False
+
+    @staticmethod
+    def _ask(defended: Defended, keys: Tensor, images: Tensor) -> Tensor:
+        answers: Tensor = defended(images, keys)
+        return answers
 
     @cached_property
     def gradients(self) -> bool:

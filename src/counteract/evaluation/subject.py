@@ -259,7 +259,7 @@ class Subject:
             shape=self.shape,
             device=self.device,
             over=self._taken_for_the_identity(given.model, lambda x: given(x, keys)),
-            shown=() if built.ours else self._shown,
+            shown=() if built.ours and self.surrogate is None else self._shown,
         )
 
     def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> list[str]:
