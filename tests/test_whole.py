@@ -8,7 +8,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 
 from counteract import _random
-from counteract.whole import WholeModule, whole_module
+from counteract.whole import Patched, WholeModule, whole_module
 
 KEYS = torch.arange(6)
 
@@ -99,6 +99,35 @@ def test_probabilities_that_log_does_not_tell_apart_keep_their_winner(x: Tensor)
 
     module = WholeModule(Close(), probabilities=True)
     assert module(x).argmax(1).tolist() == [3] * 6
+
+
+def test_another_gradient_stands_in_at_the_images_that_have_none(net: TinyNet, x: Tensor) -> None:
+    class Partly(nn.Module):
+        """The logarithm of zero at one image, constant answers at another."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            scale = torch.tensor([1.0, 1e6, 1.0, 0.0, 1.0, 1.0])[: len(x)].unsqueeze(1)
+            answers: Tensor = (scale * net(x)).softmax(1).log()
+            return answers
+
+    other = nn.Sequential(nn.Conv2d(3, 2, 5), nn.Tanh(), nn.Flatten(), nn.Linear(2 * 28 * 28, 10))
+    whole, weights = WholeModule(Partly()), torch.arange(10.0)
+    patched = Patched(whole, other)
+
+    def slope(network: nn.Module, *more: Tensor) -> Tensor:
+        points = x.clone().requires_grad_()
+        (found,) = torch.autograd.grad((network(points, *more) * weights).sum(), points)
+        return found
+
+    assert torch.equal(patched(x, KEYS), whole(x, KEYS))
+    own, found = slope(whole, KEYS), slope(patched, KEYS)
+    others = slope(nn.Sequential(other, nn.LogSoftmax(1)))
+    assert own[1].isnan().all()
+    assert not own[3].any()
+    torch.testing.assert_close(found[[0, 2, 4, 5]], own[[0, 2, 4, 5]])
+    torch.testing.assert_close(found[3], others[3])
+    assert found[1].isfinite().all()
+    assert found[1].any()
 
 
 def test_mistakes(x: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._answers import labels_of
 from counteract._images import check_images
-from counteract._network import ask, check_model, dtype_of, is_training
+from counteract._network import ask, check_model, dtype_of, is_training, with_graph
 from counteract._seeding import seeded
 from counteract._softmax import log_probabilities
 from counteract.defended import DefendedModule, keep_winner
@@ -129,6 +129,55 @@ class Through(nn.Module):
             return exact
         scores = ask(self.network, x).log_softmax(dim=1).to(exact.dtype)
         return exact + (scores - scores.detach())
+
+
+class Patched(nn.Module):
+    """A defended network's answers with its own gradient, and another network's at the images where it has none.
+
+    None is one that is finite nowhere but where it is zero, such as that of the logarithm of zero.
+
+    Args:
+        defended: The network whose answers they are.
+        network: Maps the same images to logits.
+    """
+
+    def __init__(self, defended: Defended, network: nn.Module) -> None:
+        super().__init__()
+        self.defended = defended
+        self.network = network
+        self.training = is_training(network)
+
+    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The defended network's log-probabilities."""
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            answers: Tensor = self.defended(x, keys)
+            return answers
+        patched: Tensor = _Patch.apply(x, keys, self.defended, self.network)
+        return patched
+
+
+class _Patch(torch.autograd.Function):
+    """The answers of one network, with its own gradient or another's, image by image."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, keys: Tensor, defended: Defended, network: nn.Module) -> Tensor:
+        with torch.enable_grad():
+            points = x.detach().requires_grad_()
+            answers = with_graph(defended(points, keys), points)
+        context.points, context.answers, context.network = points, answers, network
+        return answers.detach()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Any:
+        points, (gradient,) = context.points, gradients
+        (found,) = torch.autograd.grad(context.answers, points, gradient, retain_graph=True)
+        none = ~(found.isfinite() & (found != 0)).flatten(1).any(1)
+        if none.any():
+            with torch.enable_grad():
+                others = points.detach()[none].requires_grad_()
+                scores = ask(context.network, others).log_softmax(dim=1).to(gradient.dtype)
+                (found[none],) = torch.autograd.grad(scores, others, gradient[none])
+        return found, None, None, None
 
 
 Defended: TypeAlias = DefendedModule | WholeModule

@@ -19,6 +19,7 @@ from counteract.attacks.straight import (
     straight,
     taken_for_the_identity,
 )
+from counteract.models import load_model
 from counteract.whole import WholeModule
 
 
@@ -45,6 +46,25 @@ class Reversed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return 2 * x.detach() - x
+
+
+class Step(nn.Module):
+    """One where what it takes is above zero, without a gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x > 0).to(x.dtype)
+
+
+class Gate(nn.Module):
+    """A ReLU, written with a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = Step()
+
+    def forward(self, x: Tensor) -> Tensor:
+        gated: Tensor = x * self.step(x)
+        return gated
 
 
 class Doubled(nn.Module):
@@ -74,7 +94,7 @@ def slope(network: Any, x: Tensor, *keys: Tensor) -> Tensor:
 
 
 def looked_for(network: nn.Module, x: Tensor, *names: str) -> tuple[str, ...]:
-    return taken_for_the_identity(network.eval(), names, lambda: network(x.clone()))
+    return taken_for_the_identity(network.eval(), names, lambda images: network(images.clone()).flatten(1), x)
 
 
 @pytest.mark.parametrize("module", [Levels(), Levels(in_place=True), Cut(), Reversed()])
@@ -105,6 +125,21 @@ def test_modules_without_a_derivative_are_found(x: Tensor) -> None:
     assert looked_for(Behind(nn.ReLU(inplace=True), nn.Conv2d(3, 3, 1), nn.Dropout()), x) == ()
     assert looked_for(Behind(nn.Conv2d(3, 3, 1), nn.Sequential(Levels(in_place=True))), x) == ("before.1.0",)
     assert looked_for(Behind(Cut(), nn.Sequential(nn.Tanh(), Levels())), x) == ("before.0", "before.1.1")
+
+
+def test_a_step_that_gates_what_has_a_derivative_is_left_as_it_is(x: Tensor) -> None:
+    """Its part of the derivative is zero; what takes the whole for another is the step in place of the identity."""
+    network = load_model("digits-resnet-iat")
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, Gate())
+    assert len([each for each in look_inside(network, lambda: network(x)).values() if each.flat]) > 2
+    assert looked_for(network, x[:2]) == ()
+    assert looked_for(nn.Sequential(Levels(), network), x[:2]) == ("0",)
+    assert set(looked_for(network, x[:2], "stem.2.step")) == {"stem.2.step"}
+    stepping = nn.Sequential(nn.Conv2d(3, 8, 3), Step(), nn.Flatten(), nn.Linear(8 * 30 * 30, 10))
+    assert looked_for(stepping, x[:2]) == ("1",)
 
 
 def test_what_never_changes_has_no_derivative_that_is_missing(x: Tensor) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from counteract import Counteraction, DefendedModule, GaussianNoise, Hedge, MixupInference, RandomCropPad
 from counteract._errors import UserError
-from counteract.attacks.victim import has_gradients, randomness, survey_networks
+from counteract.attacks.victim import has_gradients, randomness, survey_networks, with_gradients
 from counteract.whole import WholeModule
 
 
@@ -57,6 +57,13 @@ def test_gradients(net: nn.Module, x: Tensor) -> None:
     with torch.no_grad():
         assert has_gradients(net, x)
     assert not has_gradients(lambda images: net(images) * torch.nan, x)
+
+
+def test_images_with_a_gradient_are_told_from_those_without(net: nn.Module, x: Tensor) -> None:
+    factors = torch.tensor([1.0, 0.0, torch.nan, torch.inf, -1.0, 1.0]).unsqueeze(1)
+    expected = [True, False, False, False, True, True]
+    assert with_gradients(lambda images: factors * net(images), x).tolist() == expected
+    assert not with_gradients(lambda images: net(images).detach(), x).any()
 
 
 def test_a_lack_of_memory_is_no_lack_of_a_gradient(x: Tensor) -> None:

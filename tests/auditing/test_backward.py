@@ -131,6 +131,15 @@ def test_the_identity_through_a_quantiser_is_an_estimate(digits: Dataset) -> Non
     assert seen.step > 1e-3
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_an_exact_gradient_of_ripples_is_masked(hidden: bool, digits: Dataset) -> None:
+    """They are small beside an attack's steps, and steep."""
+    seen = found(Whole(lambda x, net: net(x + 0.02 * (1000 * x).sin()), robust(), hidden=hidden), digits)
+    assert seen.kind == "masked"
+    assert seen.cosine < 0.4
+    assert seen.step > 0.01
+
+
 def test_the_gradient_of_the_network_under_a_defence_is_seen_for_what_it_is(digits: Dataset) -> None:
     """A network that stands in for another."""
     net, few = tiny(2), digits.take(8)

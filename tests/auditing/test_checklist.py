@@ -273,6 +273,7 @@ def test_more_steps_that_were_tried_and_change_nothing_are_the_end_of_it() -> No
         (Backward("exact", 1.0, 1.0, 1e-6, 8), False),
         (Backward("estimate", 0.8, 0.9, 0.02, 8), False),
         (Backward("wrong", 0.2, 0.1, 0.02, 8), True),
+        (Backward("masked", 0.2, 0.1, 0.02, 8), True),
         (Backward("none"), None),
     ],
 )
@@ -359,6 +360,7 @@ def test_every_finding_is_said_in_full() -> None:
         "exact": [check_backward(Backward("exact", 1.0, 0.5, 1e-6, 8), "; cured")],
         "estimate": [check_backward(Backward("estimate", 0.8, 0.9, 0.02, 8, declared=True))],
         "wrong": [check_backward(wrong, "; cured"), check_backward(wrong)],
+        "masked": [check_backward(Backward("masked", 0.2, 0.1, 0.02, 7), "; cured")],
         "none": [check_backward(Backward("none"), "; cured"), check_backward(Backward("none"))],
         "distilled": [check_backward(Backward("none"), distilled=True)],
         "planted": [check_planted(each) for each in (None, Planted(32, 32), Planted(32, 20))],

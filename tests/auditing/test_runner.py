@@ -13,7 +13,7 @@ from networks import TinyNet
 from torch import Tensor, nn
 from watching import Watcher
 
-from counteract import AntiAdversary, DefendedModule, GaussianNoise, attack, audit
+from counteract import AntiAdversary, DefendedModule, GaussianNoise, attack, audit, load_model
 from counteract._errors import StrangersError
 from counteract.attacks import Attack, find_attack
 from counteract.auditing import Audit, distilled, runner
@@ -169,6 +169,55 @@ def test_a_network_whose_gradients_mislead_is_attacked_by_those_of_the_network_i
         assert "with gradients of the network under it were tried" in check.words
         assert set(UNDER) < {row.attack for row in found.run.rows}
     assert [row.accuracy for row in alone.run.rows] == [row.accuracy for row in named.run.rows]
+
+
+class Rippled(nn.Module):
+    """A network behind ripples, whose gradients are exact and lead nowhere."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.net(x + 0.02 * (1000 * x).sin())
+        return answers
+
+
+def test_a_network_whose_gradients_are_masked_is_attacked_by_those_of_the_network_inside_it(digits: Dataset) -> None:
+    net = load_model("digits-resnet-iat").eval()
+    found = audit("undefended", Rippled(net), digits.take(8), **FAST)
+    assert found.run.spec.surrogate == "the network at net inside of it"
+    assert found.verdict == "cannot tell"
+    assert set(UNDER) < {row.attack for row in found.run.rows}
+    (check,) = [check for check in found.checks if check.name == "backward pass"]
+    assert (check.flag, "they are masked" in check.words) == (True, True)
+
+
+class Sure(nn.Module):
+    """The logarithm of the mean of large logits' softmaxes, which has no gradient where one of them is zero."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = torch.stack([(16 * self.net(x.roll(by, -1))).softmax(1) for by in (0, 1)]).mean(0).log()
+        return answers
+
+
+def test_a_network_without_gradients_at_some_images_takes_those_of_the_network_inside_it(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, watcher = load_model("digits-resnet-iat").eval(), Watcher()
+    options = RunOptions(watcher=watcher)
+    found = audit("undefended", Sure(net), digits.take(8), **FAST, options=options)
+    assert found.run.spec.surrogate == "the network at net inside of it"
+    told = "its own gradients are of no use at some images: attacks take those of the network at net inside of it"
+    assert told in watcher.told
+    (check,) = [check for check in found.checks if check.name == "zero gradients"]
+    assert check.flag is False
+    monkeypatch.setattr(runner, "inner_network", lambda *_: None)
+    assert audit("undefended", Sure(net), digits.take(8), **FAST).run.spec.surrogate is None
 
 
 class Closed(nn.Module):

@@ -234,8 +234,8 @@ def _over(victim: Victim, images: Tensor, names: Sequence[str]) -> Victim:
     channels, height, width = images.shape[1:]
     two = probe_images((channels, height, width))[:2].to(images)
     keys = torch.arange(2, device=two.device)
-    of_network = taken_for_the_identity(undefended, names, lambda: ask(undefended, two))
-    of_all = taken_for_the_identity(defended.model, names, lambda: defended(two, keys))
+    of_network = taken_for_the_identity(undefended, names, partial(ask, undefended), two)
+    of_all = taken_for_the_identity(defended.model, names, lambda x: defended(x, keys), two)
     check_named(names, [undefended, defended.model])
     return replace(
         victim,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from counteract import _random
 from counteract._errors import UserError, shown
 from counteract._network import borrowed, is_training
 from counteract._seeding import seeded
@@ -31,6 +33,12 @@ _CHANNELS = 4
 
 _STEPS = (1 / 32, 1 / 16, 1 / 8)
 """Steps over which slopes are taken, as shares of the range of an image's values."""
+
+_DIRECTIONS, _POINTS, _SIZE = 16, 4, 8 / 255
+"""Random directions, and points around an image, in which gradients are compared with answers; a step's size there."""
+
+_BETTER = 0.02
+"""The cosine by which a gradient must follow the answers better for a module to be left as it is."""
 
 
 class StraightThrough(nn.Module):
@@ -57,12 +65,19 @@ class StraightThrough(nn.Module):
         asked = partial(self.network, x) if keys is None else partial(self.network, x, keys)
         if not (torch.is_grad_enabled() and x.requires_grad):
             return asked()
-        with ExitStack() as stack:
-            for path in self.paths:
-                module, received = self.network.get_submodule(path), list[Tensor]()
-                stack.callback(module.register_forward_pre_hook(partial(_set_aside, received)).remove)
-                stack.callback(module.register_forward_hook(partial(_hand_back, received)).remove)
+        with _passed_over(self.network, self.paths):
             return asked()
+
+
+@contextmanager
+def _passed_over(network: nn.Module, paths: Iterable[str]) -> Iterator[None]:
+    """Takes modules inside of a network for the identity in the backward passes of what is asked meanwhile."""
+    with ExitStack() as stack:
+        for path in paths:
+            module, received = network.get_submodule(path), list[Tensor]()
+            stack.callback(module.register_forward_pre_hook(partial(_set_aside, received)).remove)
+            stack.callback(module.register_forward_hook(partial(_hand_back, received)).remove)
+        yield
 
 
 def _set_aside(received: list[Tensor], module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -181,25 +196,98 @@ def _seen(point: Tensor, answer: Tensor) -> Inside:
     return Inside(point.shape, answer.shape, flat, answer.detach() if answer.dim() == 2 else None)
 
 
-def taken_for_the_identity(network: nn.Module, names: Collection[str], call: Callable[[], object]) -> tuple[str, ...]:
+def taken_for_the_identity(
+    network: nn.Module, names: Collection[str], answer: Callable[[Tensor], Tensor], images: Tensor
+) -> tuple[str, ...]:
     """Returns the paths of the modules that attacks take for the identity: those named, and those without a derivative.
+
+    Of the latter those are left as they are without which the gradient follows the answers better: a gate x * step(x)
+    has a derivative, which is that of its step in no part.
 
     Args:
         network: The network.
         names: Names of modules: a path, else the end of paths or a class. Those that fit none here are left alone.
-        call: Asks the network for two images.
+        answer: Asks the network, for scores, shape (N, classes).
+        images: Two images in [0, 1].
 
     Raises:
         UserError: (a ValueError) a module that is named does not return what has the shape of that which it takes, but
             for the number of channels.
     """
-    inside = look_inside(network, call)
+    inside = look_inside(network, lambda: answer(images))
     named = [path for name in names for path in _fitting(name, network)]
     for path in named:
         _check_shape(path, network.get_submodule(path), inside.get(path))
     flat = [path for path, each in inside.items() if each.flat]
     innermost = [path for path in flat if not any(other.startswith(f"{path}.") for other in flat)]
-    return tuple(dict.fromkeys([*named, *(path for path in innermost if _keeps_shape(inside[path]))]))
+    flat = [path for path in innermost if _keeps_shape(inside[path]) and path not in named]
+    return (*dict.fromkeys(named), *(_in_the_way(network, named, flat, answer, images) if flat else ()))
+
+
+def _in_the_way(
+    network: nn.Module, named: Sequence[str], flat: Sequence[str], answer: Callable[[Tensor], Tensor], images: Tensor
+) -> list[str]:
+    """Returns those of the modules without a derivative, class by class, that stand in the way of the gradient."""
+    kinds = {path: type(network.get_submodule(path)) for path in flat}
+    with borrowed(network):
+        follows = _Follows(network, answer, images)
+        left, best = list(flat), follows([*named, *flat])
+        for kind in dict.fromkeys(kinds.values()):
+            fewer = [path for path in left if kinds[path] is not kind]
+            if (found := follows([*named, *fewer])) > best + _BETTER:
+                left, best = fewer, found
+    return left
+
+
+class _Follows:
+    """The cosine between the slopes that gradients promise and those of the answers, over steps of an attack's size.
+
+    Both are means over random points around the images, and of the lead of the likeliest class there over the second.
+    """
+
+    def __init__(self, network: nn.Module, answer: Callable[[Tensor], Tensor], images: Tensor) -> None:
+        self._network, self._answer = network, answer
+        inside, keys = 0.25 + 0.5 * images, torch.arange(len(images), device=images.device)
+        self._points = [inside + _SIZE * _signs(keys, inside, number) for number in range(_POINTS)]
+        self._directions = [_SIZE * _signs(keys, inside, _POINTS + number) for number in range(_DIRECTIONS)]
+        with torch.no_grad():
+            self._top = self._ask(inside).nan_to_num().topk(2).indices
+            self._seen = torch.stack([self._change(direction) for direction in self._directions])
+
+    def __call__(self, paths: Sequence[str]) -> float:
+        """Returns it, with some modules taken for the identity; zero where there is no gradient."""
+        try:
+            with torch.enable_grad(), _passed_over(self._network, paths):
+                gradient = torch.stack([self._gradient(each) for each in self._points]).mean(0)
+        except Exception:  # noqa: BLE001 - a stranger's backward pass may raise anything; then it leads nowhere
+            return 0.0
+        promised = torch.stack([(gradient * each).flatten(1).sum(1) for each in self._directions])
+        return float(F.cosine_similarity(promised, self._seen, dim=0).nan_to_num().mean())
+
+    def _gradient(self, points: Tensor) -> Tensor:
+        points = points.clone().requires_grad_()
+        (found,) = torch.autograd.grad(self._lead(points).sum(), points)
+        return found.nan_to_num(0, 0, 0)
+
+    def _change(self, direction: Tensor) -> Tensor:
+        """The mean change of the lead between a step back and one ahead: shape (N,)."""
+        changes = [self._lead(each + direction) - self._lead(each - direction) for each in self._points]
+        return torch.stack(changes).mean(0).nan_to_num()
+
+    def _lead(self, points: Tensor) -> Tensor:
+        first, second = self._ask(points).gather(1, self._top).unbind(1)
+        return first - second
+
+    def _ask(self, points: Tensor) -> Tensor:
+        with seeded(0):
+            return self._answer(points)
+
+
+def _signs(keys: Tensor, images: Tensor, number: int) -> Tensor:
+    """A random sign for each pixel of some images."""
+    shape = images.shape[1:]
+    draws = _random.uniform(_random.fold(keys, number), shape.numel()).view(len(images), *shape)
+    return (2 * (draws >= 0.5).to(images.dtype) - 1).to(images)
 
 
 def straight(defended: Defended, paths: Sequence[str]) -> Defended:

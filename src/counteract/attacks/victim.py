@@ -106,7 +106,17 @@ def has_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
         answer: Maps images to scores, shape (N, classes).
         images: The images, in [0, 1], shape (N, C, H, W).
     """
-    points = images[:GRANULE].clone().requires_grad_()
+    return bool(with_gradients(answer, images[:GRANULE]).any())
+
+
+def with_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Returns True of each image that has a gradient that is finite and not zero in some pixel: shape (N,).
+
+    Args:
+        answer: Maps images to scores, shape (N, classes).
+        images: The images, in [0, 1], shape (N, C, H, W).
+    """
+    points = images.clone().requires_grad_()
     try:
         with torch.enable_grad():
             scores = answer(points)
@@ -115,5 +125,6 @@ def has_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> bool:
     except RuntimeError as error:
         if out_of_memory(error):
             raise
-        return False  # autograd's, for answers that do not depend on the images by anything that it knows of
-    return bool((gradient.isfinite() & (gradient != 0)).any())
+        # autograd's, for answers that do not depend on the images by anything that it knows of
+        return torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    return (gradient.isfinite() & (gradient != 0)).flatten(1).any(1)

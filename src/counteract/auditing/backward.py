@@ -18,8 +18,9 @@ from counteract.preprocessors.adapter import Adapted
 from counteract.preprocessors.first_order import FirstOrderPreprocessor
 from counteract.whole import Defended, WholeModule
 
-Kind: TypeAlias = Literal["exact", "estimate", "wrong", "none"]
-"""The findings: the gradient is that of the answers; it is not, but leads up in the mean; nor that; there is none."""
+Kind: TypeAlias = Literal["exact", "masked", "estimate", "wrong", "none"]
+"""The findings: the gradient is that of the answers; it is, and leads nowhere over an attack's steps; it is not, but
+leads up in the mean; nor that; there is none."""
 
 FEW = 8
 """The images that are looked at."""
@@ -36,8 +37,9 @@ _PRECISE, _SINGLE = (1e-6, 1e-4), (1e-4, 5e-4, 2e-3)
 _COARSE, _AROUND = (4 / 255, 8 / 255), 4
 """Steps of the size of an attack's; and the random points around an image that the mean is taken over there."""
 
-_EXACT, _SINGLE_EXACT, _LEADS = 0.97, 0.9, 0.6
-"""The least cosines: of a gradient that is exact, in float64 and in float32; and of an estimate that leads up."""
+_EXACT, _SINGLE_EXACT, _LEADS, _MASKED = 0.97, 0.9, 0.6, 0.4
+"""The least cosines: of a gradient that is exact, in float64 and in float32; of an estimate that leads up; and over an
+attack's steps of an exact one that is not masked."""
 
 _MARGIN, _NEAR = 9 / 255, 4 / 255
 """The distance that points keep from the bounds of pixels, beyond every step; and that of random points around them."""
@@ -70,6 +72,11 @@ class Backward:
     step: float = 0.0
     images: int = 0
     declared: bool = False
+
+    @property
+    def misleads(self) -> bool:
+        """True where the gradient leads an attack nowhere."""
+        return self.kind in ("wrong", "masked")
 
     @property
     def words(self) -> str:
@@ -111,9 +118,9 @@ def look_back(defended: Defended, images: Tensor, labels: Tensor, keys: Tensor) 
     """Compares gradients with finite differences of the answers, every draw fixed.
 
     Small steps come first, in float64 where a copy of the network can compute in that: an exact gradient agrees there,
-    whatever kinks and jumps there are between. Where none agrees, means over points around an image are compared over
-    steps as large as an attack's: an estimate that stands in for a derivative, such as the identity through a
-    quantiser, agrees in the mean.
+    whatever kinks and jumps there are between. Then means over points around an image are compared over steps as large
+    as an attack's: an estimate that stands in for a derivative, such as the identity through a quantiser, agrees in the
+    mean, and an exact gradient does not where ripples or jumps mask the way up.
 
     Args:
         defended: The network; it is left as it was found.
@@ -124,21 +131,33 @@ def look_back(defended: Defended, images: Tensor, labels: Tensor, keys: Tensor) 
     points, labels, keys = _inside(images[:FEW], keys[:FEW]), labels[:FEW], keys[:FEW]
     with borrowed(defended):
         single = _Slopes(defended, points, labels, keys)
-        precise = _in_float64(defended, points, keys)
-        if precise is not None:
-            with borrowed(precise):
-                exact = _best(_Slopes(precise, points.double(), labels, keys), _PRECISE, _EXACT)
-            if exact is None or exact.cosine >= _EXACT:
-                return exact or Backward("none")
-        close = _best(single, _SINGLE, _SINGLE_EXACT)
-        if close is None:
-            return Backward("none")
-        if precise is None and close.cosine >= _SINGLE_EXACT:
-            return close
-        coarse = _best(single, _COARSE, _LEADS, around=_AROUND)
-    assert coarse is not None
-    kind: Kind = "estimate" if coarse.cosine >= _LEADS else "wrong"
-    return Backward(kind, coarse.cosine, coarse.slope, coarse.step, coarse.images)
+        close = _close(single, _in_float64(defended, points, keys))
+        coarse = None if close is None else _best(single, _COARSE, _LEADS, around=_AROUND)
+    if close is None or coarse is None:
+        return close or Backward("none")
+    exact = close.kind == "exact"
+    if exact and coarse.cosine >= _MASKED:
+        return close
+    return replace(coarse, kind="masked" if exact else "estimate" if coarse.cosine >= _LEADS else "wrong")
+
+
+def _close(single: _Slopes, precise: Defended | None) -> Backward | None:
+    """Returns the agreement over small steps, exact or wrong, in float64 where that can be; None if nothing is there.
+
+    Args:
+        single: The network at some points.
+        precise: A copy of it that computes in float64, or None.
+    """
+    if precise is not None:
+        with borrowed(precise):
+            points = single.points.double()
+            found = _best(_Slopes(precise, points, single.labels, single.keys), _PRECISE, _EXACT)
+        if found is None or found.cosine >= _EXACT:
+            return found
+    found = _best(single, _SINGLE, _SINGLE_EXACT)
+    if found is None or (precise is None and found.cosine >= _SINGLE_EXACT):
+        return found
+    return replace(found, kind="wrong")
 
 
 class _Slopes:

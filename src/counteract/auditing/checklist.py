@@ -118,7 +118,11 @@ def check_backward(found: Backward, cure: str = "", *, distilled: bool = False) 
         words = "the gradient is not that of the answers, and leads up in the mean, as the identity in place of a step"
         return Check(name, False, f"{words}: {found.words}{of}{cure}")
     alarm = "the gradients are not those of the answers: a wrong backward pass, or an estimate too rough to follow"
-    return _check(name, found.kind == "wrong", alarm, f"{found.words}{of}{cure}")
+    if found.kind == "masked":
+        alarm = (
+            "the gradients are those of the answers and lead nowhere over steps of an attack's size: they are masked"
+        )
+    return _check(name, found.misleads, alarm, f"{found.words}{of}{cure}")
 
 
 def check_planted(found: Planted | None) -> Check:

@@ -94,9 +94,10 @@ def _audit(spec: EvaluationSpec, options: RunOptions, inputs: Inputs) -> Audit:
     """Runs the attacks and the tests of the attack, as long as they can change the verdict."""
     auditor = _Auditor(spec, options, inputs)
     backward = auditor.look_back()
-    if backward.kind in ("wrong", "none") and not auditor.led:
-        auditor.find_surrogate()
-    cures = AROUND if auditor.borrowed else UNDER if backward.kind in ("wrong", "estimate") and auditor.known else ()
+    useless = backward.misleads or backward.kind == "none"
+    if (useless or auditor.patchy) and not auditor.led:
+        auditor.find_surrogate(distilled=useless)
+    cures = AROUND if auditor.borrowed else UNDER if backward.kind not in ("exact", "none") and auditor.known else ()
     *first, last = stages(spec.preset.steps)
     planned = [*first, *([cures] if cures else []), last]
     for number, stage in enumerate(planned):
@@ -150,17 +151,30 @@ class _Auditor:
     @property
     def borrowed(self) -> bool:
         """True where attacks take another network's gradient for the defence's, which has none."""
-        return self.judged.attacked is not self.judged.straight
+        return self.judged.attacked is not self.judged.straight and not self.judged.patched
 
-    def find_surrogate(self) -> None:
-        """Finds a network whose gradients may stand in: one inside of that which is audited, or one distilled."""
+    @property
+    def patchy(self) -> bool:
+        """True where the network has no gradient of use at some images."""
+        slopes = self.subject.survey.slopes
+        return bool(slopes.zero + slopes.broken)
+
+    def find_surrogate(self, *, distilled: bool) -> None:
+        """Finds a network whose gradients may stand in: one inside of that which is audited, or one distilled.
+
+        Args:
+            distilled: False where there is to be none if none is inside.
+        """
         images = self.inputs.data.read(torch.arange(len(self.inputs.data))[:_ASKED]).to(self.subject.device)
         inner = inner_network(self.subject.module, lambda: ask(self.subject.module, images), images)
-        if inner is None:
+        if inner is not None:
+            found = Network(f"the network at {inner[0]} inside of it", inner[1])
+        elif distilled:
             found = Network(_DISTILLED, self._distil(images))
         else:
-            found = Network(f"the network at {inner[0]} inside of it", inner[1])
-        self.options.watcher.tell(f"its own gradients are of no use: attacks take those of {found.name}")
+            return
+        where = "" if distilled else " at some images"
+        self.options.watcher.tell(f"its own gradients are of no use{where}: attacks take those of {found.name}")
         self._begin(self.spec.model_copy(update={"surrogate": found.name}), replace(self.inputs, surrogate=found))
 
     def _distil(self, images: Tensor) -> torch.nn.Module:
@@ -295,7 +309,7 @@ class _Auditor:
         """Returns a clause about what was done about a backward pass that is not that of the answers."""
         if self.borrowed:
             return "; attacks took that of the network under it" if self.subject.surrogate is None else _OF_SURROGATE
-        if backward.kind not in ("wrong", "estimate"):
+        if backward.kind in ("exact", "none"):
             return ""
         tried = "; attacks with gradients of the network under it were tried, too (under-cw, under-t, under-ce)"
         return (tried if UNDER[0] in self._done else "") if self.known else self._unknown

@@ -97,9 +97,10 @@ class Crafter:
         """Returns the victim of an attack through a defence; None stands for an oblivious attack, which knows none."""
         judged = self.subject.undefended if through is None else through
         random, once = (False, False) if through is None else through.random
+        inside = None if through is None else through.inside
         unkeyed = self.subject.is_unkeyed(judged)
         return Victim(
-            undefended=self.subject.attackable,
+            undefended=self.subject.attackable if inside is None else inside,
             defended=judged.attacked,
             random=random or unkeyed,
             once=once or unkeyed,

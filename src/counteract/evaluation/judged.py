@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
-from counteract._network import borrowed
+from counteract._network import ask, borrowed
 from counteract._seeding import draws_unkeyed, repeats, seeded, shares_draws
-from counteract.attacks.straight import straight
-from counteract.attacks.victim import has_gradients, randomness
+from counteract.attacks.straight import inner_network, straight
+from counteract.attacks.victim import has_gradients, randomness, with_gradients
 from counteract.defences import forward_passes
 from counteract.defences.build import Shape
 from counteract.evaluation.probe import Probe, ProbeStore, take_probe
 from counteract.models.survey import probe_images
-from counteract.whole import Defended, Through, WholeModule
+from counteract.whole import Defended, Patched, Through, WholeModule
 
 _THROUGH = "without a useful gradient: attacks take that of the {} (BPDA)"
 """The words for attacks through a defence that has no gradient."""
+
+_PATCHED = "without a useful gradient at some images: attacks take that of the {} there (BPDA)"
+"""The words for attacks through a defence that has no gradient for some images."""
 
 _SHARED = "one draw serves a whole batch of images, so that intervals are too narrow"
 """The words for a defence whose images do not draw for themselves, as intervals suppose."""
@@ -108,9 +111,11 @@ class Judged:
         )
         found = [draws] * self.unkeyed
         found += [_SHARED] * (self._drawn_for is not None and shares_draws(self._answer, self._drawn_for))
-        other = "surrogate" if self.surrogate else "undefended network"
         found += [OVER.format(", ".join(self.over))] * bool(self.over and self.stranger)
-        found += [_THROUGH.format(other)] * (self.attacked is not self.straight)
+        if self.attacked is not self.straight:
+            of = "surrogate" if self.surrogate else "undefended network"
+            of = of if self._inner is None else f"network at {self._inner[0]} inside of it"
+            found += [(_PATCHED if self.patched else _THROUGH).format(of)]
         return ", ".join(filter(None, [self.words, *found]))
 
     @cached_property
@@ -122,13 +127,65 @@ class Judged:
     def attacked(self) -> Defended:
         """The network with the defence as attacks that know of it differentiate it.
 
-        Where its answers have no gradient that is of use, it is that of the network without it, or of the surrogate:
-        BPDA.
+        Where its answers have no gradient that is of use, it is that of the network under it: BPDA. So it is at those
+        images alone where some have one.
         """
-        if not (self.stranger or self.surrogate) or self._has_gradients(self.straight):
+        if not (self.stranger or self.surrogate):
             return self.straight
-        through = WholeModule(Through(self.straight, self.network))
+        if self._has_gradients(self.straight):
+            return WholeModule(Patched(self.straight, self._lender)) if self._has_gaps else self.straight
+        through = WholeModule(Through(self.straight, self._lender))
         return through if self._has_gradients(through) else self.straight
+
+    @property
+    def inside(self) -> nn.Module | None:
+        """The network inside of it whose gradient stands in; None where none does or that is the undefended one's."""
+        return None if self.attacked is self.straight or self._inner is None else self._inner[1]
+
+    @property
+    def _lender(self) -> nn.Module:
+        """The network whose gradient stands in where its own is of no use."""
+        return self.network if self._inner is None else self._inner[1]
+
+    @cached_property
+    def _inner(self) -> tuple[str, nn.Module] | None:
+        """Another network than the undefended one inside of a stranger's module, with its path, or None.
+
+        It may have been trained for the defence.
+        """
+        if self.surrogate or not (self.stranger and isinstance(self.given, WholeModule)):
+            return None
+        images = torch.cat(self.shown or (self._images,))
+        keys = torch.arange(len(images), device=self.device)
+        found = inner_network(self.given.model, lambda: self.given(images, keys), images)
+        return None if found is None or self._answers_as(found[1], images) else found
+
+    def _answers_as(self, network: nn.Module, images: Tensor) -> bool:
+        """Returns True for a network that answers as the undefended one, up to round-off."""
+        with borrowed(network), borrowed(self.network), torch.no_grad():
+            one, other = (ask(each, images).log_softmax(1) for each in (network, self.network))
+        return one.shape == other.shape and torch.allclose(one, other, rtol=1e-2, atol=1e-2, equal_nan=True)
+
+    @property
+    def patched(self) -> bool:
+        """True where attacks take another network's gradient at some images, and its own at others."""
+        return self.attacked is not self.straight and self._has_gradients(self.straight)
+
+    @cached_property
+    def _has_gaps(self) -> bool:
+        """True where some images have no gradient that is of use, and the other network has one."""
+        for images in (self._images, *self.shown):
+            keys = torch.arange(len(images), device=self.device)
+            with borrowed(self.straight), borrowed(self._lender), seeded(0):
+                own = with_gradients(partial(self._ask, self.straight, keys), images)
+                if not own.all() and with_gradients(partial(ask, self._lender), images)[~own].any():
+                    return True
+        return False
+
+    @staticmethod
+    def _ask(defended: Defended, keys: Tensor, images: Tensor) -> Tensor:
+        answers: Tensor = defended(images, keys)
+        return answers
 
     @cached_property
     def gradients(self) -> bool:

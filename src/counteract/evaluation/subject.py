@@ -134,13 +134,13 @@ class Subject:
         if self.surrogate is not None:
             return self.surrogate
         network = self._computing_in(precision)
-        over = self._taken_for_the_identity(network, lambda: ask(network, self._two))
+        over = self._taken_for_the_identity(network, partial(ask, network))
         return StraightThrough(network, over) if over else network
 
-    def _taken_for_the_identity(self, network: nn.Module, call: Callable[[], Tensor]) -> tuple[str, ...]:
+    def _taken_for_the_identity(self, network: nn.Module, answer: Callable[[Tensor], Tensor]) -> tuple[str, ...]:
         """Returns the modules inside of a network that attacks take for the identity, looked for once."""
         if network not in self._over:
-            self._over[network] = taken_for_the_identity(network, self.spec.bpda_at, call)
+            self._over[network] = taken_for_the_identity(network, self.spec.bpda_at, answer, self._two)
         return self._over[network]
 
     @property
@@ -258,8 +258,8 @@ class Subject:
             words=built.words,
             shape=self.shape,
             device=self.device,
-            over=self._taken_for_the_identity(given.model, lambda: given(self._two, keys)),
-            shown=() if built.ours else self._shown,
+            over=self._taken_for_the_identity(given.model, lambda x: given(x, keys)),
+            shown=() if built.ours and self.surrogate is None else self._shown,
         )
 
     def _look_at(self, variant: Variant, built: Built, made: Iterable[Precision]) -> list[str]:
