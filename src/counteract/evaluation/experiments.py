@@ -108,7 +108,9 @@ def with_models(data: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
 def _labelled(model: str) -> tuple[str, str, str]:
     """Returns label, separator and name of `label=name`; of a name alone, path and arguments included, itself."""
     label, separator, name = model.partition("=")
-    return (model, "", "") if {"/", ":"} & set(label) else (label, separator, name)
+    library, bracket, _ = label.partition("(")
+    path = "/" in label or (bracket and ":" in library)
+    return (model, "", "") if path else (label, separator, name)
 
 
 def _extended(data: dict[str, Any], name: str) -> dict[str, Any]:
