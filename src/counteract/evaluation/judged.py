@@ -176,9 +176,12 @@ class Judged:
         """True where some images have no gradient that is of use, and the other network has one."""
         for images in (self._images, *self.shown):
             keys = torch.arange(len(images), device=self.device)
-            with borrowed(self.straight), borrowed(self._lender), seeded(0):
-                own = with_gradients(partial(self._ask, self.straight, keys), images)
-                if not own.all() and with_gradients(partial(ask, self._lender), images)[~own].any():
+            with borrowed(self.straight), seeded(0):
+                none = ~with_gradients(partial(self._ask, self.straight, keys), images)
+            if not none.any():  # as nearly always; a lender has to be looked for
+                continue
+            with borrowed(self._lender), seeded(0):
+                if with_gradients(partial(ask, self._lender), images)[none].any():
                     return True
         return False
 
