@@ -107,8 +107,8 @@ class Answers(nn.Module):
         return ask(self.model, x, keys if self.keyed else None, name=f"model {type(self.model).__name__}")
 
 
-class Through(nn.Module):
-    """A defended network's answers with the gradient of another network: of the one without the defence, say.
+class _Lent(nn.Module):
+    """A defended network's answers with a gradient that another network lends.
 
     Args:
         defended: The network whose answers they are.
@@ -120,6 +120,10 @@ class Through(nn.Module):
         self.defended = defended
         self.network = network
         self.training = is_training(network)
+
+
+class Through(_Lent):
+    """A defended network's answers with the gradient of another network: of the one without the defence, say."""
 
     def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         """The defended network's log-probabilities."""
@@ -131,21 +135,11 @@ class Through(nn.Module):
         return exact + (scores - scores.detach())
 
 
-class Patched(nn.Module):
+class Patched(_Lent):
     """A defended network's answers with its own gradient, and another network's at the images where it has none.
 
     None is one that is finite nowhere but where it is zero, such as that of the logarithm of zero.
-
-    Args:
-        defended: The network whose answers they are.
-        network: Maps the same images to logits.
     """
-
-    def __init__(self, defended: Defended, network: nn.Module) -> None:
-        super().__init__()
-        self.defended = defended
-        self.network = network
-        self.training = is_training(network)
 
     def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         """The defended network's log-probabilities."""
