@@ -204,6 +204,11 @@ def with_graph(scores: Tensor, images: Tensor) -> Tensor:
     return scores + (0 * images.flatten(1).sum(1, keepdim=True)).to(scores.dtype)
 
 
+def of_use(gradient: Tensor) -> Tensor:
+    """Returns True for each image whose gradient is finite and not zero in some pixel: shape (N,)."""
+    return (gradient.isfinite() & (gradient != 0)).flatten(1).any(1)
+
+
 class Asked(nn.Module):
     """A network that strangers' code calls as it likes: it gets copies of images, and what comes back are logits.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from counteract import _random
 from counteract._answers import labels_of
 from counteract._images import check_images
-from counteract._network import ask, check_model, dtype_of, is_training, with_graph
+from counteract._network import ask, check_model, dtype_of, is_training, of_use, with_graph
 from counteract._seeding import seeded
 from counteract._softmax import log_probabilities
 from counteract.defended import DefendedModule, keep_winner
@@ -165,7 +165,7 @@ class _Patch(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> Any:
         points, (gradient,) = context.points, gradients
         (found,) = torch.autograd.grad(context.answers, points, gradient, retain_graph=True)
-        none = ~(found.isfinite() & (found != 0)).flatten(1).any(1)
+        none = ~of_use(found)
         if none.any():
             with torch.enable_grad():
                 others = points.detach()[none].requires_grad_()

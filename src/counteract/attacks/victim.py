@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from counteract._batches import GRANULE, out_of_memory
+from counteract._network import of_use
 from counteract.attacks.threat_model import ThreatModel
 from counteract.defended import DefendedModule
 from counteract.models.survey import Survey, survey
@@ -127,4 +128,4 @@ def with_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> Tensor
             raise
         # autograd's, for answers that do not depend on the images by anything that it knows of
         return torch.zeros(len(images), dtype=torch.bool, device=images.device)
-    return (gradient.isfinite() & (gradient != 0)).flatten(1).any(1)
+    return of_use(gradient)

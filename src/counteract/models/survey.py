@@ -15,7 +15,7 @@ from counteract import _random
 from counteract._answers import unwrap
 from counteract._errors import UserError
 from counteract._keeping import check_memory
-from counteract._network import answer_of, ask, borrowed, device_of, dtype_of, parameter_dtype
+from counteract._network import answer_of, ask, borrowed, device_of, dtype_of, of_use, parameter_dtype
 from counteract._seeding import draws_unkeyed, repeats, seeded
 from counteract.models.checks import are_probabilities, check_logits, one_line, outputs_of
 
@@ -355,7 +355,7 @@ def _slopes(answer: Answer, images: Tensor, keys: Tensor) -> Slopes:
         return Slopes(len(images), failure="none at all" if none else one_line(error))
     flat = gradient.flatten(1)[scores.isfinite().all(1)]  # of another answer, which is wrong already, nobody needs one
     holed = ~flat.isfinite().all(1)
-    useful = (flat.isfinite() & (flat != 0)).any(1)
+    useful = of_use(flat)
     counts = (~useful & ~holed, ~useful & holed, useful & holed)
     zero, broken, holes = (int(each.sum()) for each in counts)
     return Slopes(len(flat), zero, broken, holes)
